@@ -1,0 +1,78 @@
+//! A scratch cluster for tests, shared by everything in one process.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::OnceLock,
+    thread,
+};
+
+use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
+
+use crate::{Cluster, ClusterConfig, Endpoint, Error, Result};
+
+/// Short, because a unix socket's path is; not below `target`, whose parents PostgreSQL's user may be unable to enter.
+const PARENT: &str = "/tmp";
+const PREFIX: &str = "tenure-test-";
+
+/// A cluster without durability in a directory of its own below `/tmp`.
+///
+/// It ends with the process, by whatever death; its directory is removed by the next process that makes one.
+#[derive(Debug)]
+pub struct TestCluster {
+    cluster: Cluster,
+}
+
+impl TestCluster {
+    /// The process's one cluster, started at the first call (about a second). Blocks; callers on any runtime may share
+    /// it. Databases and roles are made by SQL over [`TestCluster::superuser_url`].
+    ///
+    /// # Panics
+    /// If PostgreSQL is not installed or does not start: no test that needs it can go on.
+    #[expect(clippy::panic, reason = "a test's way to fail")]
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<TestCluster> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start().unwrap_or_else(|error| panic!("no PostgreSQL for tests: {error}")))
+    }
+
+    fn start() -> Result<Self> {
+        sweep(Path::new(PARENT));
+        let mut config = ClusterConfig::new(Path::new(PARENT).join(format!("{PREFIX}{}", std::process::id())));
+        config.durable = false;
+        config.bin = std::env::var_os("TENURE_PG_BIN").map(PathBuf::from);
+        config.cache = std::env::var_os("TENURE_CACHE").map(PathBuf::from);
+        config.settings = [("max_connections", "300"), ("shared_buffers", "64MB"), ("autovacuum", "off")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec();
+        // On a thread of its own, because the caller may be inside a runtime, which cannot be blocked on.
+        let opening = thread::spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|_| Error::Supervisor)?;
+            runtime.block_on(Cluster::open(config))
+        });
+        let cluster = opening.join().map_err(|_| Error::Supervisor)??;
+        Ok(Self { cluster })
+    }
+
+    /// Where it listens.
+    pub fn endpoint(&self) -> &Endpoint {
+        self.cluster.endpoint()
+    }
+
+    /// The superuser's URL for `database`; `postgres` always exists.
+    pub fn superuser_url(&self, database: &str) -> String {
+        self.endpoint().superuser_url(database)
+    }
+}
+
+/// Removes directories of test processes that have ended: the id in the name is gone and nobody holds the lock.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.parse().ok()) else { continue };
+        let gone = kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH);
+        if gone && File::open(entry.path().join("lock")).is_ok_and(|lock| lock.try_lock().is_ok()) {
+            // Another process may be sweeping too.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
