@@ -1,1 +1,43 @@
-//! TODO
+//! What every domain of Tenure stands on; it knows no domain.
+//!
+//! A handler's first argument is the proof of its permission ([`Authorized`]); it opens the only transaction that
+//! reaches tenants' rows ([`TenantTx`]); what a write returns must carry its events ([`Audited`]). See ARCHITECTURE.md.
+
+mod authorized;
+pub mod bus;
+pub mod clock;
+pub mod context;
+pub mod describe;
+pub mod error;
+pub mod event;
+mod executor;
+pub mod extract;
+mod idempotency;
+pub mod id;
+mod kernel;
+pub mod keys;
+pub mod limits;
+pub mod page;
+pub mod permission;
+mod personal;
+pub mod record;
+pub mod refusal;
+pub mod request;
+pub mod routes;
+mod system_tx;
+mod tenant_tx;
+
+pub use authorized::{Anonymous, Authenticated, Authorized};
+pub use clock::{Clock, Timestamp};
+pub use context::{Actor, Context, Identity, Origin, Principal};
+pub use error::{Code, Error, OnConstraint, Problem, Result};
+pub use event::{Action, Audited, Change, NewEvent, Resource};
+pub use extract::{Created, Json, NoContent, Path, Query, Sample};
+pub use id::*;
+pub use kernel::{Authenticator, Kernel, KernelConfig};
+pub use page::{Page, PageQuery};
+pub use permission::{Access, All, Mode, Permission, PermissionId, PermissionSet, Read, Write};
+pub use personal::Personal;
+pub use routes::{RouteInfo, Routes};
+pub use system_tx::{System, SystemReason, SystemTx};
+pub use tenant_tx::{Load, Permitted, TenantTx};

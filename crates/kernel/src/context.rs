@@ -1,0 +1,137 @@
+//! Who acts, for which tenant, from where: what every transaction and every event carries.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::id::{KeyId, SessionId, TeamId, TenantId, UserId};
+use crate::permission::PermissionSet;
+
+/// The one that acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Principal {
+    /// A person.
+    User(UserId),
+    /// Tenure itself, in one of its roles (`engine`, `sealer` …).
+    System(SystemPart),
+    /// Somebody who did not prove who they are.
+    Anonymous,
+}
+
+/// The parts of Tenure that act on their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SystemPart {
+    /// Logins, registration, sessions.
+    Identity,
+    /// Runs executions.
+    Engine,
+    /// Seals events into the log.
+    Sealer,
+    /// The operator's command line.
+    Operator,
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => fmt::Display::fmt(id, f),
+            Self::System(SystemPart::Identity) => f.write_str("system:identity"),
+            Self::System(SystemPart::Engine) => f.write_str("system:engine"),
+            Self::System(SystemPart::Sealer) => f.write_str("system:sealer"),
+            Self::System(SystemPart::Operator) => f.write_str("system:operator"),
+            Self::Anonymous => f.write_str("anonymous"),
+        }
+    }
+}
+
+/// The principal with the credential it came with and for whom it acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// Who.
+    pub principal: Principal,
+    /// By which login.
+    pub session: Option<SessionId>,
+    /// By which API key.
+    pub key: Option<KeyId>,
+    /// For which person, where it acts for another.
+    pub on_behalf_of: Option<UserId>,
+}
+
+impl Actor {
+    /// A part of Tenure itself.
+    #[must_use]
+    pub const fn system(part: SystemPart) -> Self {
+        Self { principal: Principal::System(part), session: None, key: None, on_behalf_of: None }
+    }
+
+    /// Nobody known.
+    #[must_use]
+    pub const fn anonymous() -> Self {
+        Self { principal: Principal::Anonymous, session: None, key: None, on_behalf_of: None }
+    }
+
+    /// The person, where it is one.
+    #[must_use]
+    pub const fn user(&self) -> Option<UserId> {
+        match self.principal {
+            Principal::User(id) => Some(id),
+            Principal::System(_) | Principal::Anonymous => None,
+        }
+    }
+}
+
+/// Where a request came from; part of each of its events.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// The peer's address; personal.
+    pub address: Option<IpAddr>,
+    /// What the peer calls itself; personal, cut to 256 bytes.
+    pub user_agent: Option<Arc<str>>,
+    /// This request.
+    pub request: Option<Uuid>,
+    /// The W3C trace it belongs to.
+    pub trace: Option<Arc<str>>,
+    /// The route's template (`/api/v1/teams/{id}`), for folding refusals.
+    pub route: Option<Arc<str>>,
+}
+
+/// A verified caller: what a valid credential stands for at this moment. Shared by all requests of one token.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The tenant the credential is for.
+    pub tenant: TenantId,
+    /// Who, by which credential.
+    pub actor: Actor,
+    /// What they may do, already cut down by the credential's scope.
+    pub permissions: PermissionSet,
+    /// The teams whose private resources they see.
+    pub teams: Arc<[TeamId]>,
+}
+
+/// What a unit of work in one tenant carries.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Who.
+    pub identity: Arc<Identity>,
+    /// From where.
+    pub origin: Origin,
+}
+
+impl Context {
+    /// The tenant all rows belong to.
+    #[must_use]
+    pub fn tenant(&self) -> TenantId {
+        self.identity.tenant
+    }
+
+    /// Who acts.
+    #[must_use]
+    pub fn actor(&self) -> &Actor {
+        &self.identity.actor
+    }
+}

@@ -1,0 +1,278 @@
+//! Extractors that answer with problem documents, and describe themselves for the OpenAPI document.
+
+use std::collections::BTreeMap;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
+
+use crate::error::{Code, Error, FieldError, Problem, Result};
+use crate::id::{Id, Kind};
+use crate::request::{MAX_BODY, too_large};
+
+/// A JSON body, read strictly: the right content type, at most 1 MiB, valid UTF-8, no NUL, no unknown members where the
+/// type refuses them; faults are told with their JSON pointer.
+#[derive(Debug, Clone, Copy)]
+pub struct Json<T>(pub T);
+
+/// A request body with a valid example: what the documentation shows, and what the generated tests send, so that a 422
+/// cannot hide a leak.
+pub trait Sample: ToSchema {
+    /// The example.
+    fn sample() -> serde_json::Value;
+}
+
+impl<S, T> FromRequest<S> for Json<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        let media = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media = media.split(';').next().unwrap_or_default().trim();
+        if !media.eq_ignore_ascii_case("application/json") {
+            return Err(Problem::new(Code::UnsupportedMedia, "send the body as application/json").into());
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                too_large(MAX_BODY)
+            } else {
+                Problem::new(Code::BadRequest, "the body could not be read to its end")
+            }
+        })?;
+        Ok(Self(parse_json(&bytes)?))
+    }
+}
+
+/// Parses a JSON document of a caller's.
+///
+/// # Errors
+/// 400 for what is no JSON (with line and column), 422 for what is JSON of another shape (with its pointer).
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    refuse_nul(bytes)?;
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let pointer = pointer(error.path());
+        let inner = error.into_inner();
+        if inner.is_data() {
+            let (line, column, mut detail) = (inner.line(), inner.column(), inner.to_string());
+            detail.truncate(detail.find(" at line ").unwrap_or(detail.len()));
+            let field = FieldError { pointer, detail, code: None };
+            let mut problem = Problem::new(Code::Invalid, "some fields are wrong; see errors").with("line", line).with("column", column);
+            problem.errors.push(field);
+            problem
+        } else {
+            let (line, column) = (inner.line(), inner.column());
+            Problem::new(Code::BadRequest, format!("the body is not valid JSON: {inner}")).with("line", line).with("column", column)
+        }
+    })?;
+    reader.end().map_err(|error| Problem::new(Code::BadRequest, format!("the body goes on after its JSON value: {error}")))?;
+    Ok(value)
+}
+
+/// PostgreSQL stores no NUL in `text` or `jsonb`: it is refused here, before anything begins.
+fn refuse_nul(bytes: &[u8]) -> Result<()> {
+    let raw = bytes.contains(&0);
+    let escaped = bytes.windows(6).enumerate().filter(|(_, window)| window == b"\\u0000").any(|(at, _)| {
+        let before = bytes.get(..at).unwrap_or_default().iter().rev().take_while(|byte| **byte == b'\\').count();
+        before % 2 == 0
+    });
+    if raw || escaped {
+        return Err(Problem::new(Code::Invalid, "the character NUL (U+0000) cannot be stored; remove it").into());
+    }
+    Ok(())
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter().fold(String::new(), |pointer, segment| match segment {
+        Segment::Seq { index } => format!("{pointer}/{index}"),
+        Segment::Map { key } => format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { .. } | Segment::Unknown => pointer,
+    })
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+/// 201 with the new resource; `Location` where it has a path of its own.
+#[derive(Debug, Clone)]
+pub struct Created<T>(pub T, pub Option<String>);
+
+impl<T: Serialize> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        let mut response = (StatusCode::CREATED, axum::Json(self.0)).into_response();
+        if let Some(location) = self.1.and_then(|path| axum::http::HeaderValue::try_from(path).ok()) {
+            response.headers_mut().insert(axum::http::header::LOCATION, location);
+        }
+        response
+    }
+}
+
+/// 204.
+#[derive(Debug, Clone, Copy)]
+pub struct NoContent;
+
+impl IntoResponse for NoContent {
+    fn into_response(self) -> Response {
+        StatusCode::NO_CONTENT.into_response()
+    }
+}
+
+/// One or two identifiers of the path. One that is malformed is answered like one that is unknown: 404.
+#[derive(Debug, Clone, Copy)]
+pub struct Path<T>(pub T);
+
+/// What can stand in a path.
+pub trait PathParams: Sized + Send {
+    /// From the values in the order of the path.
+    fn parse(values: &[&str]) -> Option<Self>;
+    /// The schemas, in the same order.
+    fn schemas() -> Vec<utoipa::openapi::RefOr<utoipa::openapi::Schema>>;
+}
+
+impl<K: Kind> PathParams for Id<K> {
+    fn parse(values: &[&str]) -> Option<Self> {
+        let [value] = values else { return None };
+        value.parse().ok()
+    }
+
+    fn schemas() -> Vec<utoipa::openapi::RefOr<utoipa::openapi::Schema>> {
+        vec![<Self as utoipa::PartialSchema>::schema()]
+    }
+}
+
+/// A name in a path, already percent-decoded: letters, digits, `.`, `_`, `-`, at most 128.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathName(pub String);
+
+impl PathParams for PathName {
+    fn parse(values: &[&str]) -> Option<Self> {
+        let [value] = values else { return None };
+        let fine = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        (!value.is_empty() && value.len() <= 128 && value.chars().all(fine)).then(|| Self((*value).to_owned()))
+    }
+
+    fn schemas() -> Vec<utoipa::openapi::RefOr<utoipa::openapi::Schema>> {
+        vec![<String as utoipa::PartialSchema>::schema()]
+    }
+}
+
+/// A version number in a path.
+impl PathParams for u32 {
+    fn parse(values: &[&str]) -> Option<Self> {
+        let [value] = values else { return None };
+        value.parse().ok()
+    }
+
+    fn schemas() -> Vec<utoipa::openapi::RefOr<utoipa::openapi::Schema>> {
+        vec![<u32 as utoipa::PartialSchema>::schema()]
+    }
+}
+
+impl<A: PathParams, B: PathParams> PathParams for (A, B) {
+    fn parse(values: &[&str]) -> Option<Self> {
+        let [first, second] = values else { return None };
+        Some((A::parse(&[first])?, B::parse(&[second])?))
+    }
+
+    fn schemas() -> Vec<utoipa::openapi::RefOr<utoipa::openapi::Schema>> {
+        [A::schemas(), B::schemas()].concat()
+    }
+}
+
+impl<S, T> FromRequestParts<S> for Path<T>
+where
+    S: Send + Sync,
+    T: PathParams,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| Problem::not_found())?;
+        let values: Vec<&str> = params.iter().map(|(_, value)| value).collect();
+        Ok(Self(T::parse(&values).ok_or_else(Problem::not_found)?))
+    }
+}
+
+/// A query string, read strictly: unknown and repeated parameters are refused by name.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<T>(pub T);
+
+impl<S, T> FromRequestParts<S> for Query<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
+        let text = parts.uri.query().unwrap_or_default();
+        let mut seen = BTreeMap::new();
+        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+            if value.contains('\0') {
+                return Err(Problem::invalid(format!("#query/{name}"), "must not contain NUL").into());
+            }
+            if seen.insert(name.clone(), value).is_some() {
+                return Err(Problem::invalid(format!("#query/{name}"), "stands more than once").into());
+            }
+        }
+        let parsed = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(form_urlencoded::parse(text.as_bytes())));
+        parsed.map(Self).map_err(|error| {
+            let path = error.path().to_string();
+            let pointer = if path == "." { "#query".to_owned() } else { format!("#query/{path}") };
+            Problem::invalid(pointer, error.into_inner().to_string()).into()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Doc {
+        names: Vec<String>,
+    }
+
+    fn problem(body: &str) -> Problem {
+        parse_json::<Doc>(body.as_bytes()).unwrap_err().problem()
+    }
+
+    #[test]
+    fn faults_are_told_with_their_place() {
+        let wrong = problem(r#"{"names": ["a", 1]}"#);
+        assert_eq!((wrong.code, wrong.errors[0].pointer.as_str()), (Code::Invalid, "/names/1"));
+        assert_eq!(problem(r#"{"nmes": []}"#).errors[0].pointer, "/nmes");
+        assert_eq!(problem("{").code, Code::BadRequest);
+        assert_eq!(problem("{\"names\": []} x").code, Code::BadRequest);
+        assert_eq!(problem(&"[".repeat(10_000)).code, Code::Invalid);
+    }
+
+    #[test]
+    fn nul_is_refused_in_either_spelling_and_its_look_alike_is_not() {
+        assert_eq!(problem("{\"names\": [\"\\u0000\"]}").code, Code::Invalid);
+        assert_eq!(problem("{\"names\": [\"\0\"]}").code, Code::Invalid);
+        assert_eq!(parse_json::<Doc>(br#"{"names": ["\\u0000"]}"#).unwrap(), Doc { names: vec!["\\u0000".to_owned()] });
+    }
+
+    #[test]
+    fn names_in_paths_are_plain() {
+        assert!(PathName::parse(&["a.b-c_1"]).is_some());
+        for bad in ["", "a/b", "a b", "ä", "..%2f"] {
+            assert!(PathName::parse(&[bad]).is_none(), "{bad}");
+        }
+    }
+}

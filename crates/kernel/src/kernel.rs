@@ -1,0 +1,166 @@
+//! What is shared by everything that runs in one process.
+
+use std::sync::{Arc, OnceLock};
+
+use futures::future::BoxFuture;
+
+use crate::bus::Bus;
+use crate::clock::Clock;
+use crate::context::{Context, Identity, Origin};
+use crate::error::{Error, Problem, Result};
+use crate::keys::Keys;
+use crate::limits::{Limiter, Rates};
+use crate::permission::PermissionSet;
+use crate::refusal::Refusals;
+
+#[expect(clippy::disallowed_types, reason = "the kernel owns the pools; nobody else names them")]
+type Pool = sqlx::PgPool;
+
+/// Tells who holds a bearer token, and what they may do at this moment.
+///
+/// Implemented by the identity domain; the kernel knows no domain.
+pub trait Authenticator: Send + Sync + 'static {
+    /// # Errors
+    /// 401 for whatever is no valid token now; 503 when that cannot be known.
+    fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Arc<Identity>>>;
+}
+
+/// Settings that the kernel itself needs.
+#[derive(Debug, Clone)]
+pub struct KernelConfig {
+    /// The region this process serves; stamped on every event.
+    pub region: String,
+    /// Rate limits.
+    pub rates: Rates,
+}
+
+impl Default for KernelConfig {
+    fn default() -> Self {
+        Self { region: "local".to_owned(), rates: Rates::default() }
+    }
+}
+
+struct Inner {
+    app: Pool,
+    system: Pool,
+    clock: Clock,
+    config: KernelConfig,
+    keys: Keys,
+    bus: Bus,
+    limiter: Limiter,
+    refusals: Refusals,
+    authenticator: OnceLock<Arc<dyn Authenticator>>,
+}
+
+/// A cheap handle on what one process shares: pools, clock, keys, limits.
+#[derive(Clone)]
+pub struct Kernel(Arc<Inner>);
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kernel").field("config", &self.0.config).finish_non_exhaustive()
+    }
+}
+
+impl Kernel {
+    /// `app` logs in as `tenure_app`, `system` as `tenure_system`.
+    #[must_use]
+    pub fn new(app: Pool, system: Pool, clock: Clock, keys: Keys, config: KernelConfig) -> Self {
+        Self(Arc::new(Inner {
+            app,
+            system,
+            clock,
+            limiter: Limiter::new(config.rates),
+            config,
+            keys,
+            bus: Bus::default(),
+            refusals: Refusals::default(),
+            authenticator: OnceLock::new(),
+        }))
+    }
+
+    /// Sets who verifies tokens; once, at start.
+    pub fn set_authenticator(&self, authenticator: Arc<dyn Authenticator>) {
+        // A second call would be a fault in the wiring; the first one stands.
+        let _ = self.0.authenticator.set(authenticator);
+    }
+
+    /// Where the time comes from.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The region this process serves.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.0.config.region
+    }
+
+    /// The tenants' keys.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    /// News between nodes.
+    #[must_use]
+    pub fn bus(&self) -> &Bus {
+        &self.0.bus
+    }
+
+    /// Rate limits.
+    #[must_use]
+    pub fn limiter(&self) -> &Limiter {
+        &self.0.limiter
+    }
+
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.0.refusals
+    }
+
+    pub(crate) fn app_pool(&self) -> &Pool {
+        &self.0.app
+    }
+
+    pub(crate) fn system_pool(&self) -> &Pool {
+        &self.0.system
+    }
+
+    pub(crate) async fn authenticate(&self, bearer: &str) -> Result<Arc<Identity>> {
+        let authenticator =
+            self.0.authenticator.get().ok_or_else(|| Error::from(Problem::unavailable("the server is starting")))?;
+        authenticator.authenticate(bearer).await
+    }
+
+    /// Whether PostgreSQL answers.
+    ///
+    /// # Errors
+    /// 503 if not.
+    pub async fn ping(&self) -> Result<()> {
+        sqlx::query("select 1").execute(&self.0.app).await?;
+        Ok(())
+    }
+
+    /// Work on behalf of an identity that did not come with a request (an execution's stored actor). Refused where the
+    /// identity lacks `P` now.
+    ///
+    /// # Errors
+    /// 403 with the permission that is missing.
+    pub fn act_as<P: crate::Permission>(&self, identity: Arc<Identity>, origin: Origin) -> Result<crate::Authorized<P>> {
+        let missing = P::NEEDS.missing_from(identity.permissions);
+        if missing != PermissionSet::NONE {
+            return Err(crate::authorized::denied(missing).into());
+        }
+        Ok(crate::Authorized::prove(self.clone(), Arc::new(Context { identity, origin }), None))
+    }
+
+    /// Closes the pools, after what is folded has been written.
+    pub async fn close(&self) {
+        if let Err(error) = self.flush_refusals(true).await {
+            tracing::warn!(%error, "counts of folded refusals were not written");
+        }
+        self.0.app.close().await;
+        self.0.system.close().await;
+    }
+}

@@ -1,0 +1,133 @@
+//! What surrounds every request: its id, where it came from, the limits it met, its idempotency key.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, MatchedPath, Request};
+use axum::http::header::{CONTENT_LENGTH, USER_AGENT};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::context::Origin;
+use crate::error::{Code, Problem};
+use crate::idempotency::IdempotencyKey;
+use crate::limits::Standing;
+
+/// The largest body a route takes unless it says otherwise.
+pub const MAX_BODY: usize = 1024 * 1024;
+const MAX_USER_AGENT: usize = 256;
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Where an extractor leaves the standing of the limit that is closest to its end, for the response's headers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RateSlot(Arc<Mutex<Option<Standing>>>);
+
+impl RateSlot {
+    pub(crate) fn note(&self, standing: Standing) {
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.is_none_or(|noted| standing.retry_after.is_some() || standing.remaining < noted.remaining) {
+            *slot = Some(standing);
+        }
+    }
+}
+
+/// What the middleware learned, for the extractors.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RequestInfo {
+    pub(crate) origin: Origin,
+    pub(crate) slot: RateSlot,
+    pub(crate) idempotency: Option<IdempotencyKey>,
+}
+
+impl RequestInfo {
+    pub(crate) fn of(parts: &Parts) -> Self {
+        parts.extensions.get::<Self>().cloned().unwrap_or_default()
+    }
+}
+
+/// Set by the server where a trusted proxy told the client's address.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientAddress(pub std::net::IpAddr);
+
+/// The middleware around every route. It knows the route's template, so it is laid on routes, not on the whole router.
+pub(crate) async fn surround(request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let route: Arc<str> = match parts.extensions.get::<MatchedPath>() {
+        Some(path) => format!("{} {}", parts.method, path.as_str()).into(),
+        None => parts.method.as_str().into(),
+    };
+    let id = Uuid::new_v4();
+    let mut info = RequestInfo { origin: origin(&parts, id, Arc::clone(&route)), ..RequestInfo::default() };
+    let body = match idempotency_key(&parts) {
+        None => body,
+        Some(Err(problem)) => return problem.into_response(),
+        Some(Ok(key)) => match read(&parts, body).await {
+            Ok(bytes) => {
+                let digest = Sha256::new().chain_update(parts.uri.to_string()).chain_update([0]).chain_update(&bytes).finalize();
+                info.idempotency = Some(IdempotencyKey { key, route, digest: digest.into() });
+                Body::from(bytes)
+            }
+            Err(problem) => return problem.into_response(),
+        },
+    };
+    let slot = info.slot.clone();
+    parts.extensions.insert(info);
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    if let Some(standing) = slot.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        standing.write_to(response.headers_mut());
+    }
+    if let Ok(value) = HeaderValue::try_from(id.to_string()) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+fn origin(parts: &Parts, id: Uuid, route: Arc<str>) -> Origin {
+    let told = parts.extensions.get::<ClientAddress>().map(|told| told.0);
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let user_agent = parts.headers.get(USER_AGENT).map(|value| {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        let mut end = text.len().min(MAX_USER_AGENT);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        Arc::from(text.get(..end).unwrap_or_default())
+    });
+    Origin { address: told.or(peer), user_agent, request: Some(id), trace: trace_id(parts), route: Some(route) }
+}
+
+/// The trace's id of a W3C `traceparent` (version 00).
+fn trace_id(parts: &Parts) -> Option<Arc<str>> {
+    let text = parts.headers.get(TRACEPARENT)?.to_str().ok()?;
+    let id = text.split('-').nth(1)?;
+    let valid = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) && id.bytes().any(|byte| byte != b'0');
+    valid.then(|| id.to_ascii_lowercase().into())
+}
+
+fn idempotency_key(parts: &Parts) -> Option<Result<Arc<str>, Problem>> {
+    let value = parts.headers.get(IDEMPOTENCY_KEY)?;
+    if parts.method != Method::POST {
+        return None;
+    }
+    let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
+    Some(key.map(Arc::from).ok_or_else(|| Problem::new(Code::BadRequest, "Idempotency-Key must be 1 to 255 visible ASCII characters")))
+}
+
+async fn read(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+    let told = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
+    if told.is_some_and(|length| length > MAX_BODY) {
+        return Err(too_large(MAX_BODY));
+    }
+    axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| too_large(MAX_BODY))
+}
+
+pub(crate) fn too_large(limit: usize) -> Problem {
+    Problem::new(Code::TooLarge, format!("the body is larger than the {limit} bytes that this route takes")).with("limit", limit)
+}

@@ -1,0 +1,245 @@
+//! A router that knows of each route who may call it and what it takes and gives.
+//!
+//! The permission stands once: in the handler's signature. A handler without a guard does not compile.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::middleware::from_fn;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathsBuilder, Ref, Required, ResponseBuilder};
+use utoipa::{PartialSchema as _, ToSchema as _};
+
+use crate::describe::{Description, Guard, Guarded, KnownCaller, Returns};
+use crate::error::{Code, Problem, ProblemDocument};
+use crate::request;
+
+/// What is known of one route.
+pub struct RouteInfo {
+    /// Its method.
+    pub method: Method,
+    /// Its template: `/api/v1/teams/{id}`.
+    pub path: String,
+    /// Who may call it.
+    pub guard: Guard,
+    /// Why anybody may, where anybody may.
+    pub public_reason: Option<&'static str>,
+    /// A valid body, where it takes one.
+    pub sample: Option<serde_json::Value>,
+    /// First line: what it does. The rest: what its caller should know.
+    pub doc: &'static str,
+    operation_id: String,
+    tag: &'static str,
+    description: Description,
+}
+
+/// A slice's routes.
+pub struct Routes<S> {
+    router: Router<S>,
+    table: Vec<RouteInfo>,
+    tag: &'static str,
+}
+
+impl<S> std::fmt::Debug for Routes<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.table.iter().map(|route| format!("{} {}", route.method, route.path))).finish()
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Routes<S> {
+    /// No routes yet; `tag` groups them in the documentation.
+    #[must_use]
+    pub fn new(tag: &'static str) -> Self {
+        Self { router: Router::new(), table: Vec::new(), tag }
+    }
+
+    /// A route that reads.
+    #[must_use]
+    pub fn get<H: Handler<T, S> + Returns<T>, T: KnownCaller + 'static>(self, path: &str, handler: H, doc: &'static str) -> Self {
+        self.route(Method::GET, path, handler, doc, None)
+    }
+
+    /// A route that creates or acts.
+    #[must_use]
+    pub fn post<H: Handler<T, S> + Returns<T>, T: KnownCaller + 'static>(self, path: &str, handler: H, doc: &'static str) -> Self {
+        self.route(Method::POST, path, handler, doc, None)
+    }
+
+    /// A route that puts something in place.
+    #[must_use]
+    pub fn put<H: Handler<T, S> + Returns<T>, T: KnownCaller + 'static>(self, path: &str, handler: H, doc: &'static str) -> Self {
+        self.route(Method::PUT, path, handler, doc, None)
+    }
+
+    /// A route that changes some members.
+    #[must_use]
+    pub fn patch<H: Handler<T, S> + Returns<T>, T: KnownCaller + 'static>(self, path: &str, handler: H, doc: &'static str) -> Self {
+        self.route(Method::PATCH, path, handler, doc, None)
+    }
+
+    /// A route that deletes.
+    #[must_use]
+    pub fn delete<H: Handler<T, S> + Returns<T>, T: KnownCaller + 'static>(self, path: &str, handler: H, doc: &'static str) -> Self {
+        self.route(Method::DELETE, path, handler, doc, None)
+    }
+
+    /// A route that anybody may call, for a written reason. Counted by a test.
+    #[must_use]
+    pub fn public<H: Handler<T, S> + Returns<T>, T: Guarded + 'static>(
+        self,
+        method: Method,
+        path: &str,
+        reason: &'static str,
+        handler: H,
+        doc: &'static str,
+    ) -> Self {
+        self.route(method, path, handler, doc, Some(reason))
+    }
+
+    fn route<H: Handler<T, S> + Returns<T>, T: Guarded + 'static>(
+        mut self,
+        method: Method,
+        path: &str,
+        handler: H,
+        doc: &'static str,
+        public_reason: Option<&'static str>,
+    ) -> Self {
+        let mut description = Description::default();
+        T::describe(&mut description);
+        <H as Returns<T>>::describe(&mut description);
+        // `tenure_platform::domain::teams::http::create` is `teams.create`.
+        let name = std::any::type_name::<H>();
+        let parts: Vec<&str> = name.split("::").filter(|part| *part != "http").collect();
+        let operation_id = parts.get(parts.len().saturating_sub(2)..).unwrap_or_default().join(".");
+        self.table.push(RouteInfo {
+            method: method.clone(),
+            path: path.to_owned(),
+            guard: description.guard.unwrap_or(Guard::Public),
+            public_reason,
+            sample: description.sample.clone(),
+            doc,
+            operation_id,
+            tag: self.tag,
+            description,
+        });
+        let filter = MethodFilter::try_from(method).unwrap_or(MethodFilter::GET);
+        let router: MethodRouter<S> = on(filter, handler);
+        self.router = self.router.route(path, router);
+        self
+    }
+
+    /// These and those.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        self.router = self.router.merge(other.router);
+        self.table.extend(other.table);
+        self
+    }
+
+    /// All of them below a prefix.
+    #[must_use]
+    pub fn below(mut self, prefix: &str) -> Self {
+        self.router = Router::new().nest(prefix, self.router);
+        for route in &mut self.table {
+            route.path = format!("{prefix}{}", route.path);
+        }
+        self
+    }
+
+    /// Lets the routes so far take bodies of up to `bytes`.
+    #[must_use]
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.router = self.router.layer(DefaultBodyLimit::max(bytes));
+        self
+    }
+
+    /// The router, with what surrounds every request, and the table of its routes.
+    #[must_use]
+    pub fn finish(self) -> (Router<S>, Arc<[RouteInfo]>) {
+        let router = self
+            .router
+            .fallback(async || Problem::not_found())
+            .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "this path knows other methods; see the API's description"))
+            .layer(from_fn(request::surround))
+            .layer(DefaultBodyLimit::max(request::MAX_BODY));
+        (router, self.table.into())
+    }
+}
+
+/// The OpenAPI 3.1 document of these routes.
+#[must_use]
+pub fn openapi(title: &str, version: &str, description: &str, routes: &[RouteInfo]) -> OpenApi {
+    let mut components = ComponentsBuilder::new()
+        .schema(ProblemDocument::name(), ProblemDocument::schema())
+        .security_scheme("bearer", SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build()));
+    let mut nested = Vec::new();
+    ProblemDocument::schemas(&mut nested);
+    let mut paths = PathsBuilder::new();
+    for route in routes {
+        nested.extend(route.description.schemas.iter().cloned());
+        paths = paths.path(
+            route.path.clone(),
+            utoipa::openapi::PathItem::new(http_method(&route.method), operation(route)),
+        );
+    }
+    for (name, schema) in nested {
+        components = components.schema(name, schema);
+    }
+    OpenApiBuilder::new()
+        .info(InfoBuilder::new().title(title).version(version).description(Some(description)).build())
+        .paths(paths.build())
+        .components(Some(components.build()))
+        .build()
+}
+
+fn operation(route: &RouteInfo) -> utoipa::openapi::path::Operation {
+    let (summary, rest) = route.doc.split_once('\n').unwrap_or((route.doc, ""));
+    let needs = match route.guard {
+        Guard::Permission(set, _) => format!("Needs the permission `{set}`."),
+        Guard::Authenticated => "Needs a login and no permission.".to_owned(),
+        Guard::Public => "Needs no login.".to_owned(),
+    };
+    let problem = |words: &str| {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(ProblemDocument::name()))).build();
+        ResponseBuilder::new().description(words).content("application/problem+json", content).build()
+    };
+    let mut operation = OperationBuilder::new()
+        .tag(route.tag)
+        .operation_id(Some(route.operation_id.clone()))
+        .summary(Some(summary.trim()))
+        .description(Some(format!("{}\n\n{needs}", rest.trim()).trim()))
+        .request_body(route.description.body.clone())
+        .response("default", problem("A problem document (RFC 9457)."));
+    if let Some(answer) = &route.description.answer {
+        operation = operation.response(route.description.status.to_string(), answer.clone());
+    }
+    let names = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    for (name, schema) in names.zip(route.description.path.iter()) {
+        operation = operation.parameter(
+            ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True).schema(Some(schema.clone())),
+        );
+    }
+    for parameter in &route.description.query {
+        operation = operation.parameter(parameter.clone());
+    }
+    if route.guard != Guard::Public {
+        operation = operation.security(SecurityRequirement::new("bearer", Vec::<String>::new()));
+    }
+    operation.build()
+}
+
+fn http_method(method: &Method) -> HttpMethod {
+    match *method {
+        Method::POST => HttpMethod::Post,
+        Method::PUT => HttpMethod::Put,
+        Method::PATCH => HttpMethod::Patch,
+        Method::DELETE => HttpMethod::Delete,
+        _ => HttpMethod::Get,
+    }
+}
+

@@ -1,0 +1,156 @@
+//! The cross-tenant door: named reasons, narrow database roles, a small pool of its own.
+
+use sqlx::{Postgres, Transaction};
+
+use crate::clock::Timestamp;
+use crate::context::{Actor, Origin, SystemPart};
+use crate::error::Result;
+use crate::event::Audited;
+use crate::executor::execute_through;
+use crate::id::{Id, Kind, TenantId};
+use crate::kernel::Kernel;
+
+/// Why something crosses tenants. Each reason stands for one database role and nothing more; a test counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SystemReason {
+    /// Prove who somebody is: register, login, refresh, sessions.
+    Authenticate,
+    /// Create people and add them to tenants.
+    ManagePeople,
+    /// Claim, journal and finish executions in batches.
+    EngineBatch,
+    /// Seal events.
+    Seal,
+    /// Refusals and other events that have no tenant of their own.
+    PlatformEvent,
+    /// Upkeep: partitions, expired rows.
+    Upkeep,
+}
+
+impl SystemReason {
+    /// Every reason, for the test that counts them.
+    pub const ALL: &'static [Self] =
+        &[Self::Authenticate, Self::ManagePeople, Self::EngineBatch, Self::Seal, Self::PlatformEvent, Self::Upkeep];
+
+    const fn begin(self) -> &'static str {
+        match self {
+            Self::Authenticate | Self::ManagePeople => "begin; set local role tenure_auth",
+            Self::EngineBatch => "begin; set local role tenure_engine",
+            Self::Seal => "begin; set local role tenure_sealer",
+            Self::PlatformEvent | Self::Upkeep => "begin; set local role tenure_platform",
+        }
+    }
+
+    const fn part(self) -> SystemPart {
+        match self {
+            Self::Authenticate | Self::ManagePeople => SystemPart::Identity,
+            Self::EngineBatch => SystemPart::Engine,
+            Self::Seal => SystemPart::Sealer,
+            Self::PlatformEvent | Self::Upkeep => SystemPart::Operator,
+        }
+    }
+}
+
+/// A transaction in one of the narrow roles. It is a sqlx executor.
+pub struct SystemTx {
+    pub(crate) transaction: Transaction<'static, Postgres>,
+    pub(crate) kernel: Kernel,
+    pub(crate) tenant: Option<TenantId>,
+    pub(crate) actor: Actor,
+    pub(crate) origin: Origin,
+}
+
+execute_through!([] SystemTx);
+
+impl std::fmt::Debug for SystemTx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SystemTx").field("tenant", &self.tenant).field("actor", &self.actor).finish_non_exhaustive()
+    }
+}
+
+impl SystemTx {
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.kernel.clock().now()
+    }
+
+    /// A new identifier.
+    #[must_use]
+    pub fn new_id<K: Kind>(&self) -> Id<K> {
+        Id::new(self.now())
+    }
+
+    /// From here on, rows of this tenant are within reach where the role may touch such rows at all.
+    ///
+    /// # Errors
+    /// When PostgreSQL is gone.
+    pub async fn enter(&mut self, tenant: TenantId) -> Result<()> {
+        sqlx::query("select set_config('app.current_tenant_id', $1, true)")
+            .bind(tenant.uuid().to_string())
+            .execute(&mut *self.transaction)
+            .await?;
+        self.tenant = Some(tenant);
+        Ok(())
+    }
+
+    /// See [`crate::TenantTx::announce`].
+    ///
+    /// # Errors
+    /// When PostgreSQL is gone.
+    pub async fn announce(&mut self, message: &crate::bus::Message) -> Result<()> {
+        crate::bus::announce(&mut self.transaction, message).await
+    }
+}
+
+/// A system transaction that is about to begin: who asks for it, and from where.
+#[derive(Debug)]
+pub struct System<'k> {
+    kernel: &'k Kernel,
+    reason: SystemReason,
+    actor: Actor,
+    origin: Origin,
+}
+
+impl Kernel {
+    /// Work across tenants, for this reason.
+    #[must_use]
+    pub fn system(&self, reason: SystemReason) -> System<'_> {
+        System { kernel: self, reason, actor: Actor::system(reason.part()), origin: Origin::default() }
+    }
+}
+
+impl System<'_> {
+    /// The person on whose request this happens; otherwise a part of Tenure itself is the actor.
+    #[must_use]
+    pub fn by(mut self, actor: Actor) -> Self {
+        self.actor = actor;
+        self
+    }
+
+    /// Where the request came from.
+    #[must_use]
+    pub fn from(mut self, origin: &Origin) -> Self {
+        self.origin = origin.clone();
+        self
+    }
+
+    /// Runs `f` in one transaction, writes its events, commits.
+    ///
+    /// # Errors
+    /// Those of `f`, and PostgreSQL's; then nothing was written.
+    pub async fn run<T>(self, f: impl AsyncFnOnce(&mut SystemTx) -> Result<Audited<T>>) -> Result<T> {
+        let transaction = self.kernel.system_pool().begin_with(self.reason.begin()).await?;
+        let mut tx = SystemTx {
+            transaction,
+            kernel: self.kernel.clone(),
+            tenant: None,
+            actor: self.actor,
+            origin: self.origin,
+        };
+        let audited = f(&mut tx).await?;
+        crate::record::system(&mut tx, audited.events).await?;
+        tx.transaction.commit().await?;
+        Ok(audited.value)
+    }
+}
