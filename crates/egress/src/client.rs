@@ -23,6 +23,9 @@ use crate::redirect::{is_redirect, next_hop};
 use crate::request::{EgressRequest, EgressResponse, Timing};
 use crate::resolve::{GuardedResolver, Lookup, Reach, ResolveFailure, SystemLookup};
 
+/// Bodies from here on are redacted on a thread of their own.
+const LARGE_BODY: usize = 64 << 10;
+
 /// The one way out. Cheap to clone; all clones share their connections.
 #[derive(Clone)]
 pub struct EgressClient {
@@ -84,7 +87,7 @@ impl EgressClient {
             client: self,
             started: Instant::now(),
             label: hop.label.clone(),
-            redactor,
+            redactor: Arc::new(redactor),
             response_bytes: request.max_response_bytes.map_or(limits.response_bytes, |n| n.min(limits.response_bytes)),
             max_redirects: request.max_redirects.map_or(limits.redirects, |n| n.min(limits.redirects)),
         };
@@ -126,7 +129,7 @@ struct Call<'a> {
     started: Instant,
     /// The host now talked to.
     label: String,
-    redactor: Redactor,
+    redactor: Arc<Redactor>,
     response_bytes: usize,
     max_redirects: u8,
 }
@@ -196,7 +199,7 @@ impl Call<'_> {
             sink.push(&chunk, &self.label)?;
         }
         let (body, received_bytes) = sink.finish(&self.label)?;
-        let redacted = self.redactor.redacted(body);
+        let redacted = self.redacted(body).await?;
         Ok(EgressResponse {
             status: response.status(),
             headers,
@@ -206,6 +209,16 @@ impl Call<'_> {
             timing: Timing { head, total: self.started.elapsed() },
             received_bytes,
         })
+    }
+
+    /// Searching megabytes takes tens of milliseconds, which are not the runtime's to spend.
+    async fn redacted(&self, body: Vec<u8>) -> Result<Vec<u8>, EgressError> {
+        if body.len() < LARGE_BODY || self.redactor.is_empty() {
+            return Ok(self.redactor.redacted(body));
+        }
+        let redactor = self.redactor.clone();
+        let task = tokio::task::spawn_blocking(move || redactor.redacted(body));
+        task.await.map_err(|_| EgressError::Setup("the response could not be redacted".to_owned()))
     }
 
     fn shown_headers(&self, headers: &HeaderMap) -> BTreeMap<String, String> {

@@ -73,6 +73,10 @@ impl Redactor {
         Cow::Owned(out)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.needles.is_empty()
+    }
+
     /// `bytes` without secrets, not copied if there are none.
     pub(crate) fn redacted(&self, bytes: Vec<u8>) -> Vec<u8> {
         match self.bytes(&bytes) {
@@ -200,55 +204,62 @@ impl View<'_> {
     fn percent_decoded(&self) -> Option<View<'static>> {
         self.decoded(b'%', |rest| {
             let &[_, high, low, ..] = rest else { return None };
-            Some((vec![hex(high)? << 4 | hex(low)?], 3))
+            Some(Escape::of_byte(hex(high)? << 4 | hex(low)?, 3))
         })
     }
 
     /// Behind `\n`, `\/`, `\u0041`; `None` if there is no backslash.
     fn json_unescaped(&self) -> Option<View<'static>> {
         self.decoded(b'\\', |rest| {
-            let plain = match rest.get(1)? {
+            let byte = match rest.get(1)? {
                 b'n' => b'\n',
                 b'r' => b'\r',
                 b't' => b'\t',
                 b'b' => 8,
                 b'f' => 12,
                 b'u' => {
-                    let (high, next) = (utf16_unit(rest)?, rest.get(6..).and_then(utf16_unit));
-                    let (letter, read) = match char::decode_utf16([high].into_iter().chain(next)).next()? {
-                        Ok(letter) => (letter, 6 * letter.len_utf16()),
-                        Err(_) => return None,
-                    };
-                    return Some((letter.to_string().into_bytes(), read));
+                    let units = utf16_unit(rest).into_iter().chain(rest.get(6..).and_then(utf16_unit));
+                    let letter = char::decode_utf16(units).next()?.ok()?;
+                    let mut bytes = [0; 4];
+                    let length = letter.encode_utf8(&mut bytes).len();
+                    return Some(Escape { bytes, length, read: 6 * letter.len_utf16() });
                 }
                 &other => other,
             };
-            Some((vec![plain], 2))
+            Some(Escape::of_byte(byte, 2))
         })
     }
 
-    /// Replaces each escape that starts with `mark` and that `unescape` understands: it gives the bytes it stands for
-    /// and its own length.
-    fn decoded(&self, mark: u8, unescape: impl Fn(&[u8]) -> Option<(Vec<u8>, usize)>) -> Option<View<'static>> {
+    /// Replaces each escape that starts with `mark` and that `unescape` understands.
+    fn decoded(&self, mark: u8, unescape: impl Fn(&[u8]) -> Option<Escape>) -> Option<View<'static>> {
         memchr::memchr(mark, &self.bytes)?;
         let mut bytes = Vec::with_capacity(self.bytes.len());
         let mut origin = Vec::with_capacity(self.bytes.len() + 1);
         let index = |at| u32::try_from(self.origin(at)).unwrap_or(u32::MAX);
         let mut at = 0;
         while let Some(rest @ [first, ..]) = self.bytes.get(at..) {
-            let escape = if *first == mark { unescape(rest) } else { None };
-            if let Some((decoded, read)) = escape {
-                origin.extend(decoded.iter().map(|_| index(at)));
-                bytes.extend(decoded);
-                at += read;
-            } else {
-                origin.push(index(at));
-                bytes.push(*first);
-                at += 1;
-            }
+            let plain = Escape::of_byte(*first, 1);
+            let escape = if *first == mark { unescape(rest).unwrap_or(plain) } else { plain };
+            let decoded = escape.bytes.get(..escape.length).unwrap_or_default();
+            bytes.extend_from_slice(decoded);
+            origin.resize(bytes.len(), index(at));
+            at += escape.read;
         }
         origin.push(index(at));
         Some(View { bytes: Cow::Owned(bytes), origin: Some(origin) })
+    }
+}
+
+/// The `length` bytes that the next `read` bytes of a text stand for.
+struct Escape {
+    bytes: [u8; 4],
+    length: usize,
+    read: usize,
+}
+
+impl Escape {
+    fn of_byte(byte: u8, read: usize) -> Self {
+        Self { bytes: [byte, 0, 0, 0], length: 1, read }
     }
 }
 

@@ -162,3 +162,18 @@ async fn errors_and_redirects_hold_no_secret() {
     let bad = EgressRequest::new(Method::GET, server.url("/")).header("x", format!("{token}\r\n"));
     assert_clean("header", &client.send(bad, &secrets).await.unwrap_err().to_string());
 }
+
+#[tokio::test]
+async fn a_large_echo_is_redacted_to_its_last_byte() {
+    let size = super::limits().response_bytes;
+    let server = Server::start(move |seen: &Seen| {
+        ok("text/plain", [vec![b'.'; size - seen.body.len()], seen.body.clone()].concat())
+    })
+    .await;
+    let mut secrets = Placeholders::none();
+    let token = secrets.insert("canary", "C4nary-v4lue").unwrap();
+    let request = EgressRequest::new(Method::POST, server.url("/")).body(Body::Text(token));
+    let response = client_for(&server).send(request, &secrets).await.unwrap();
+    assert_eq!(response.received_bytes, size);
+    assert!(response.body.ends_with(b"...[redacted:canary]"));
+}
