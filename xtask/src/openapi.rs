@@ -1,0 +1,25 @@
+//! `openapi.json`, as the binary describes itself.
+
+use crate::{context::Context, files, shell};
+
+const FILE: &str = "openapi.json";
+
+/// Writes `openapi.json` anew.
+pub(crate) fn refresh(cx: &Context) -> anyhow::Result<()> {
+    generate(cx, false)
+}
+
+/// Fails if the committed file is not what [`refresh`] would write.
+pub(crate) fn check(cx: &Context) -> anyhow::Result<()> {
+    generate(cx, true)
+}
+
+/// Whether the file is there yet.
+pub(crate) fn exists(cx: &Context) -> bool {
+    cx.root.join(FILE).is_file()
+}
+
+fn generate(cx: &Context, check: bool) -> anyhow::Result<()> {
+    let document = shell::capture(&mut cx.cargo(&["run", "--quiet", "--package", "tenure", "--", "openapi"]))?;
+    files::write_or_compare(&cx.root.join(FILE), &document, check, "cargo xtask openapi")
+}
