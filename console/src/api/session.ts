@@ -1,0 +1,139 @@
+/**
+ * The session of this tab.
+ *
+ * The access token lives in this module's memory and nowhere else; the refresh token is an HttpOnly cookie
+ * that scripts never see. Refreshing rotates the cookie, so tabs take turns (Web Locks): two at once would
+ * look like a stolen token being replayed.
+ */
+import { useSyncExternalStore } from 'react';
+import { Problem } from './problem';
+import type { Schemas } from './types';
+
+export type SessionState = 'unknown' | 'anonymous' | 'active';
+type Tokens = Schemas['Session'];
+
+const HINT = 'tenure.session'; // says only that a cookie may exist, so that a first visit asks for nothing
+const EARLY_MS = 15_000; // refresh this long before the token expires
+export const CONSOLE_HEADERS = { 'content-type': 'application/json', 'x-tenure-console': '1' };
+
+let state: SessionState = 'unknown';
+let token: string | undefined;
+let expiresAt = 0;
+let starting: Promise<SessionState> | undefined;
+let refreshing: Promise<boolean> | undefined;
+const listeners = new Set<() => void>();
+const tabs = typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel('tenure-session');
+
+function become(next: SessionState): void {
+  if (next === state) return;
+  state = next;
+  for (const listener of listeners) listener();
+}
+
+/** Takes the tokens of a login, registration or refresh. */
+export function adopt(tokens: Tokens): void {
+  token = tokens.access_token;
+  expiresAt = Date.now() + tokens.expires_in * 1000;
+  localStorage.setItem(HINT, '1');
+  become('active');
+}
+
+/** Forgets the session here; the caller has told the server, or the server refused it. */
+export function forget(): void {
+  token = undefined;
+  expiresAt = 0;
+  localStorage.removeItem(HINT);
+  become('anonymous');
+}
+
+/** Logs out on the server, here and in the other tabs. */
+export async function logout(): Promise<void> {
+  const headers = new Headers(CONSOLE_HEADERS);
+  if (token) headers.set('authorization', `Bearer ${token}`);
+  const response = await fetch('/api/v1/auth/logout', { method: 'POST', headers, body: '{}' }).catch(() => {
+    throw Problem.unreachable();
+  });
+  if (!response.ok && response.status !== 401) {
+    throw Problem.from(response, await response.json().catch(() => undefined));
+  }
+  tabs?.postMessage('logout');
+  forget();
+}
+
+tabs?.addEventListener('message', (event) => {
+  if (event.data === 'logout') forget();
+});
+
+/** Finds out once whether this visitor has a session; later calls return the present state. */
+export function start(): Promise<SessionState> {
+  if (state !== 'unknown') return Promise.resolve(state);
+  starting ??= discover().finally(() => {
+    starting = undefined;
+  });
+  return starting;
+}
+
+async function discover(): Promise<SessionState> {
+  if (localStorage.getItem(HINT) && (await refresh())) return 'active';
+  const instance = await fetch('/api/v1/instance').catch(() => {
+    throw Problem.unreachable();
+  });
+  const body: unknown = await instance.json().catch(() => undefined);
+  if (!instance.ok) throw Problem.from(instance, body);
+  // In development mode without login every request already acts as the development admin.
+  become((body as Schemas['Instance']).auth === 'off' ? 'active' : 'anonymous');
+  return state;
+}
+
+/** A token that is good for a while, refreshed when needed; undefined where there is none to send. */
+export async function freshToken(): Promise<string | undefined> {
+  if (token && Date.now() > expiresAt - EARLY_MS) await refresh();
+  return token;
+}
+
+/** The token that would be sent now, to see whether another request has refreshed it since. */
+export function currentToken(): string | undefined {
+  return token;
+}
+
+/** Trades the cookie for a new access token; false when the session is over. */
+export function refresh(): Promise<boolean> {
+  refreshing ??= exclusively(exchange).finally(() => {
+    refreshing = undefined;
+  });
+  return refreshing;
+}
+
+/** One tab at a time; browsers offer locks on https and loopback, which is where the console may run. */
+async function exclusively(work: () => Promise<boolean>): Promise<boolean> {
+  return navigator.locks ? navigator.locks.request('tenure-refresh', work) : work();
+}
+
+async function exchange(): Promise<boolean> {
+  const response = await fetch('/api/v1/auth/refresh', {
+    method: 'POST',
+    headers: CONSOLE_HEADERS,
+    body: JSON.stringify({ refresh: 'cookie' }),
+  }).catch(() => {
+    throw Problem.unreachable();
+  });
+  if (response.ok) {
+    adopt((await response.json()) as Tokens);
+    return true;
+  }
+  // Only a refusal ends the session; a server in trouble does not.
+  if (response.status !== 401 && response.status !== 403) {
+    throw Problem.from(response, await response.json().catch(() => undefined));
+  }
+  forget();
+  return false;
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+export function useSessionState(): SessionState {
+  return useSyncExternalStore(subscribe, () => state);
+}

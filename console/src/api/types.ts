@@ -1,0 +1,30 @@
+/** Short names for the schemas of the generated OpenAPI types. */
+import type { components } from './schema';
+
+export type Schemas = components['schemas'];
+export type Me = Schemas['Me'];
+export type Role = Schemas['Role'];
+export type ResourceRef = Schemas['ResourceRef'];
+export type Team = Schemas['Team'];
+export type Member = Schemas['Member'];
+export type Workflow = Schemas['Workflow'];
+export type WorkflowSummary = Schemas['WorkflowSummary'];
+export type Fault = Schemas['Fault'];
+export type Execution = Schemas['Execution'];
+export type ExecutionSummary = Schemas['ExecutionSummary'];
+export type ExecutionState = Schemas['ExecutionState'];
+export type ExecutionError = Schemas['ExecutionError'];
+export type Step = Schemas['Step'];
+export type StepSummary = Schemas['StepSummary'];
+export type StepState = Schemas['StepState'];
+export type StepLog = Schemas['StepLog'];
+export type LogLine = Schemas['LogLine'];
+export type Approval = Schemas['Approval'];
+export type Plugin = Schemas['Plugin'];
+export type PluginTestResult = Schemas['PluginTestResult'];
+export type UploadStage = Schemas['UploadStage'];
+export type Secret = Schemas['Secret'];
+export type AuditEvent = Schemas['AuditEvent'];
+export type Verification = Schemas['Verification'];
+export type Quota = Schemas['Quota'];
+export type Page<T> = { items: T[]; next_cursor: string | null };

@@ -1,0 +1,123 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { Link, Outlet, useLocation, useRouter } from '@tanstack/react-router';
+import { Menu as MenuIcon, Search } from 'lucide-react';
+import { useEffect, useState } from 'react';
+import { Dialog, Modal, ModalOverlay } from 'react-aria-components';
+import { useMe } from '~/api/query';
+import { useSessionState } from '~/api/session';
+import { Button } from '~/ui/button';
+import { CommandPalette } from './CommandPalette';
+import { Mark } from './Mark';
+import { NAVIGATION } from './navigation';
+import { UserMenu } from './UserMenu';
+
+/** What surrounds each page of a logged-in person. */
+export function Shell() {
+  const [drawer, setDrawer] = useState(false);
+  const [palette, setPalette] = useState(false);
+  const { pathname } = useLocation();
+  useLeaveWhenOver();
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a navigation closes the drawer
+  useEffect(() => setDrawer(false), [pathname]);
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key.toLowerCase() === 'k' && (event.ctrlKey || event.metaKey) && !event.altKey) {
+        event.preventDefault();
+        setPalette(true);
+      }
+    };
+    addEventListener('keydown', onKey);
+    return () => removeEventListener('keydown', onKey);
+  }, []);
+
+  return (
+    <div className="shell">
+      <a className="skip-link" href="#content">
+        Skip to content
+      </a>
+      <header className="topbar">
+        <Button tone="quiet" icon aria-label="Open navigation" onPress={() => setDrawer(true)}>
+          <MenuIcon aria-hidden />
+        </Button>
+        <Brand />
+        <Button tone="quiet" icon aria-label="Search and commands" onPress={() => setPalette(true)}>
+          <Search aria-hidden />
+        </Button>
+      </header>
+      <div className="sidebar">
+        <Sidebar onSearch={() => setPalette(true)} />
+      </div>
+      <ModalOverlay className="drawer-scrim" isOpen={drawer} onOpenChange={setDrawer} isDismissable>
+        <Modal className="drawer">
+          <Dialog className="drawer-dialog" aria-label="Navigation">
+            <Sidebar
+              onSearch={() => {
+                setDrawer(false);
+                setPalette(true);
+              }}
+            />
+          </Dialog>
+        </Modal>
+      </ModalOverlay>
+      <main id="content" className="content" tabIndex={-1}>
+        <Outlet />
+      </main>
+      <CommandPalette isOpen={palette} onClose={() => setPalette(false)} />
+    </div>
+  );
+}
+
+/** Shows the login page, with the way back, once the session has ended here or in another tab. */
+function useLeaveWhenOver() {
+  const state = useSessionState();
+  const router = useRouter();
+  const client = useQueryClient();
+  useEffect(() => {
+    if (state !== 'anonymous') return;
+    client.clear();
+    const { href } = router.state.location;
+    void router.navigate({ to: '/login', search: href === '/' ? {} : { return: href } });
+  }, [state, router, client]);
+}
+
+function Brand() {
+  const me = useMe();
+  return (
+    <Link to="/" className="brand">
+      <Mark />
+      <span className="brand-text">
+        <span className="brand-name">Tenure</span>
+        {me && <span className="brand-tenant truncate">{me.organization.name}</span>}
+      </span>
+    </Link>
+  );
+}
+
+function Sidebar({ onSearch }: { onSearch: () => void }) {
+  return (
+    <>
+      <Brand />
+      <Button tone="plain" small onPress={onSearch} aria-keyshortcuts="Control+K Meta+K">
+        <Search aria-hidden /> Search <kbd className="push">Ctrl K</kbd>
+      </Button>
+      <nav className="nav" aria-label="Main">
+        {NAVIGATION.map(({ group, pages }) => (
+          <div key={pages[0].to} className="nav-group">
+            {group && <p className="nav-heading">{group}</p>}
+            <ul>
+              {pages.map(({ to, label, icon: Glyph }) => (
+                <li key={to}>
+                  <Link to={to} className="nav-link" activeOptions={{ exact: to === '/' }}>
+                    <Glyph aria-hidden /> {label}
+                  </Link>
+                </li>
+              ))}
+            </ul>
+          </div>
+        ))}
+      </nav>
+      <UserMenu />
+    </>
+  );
+}

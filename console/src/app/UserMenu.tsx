@@ -1,0 +1,84 @@
+import { ChevronsUpDown, LogOut, Monitor, Moon, Sun } from 'lucide-react';
+import {
+  Button as AriaButton,
+  Header,
+  Menu,
+  MenuItem,
+  MenuSection,
+  MenuTrigger,
+  Popover,
+  Separator,
+} from 'react-aria-components';
+import { useMe } from '~/api/query';
+import { logout } from '~/api/session';
+import { chooseTheme, type Theme, useChosenTheme } from '~/lib/theme';
+import { toastProblem } from '~/ui/toast';
+
+const THEMES = [
+  { id: 'system', label: 'System theme', icon: Monitor },
+  { id: 'light', label: 'Light theme', icon: Sun },
+  { id: 'dark', label: 'Dark theme', icon: Moon },
+] as const;
+
+function initials(name: string): string {
+  const words = name.split(/\s+/).filter(Boolean);
+  return ((words[0]?.[0] ?? '') + (words.length > 1 ? (words.at(-1)?.[0] ?? '') : '')).toUpperCase();
+}
+
+/** Who is logged in, where, in which theme; and the way out. */
+export function UserMenu() {
+  const me = useMe();
+  const theme = useChosenTheme();
+  if (!me) return null;
+  return (
+    <MenuTrigger>
+      <AriaButton
+        className="user-button"
+        aria-label={`Account of ${me.user.full_name}, ${me.organization.name}`}
+      >
+        <span className="avatar" aria-hidden>
+          {initials(me.user.full_name)}
+        </span>
+        <span className="user-text">
+          <span className="truncate">{me.user.full_name}</span>
+          <span className="muted small truncate">{me.roles.join(', ')}</span>
+        </span>
+        <ChevronsUpDown className="icon push" aria-hidden />
+      </AriaButton>
+      <Popover className="popover" placement="top start">
+        <Menu className="menu" aria-label="Account">
+          <MenuSection
+            selectionMode="single"
+            selectedKeys={[theme]}
+            onSelectionChange={(keys) => {
+              const [chosen] = keys === 'all' ? [] : keys;
+              if (chosen) chooseTheme(chosen as Theme);
+            }}
+          >
+            <Header className="menu-heading">
+              <strong>{me.user.full_name}</strong>
+              <div className="muted small">{me.user.email}</div>
+              <div className="muted small">
+                {me.organization.name} · {me.organization.plan} plan
+              </div>
+            </Header>
+            {THEMES.map(({ id, label, icon: Glyph }) => (
+              <MenuItem key={id} id={id} className="menu-item" textValue={label}>
+                <Glyph aria-hidden /> {label}
+                {theme === id && <span className="push small muted">chosen</span>}
+              </MenuItem>
+            ))}
+          </MenuSection>
+          <Separator className="menu-separator" />
+          <MenuItem
+            className="menu-item"
+            textValue="Log out"
+            onAction={() => void logout().catch(toastProblem)}
+          >
+            <LogOut aria-hidden /> Log out
+          </MenuItem>
+        </Menu>
+      </Popover>
+    </MenuTrigger>
+  );
+}

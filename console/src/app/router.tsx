@@ -1,0 +1,156 @@
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from '@tanstack/react-router';
+import { meQuery, queryClient } from '~/api/query';
+import { start } from '~/api/session';
+import type { AuditFilter } from '~/features/audit/api';
+import type { ExecutionFilterName } from '~/features/executions/ExecutionsPage';
+import { Crashed, NotFound, Starting } from './fallbacks';
+import { Shell } from './Shell';
+
+/** A path of this console and nothing else, so that a crafted link cannot send a person elsewhere. */
+export function safeReturn(value: unknown): string | undefined {
+  if (typeof value !== 'string' || !value.startsWith('/') || /^\/[/\\]/.test(value)) return undefined;
+  return value;
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+function oneOf<T extends string>(known: readonly T[], value: unknown): T | undefined {
+  return known.find((one) => one === value);
+}
+
+const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound, errorComponent: Crashed });
+
+const visitor = createRoute({
+  getParentRoute: () => root,
+  id: 'visitor',
+  validateSearch: (search): { return?: string | undefined } => ({ return: safeReturn(search.return) }),
+  beforeLoad: async ({ search }) => {
+    if ((await start()) === 'active') throw redirect({ href: search.return ?? '/' });
+  },
+});
+const login = createRoute({
+  getParentRoute: () => visitor,
+  path: '/login',
+  component: lazyRouteComponent(() => import('~/features/auth/LoginPage'), 'LoginPage'),
+});
+const register = createRoute({
+  getParentRoute: () => visitor,
+  path: '/register',
+  component: lazyRouteComponent(() => import('~/features/auth/RegisterPage'), 'RegisterPage'),
+});
+
+const shell = createRoute({
+  getParentRoute: () => root,
+  id: 'shell',
+  component: Shell,
+  beforeLoad: async ({ location }) => {
+    if ((await start()) !== 'active') {
+      throw redirect({ to: '/login', search: location.href === '/' ? {} : { return: location.href } });
+    }
+    void queryClient.prefetchQuery(meQuery);
+  },
+});
+const home = createRoute({
+  getParentRoute: () => shell,
+  path: '/',
+  component: lazyRouteComponent(() => import('~/features/home/HomePage'), 'HomePage'),
+});
+/** A page inside the shell, loaded when first visited. */
+const page = {
+  teams: lazyRouteComponent(() => import('~/features/teams/TeamsPage'), 'TeamsPage'),
+  members: lazyRouteComponent(() => import('~/features/members/MembersPage'), 'MembersPage'),
+  workflows: lazyRouteComponent(() => import('~/features/workflows/WorkflowsPage'), 'WorkflowsPage'),
+  newWorkflow: lazyRouteComponent(() => import('~/features/workflows/NewWorkflowPage'), 'NewWorkflowPage'),
+  workflow: lazyRouteComponent(() => import('~/features/workflows/WorkflowPage'), 'WorkflowPage'),
+  run: lazyRouteComponent(() => import('~/features/workflows/run-form/RunPage'), 'RunPage'),
+  executions: lazyRouteComponent(() => import('~/features/executions/ExecutionsPage'), 'ExecutionsPage'),
+  execution: lazyRouteComponent(() => import('~/features/executions/ExecutionPage'), 'ExecutionPage'),
+  approvals: lazyRouteComponent(() => import('~/features/approvals/ApprovalsPage'), 'ApprovalsPage'),
+  plugins: lazyRouteComponent(() => import('~/features/plugins/PluginsPage'), 'PluginsPage'),
+  plugin: lazyRouteComponent(() => import('~/features/plugins/PluginPage'), 'PluginPage'),
+  secrets: lazyRouteComponent(() => import('~/features/secrets/SecretsPage'), 'SecretsPage'),
+  usage: lazyRouteComponent(() => import('~/features/usage/UsagePage'), 'UsagePage'),
+  audit: lazyRouteComponent(() => import('~/features/audit/AuditPage'), 'AuditPage'),
+};
+const getParentRoute = () => shell;
+const teams = createRoute({ getParentRoute, path: '/teams', component: page.teams });
+const members = createRoute({ getParentRoute, path: '/members', component: page.members });
+const workflows = createRoute({ getParentRoute, path: '/workflows', component: page.workflows });
+const newWorkflow = createRoute({ getParentRoute, path: '/workflows/new', component: page.newWorkflow });
+const workflow = createRoute({ getParentRoute, path: '/workflows/$workflowId', component: page.workflow });
+const run = createRoute({ getParentRoute, path: '/workflows/$workflowId/run', component: page.run });
+const executions = createRoute({
+  getParentRoute,
+  path: '/executions',
+  component: page.executions,
+  validateSearch: (search): { workflow?: string | undefined; show?: ExecutionFilterName | undefined } => ({
+    workflow: text(search.workflow),
+    show: oneOf(['all', 'active', 'succeeded', 'failed', 'cancelled'] as const, search.show),
+  }),
+});
+const execution = createRoute({
+  getParentRoute,
+  path: '/executions/$executionId',
+  component: page.execution,
+});
+const approvals = createRoute({ getParentRoute, path: '/approvals', component: page.approvals });
+const plugins = createRoute({ getParentRoute, path: '/plugins', component: page.plugins });
+const plugin = createRoute({ getParentRoute, path: '/plugins/$pluginId', component: page.plugin });
+const secrets = createRoute({ getParentRoute, path: '/secrets', component: page.secrets });
+const usage = createRoute({ getParentRoute, path: '/usage', component: page.usage });
+const audit = createRoute({
+  getParentRoute,
+  path: '/audit',
+  component: page.audit,
+  validateSearch: (search): AuditFilter => ({
+    action: text(search.action),
+    outcome: oneOf(['success', 'failure', 'denied'] as const, search.outcome),
+    actor: text(search.actor),
+    resource: text(search.resource),
+    from: text(search.from),
+    to: text(search.to),
+  }),
+});
+
+export const routeTree = root.addChildren([
+  visitor.addChildren([login, register]),
+  shell.addChildren([
+    home,
+    teams,
+    members,
+    workflows,
+    newWorkflow,
+    workflow,
+    run,
+    executions,
+    execution,
+    approvals,
+    plugins,
+    plugin,
+    secrets,
+    usage,
+    audit,
+  ]),
+]);
+
+export const router = createRouter({
+  routeTree,
+  defaultPreload: 'intent',
+  defaultPendingComponent: Starting,
+  scrollRestoration: true,
+});
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}

@@ -1,0 +1,50 @@
+import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
+import { api, unwrap } from '~/api/client';
+import type { Problem } from '~/api/problem';
+import { usePages } from '~/api/query';
+import type { Execution, ExecutionState, ExecutionSummary, StepSummary } from '~/api/types';
+
+const KEY = ['executions'];
+
+export interface ExecutionFilter {
+  workflow?: string | undefined;
+  states?: ExecutionState[] | undefined;
+}
+
+export function useExecutions({ workflow, states }: ExecutionFilter) {
+  return usePages([...KEY, 'list', workflow, states], (cursor) =>
+    unwrap(
+      api.GET('/api/v1/executions', { params: { query: { cursor, workflow_id: workflow, state: states } } }),
+    ),
+  );
+}
+
+export const executionQuery = (id: string) =>
+  queryOptions({
+    queryKey: [...KEY, 'one', id],
+    queryFn: (): Promise<Execution> =>
+      unwrap(api.GET('/api/v1/executions/{execution_id}', { params: { path: { execution_id: id } } })),
+  });
+
+/** One step in full. Its state and attempt are part of the key, so that it is fetched again when they change. */
+export const stepQuery = (id: string, { name, state, attempt }: StepSummary) =>
+  queryOptions({
+    queryKey: [...KEY, 'step', id, name, state, attempt],
+    queryFn: () =>
+      unwrap(
+        api.GET('/api/v1/executions/{execution_id}/steps/{step}', {
+          params: { path: { execution_id: id, step: name } },
+        }),
+      ),
+  });
+
+export function useCancelExecution(id: string) {
+  const client = useQueryClient();
+  return useMutation<ExecutionSummary, Problem, void>({
+    mutationFn: () =>
+      unwrap(
+        api.POST('/api/v1/executions/{execution_id}/cancel', { params: { path: { execution_id: id } } }),
+      ),
+    onSuccess: () => client.invalidateQueries({ queryKey: [...KEY, 'one', id] }),
+  });
+}

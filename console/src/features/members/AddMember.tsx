@@ -1,0 +1,51 @@
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import type { Role } from '~/api/types';
+import { instanceQuery } from '~/features/auth/api';
+import { Button } from '~/ui/button';
+import { Form, TextField } from '~/ui/form';
+import { useAddMember } from './api';
+import { RoleChoice } from './RoleChoice';
+
+const EMPTY = { full_name: '', email: '', username: '', password: '' };
+
+export function AddMember({ onDone }: { onDone: () => void }) {
+  const add = useAddMember();
+  const shortest = useQuery(instanceQuery).data?.password_min_length ?? 12;
+  const [values, setValues] = useState(EMPTY);
+  const [roles, setRoles] = useState<Role[]>(['viewer']);
+  const bind = (name: keyof typeof EMPTY) => ({
+    value: values[name],
+    onChange: (value: string) => setValues((all) => ({ ...all, [name]: value })),
+    error: add.error?.field(name),
+    isRequired: true,
+  });
+  return (
+    <Form problem={add.error} onSubmit={() => add.mutate({ ...values, roles }, { onSuccess: onDone })}>
+      <TextField label="Full name" {...bind('full_name')} autoComplete="off" autoFocus />
+      <TextField
+        label="E-mail"
+        type="email"
+        {...bind('email')}
+        autoComplete="off"
+        hint="Someone who has a login already keeps it and joins when they accept."
+      />
+      <TextField label="User name" {...bind('username')} autoComplete="off" autoCapitalize="none" />
+      <TextField
+        label="First password"
+        type="password"
+        {...bind('password')}
+        minLength={shortest}
+        autoComplete="new-password"
+        hint={`At least ${shortest} characters; hand it over in person.`}
+      />
+      <RoleChoice value={roles} onChange={setRoles} />
+      <div className="form-actions">
+        <Button onPress={onDone}>Cancel</Button>
+        <Button type="submit" tone="primary" isPending={add.isPending} isDisabled={roles.length === 0}>
+          Add member
+        </Button>
+      </div>
+    </Form>
+  );
+}

@@ -1,0 +1,38 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { api, unwrap } from '~/api/client';
+import type { Problem } from '~/api/problem';
+import { meQuery, usePages } from '~/api/query';
+import type { Member, Schemas } from '~/api/types';
+import { toast } from '~/ui/toast';
+
+const KEY = ['users'];
+
+export function useMembers(search: string) {
+  return usePages([...KEY, search], (cursor) =>
+    unwrap(api.GET('/api/v1/users', { params: { query: { cursor, search: search || undefined } } })),
+  );
+}
+
+export function useAddMember() {
+  const client = useQueryClient();
+  return useMutation<Member, Problem, Schemas['NewMember']>({
+    mutationFn: (body) => unwrap(api.POST('/api/v1/users', { body })),
+    onSuccess: (member) => {
+      toast(`${member.full_name} added`);
+      return client.invalidateQueries({ queryKey: KEY });
+    },
+  });
+}
+
+export function useUpdateMember(id: string) {
+  const client = useQueryClient();
+  return useMutation<Member, Problem, Schemas['MemberPatch']>({
+    mutationFn: (body) =>
+      unwrap(api.PATCH('/api/v1/users/{user_id}', { params: { path: { user_id: id } }, body })),
+    onSuccess: async (member) => {
+      toast(`${member.full_name} saved`);
+      await client.invalidateQueries({ queryKey: KEY });
+      await client.invalidateQueries({ queryKey: meQuery.queryKey });
+    },
+  });
+}

@@ -1,0 +1,96 @@
+import { queryOptions, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { api, unwrap } from '~/api/client';
+import type { Problem } from '~/api/problem';
+import { usePages } from '~/api/query';
+import type { Plugin, PluginTestResult, Schemas } from '~/api/types';
+import { toast } from '~/ui/toast';
+
+const KEY = ['plugins'];
+
+export function usePlugins() {
+  return usePages([...KEY, 'list'], (cursor) =>
+    unwrap(api.GET('/api/v1/plugins', { params: { query: { cursor } } })),
+  );
+}
+
+export const pluginQuery = (id: string) =>
+  queryOptions({
+    queryKey: [...KEY, 'one', id],
+    queryFn: () => unwrap(api.GET('/api/v1/plugins/{plugin_id}', { params: { path: { plugin_id: id } } })),
+  });
+
+export function usePluginVersions(id: string) {
+  return usePages([...KEY, 'versions', id], (cursor) =>
+    unwrap(
+      api.GET('/api/v1/plugins/{plugin_id}/versions', {
+        params: { path: { plugin_id: id }, query: { cursor } },
+      }),
+    ),
+  );
+}
+
+export function usePluginCode(id: string, version: string) {
+  return useQuery({
+    queryKey: [...KEY, 'code', id, version],
+    queryFn: () =>
+      unwrap(
+        api.GET('/api/v1/plugins/{plugin_id}/code', {
+          params: { path: { plugin_id: id }, query: { version } },
+        }),
+      ),
+  });
+}
+
+export function useUploadPlugin() {
+  const client = useQueryClient();
+  return useMutation<Schemas['PluginUpload'], Problem, { manifest: File; source: File }>({
+    mutationFn: ({ manifest, source }) => {
+      const form = new FormData();
+      form.set('manifest', manifest);
+      form.set('source', source);
+      return unwrap(
+        api.POST('/api/v1/plugins', {
+          body: form as never,
+          bodySerializer: (body) => body as unknown as FormData,
+        }),
+      );
+    },
+    onSuccess: () => client.invalidateQueries({ queryKey: KEY }),
+  });
+}
+
+export function useTestPlugin(id: string) {
+  return useMutation<PluginTestResult, Problem, Schemas['PluginTest']>({
+    mutationFn: (body) =>
+      unwrap(api.POST('/api/v1/plugins/{plugin_id}/test', { params: { path: { plugin_id: id } }, body })),
+  });
+}
+
+export function useSetPluginStatus(id: string) {
+  const client = useQueryClient();
+  return useMutation<Plugin, Problem, Schemas['PluginStatus']>({
+    mutationFn: (status) =>
+      unwrap(
+        api.PUT('/api/v1/plugins/{plugin_id}/status', {
+          params: { path: { plugin_id: id } },
+          body: { status },
+        }),
+      ),
+    onSuccess: (plugin) => {
+      toast(`${plugin.name} is ${plugin.status}`);
+      return client.invalidateQueries({ queryKey: KEY });
+    },
+  });
+}
+
+export function useDeletePlugin() {
+  const client = useQueryClient();
+  return useMutation<unknown, Problem, Plugin>({
+    mutationFn: ({ id }) =>
+      unwrap(api.DELETE('/api/v1/plugins/{plugin_id}', { params: { path: { plugin_id: id } } })),
+    onSuccess: (_, { name }) => {
+      toast(`${name} deleted`);
+      return client.invalidateQueries({ queryKey: [...KEY, 'list'] });
+    },
+  });
+}

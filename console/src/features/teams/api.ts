@@ -1,0 +1,39 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { api, unwrap } from '~/api/client';
+import type { Problem } from '~/api/problem';
+import { usePages } from '~/api/query';
+import type { Schemas, Team } from '~/api/types';
+import { toast } from '~/ui/toast';
+
+const KEY = ['teams'];
+
+export function useTeams() {
+  return usePages(KEY, (cursor) => unwrap(api.GET('/api/v1/teams', { params: { query: { cursor } } })));
+}
+
+/** Creates a team, or changes the one with this id. */
+export function useSaveTeam(id: string | undefined) {
+  const client = useQueryClient();
+  return useMutation<Team, Problem, Schemas['NewTeam']>({
+    mutationFn: (body) =>
+      id === undefined
+        ? unwrap(api.POST('/api/v1/teams', { body }))
+        : unwrap(api.PATCH('/api/v1/teams/{team_id}', { params: { path: { team_id: id } }, body })),
+    onSuccess: (team) => {
+      toast(`Team “${team.name}” saved`);
+      return client.invalidateQueries({ queryKey: KEY });
+    },
+  });
+}
+
+export function useDeleteTeam() {
+  const client = useQueryClient();
+  return useMutation<unknown, Problem, Team>({
+    mutationFn: ({ id }) =>
+      unwrap(api.DELETE('/api/v1/teams/{team_id}', { params: { path: { team_id: id } } })),
+    onSuccess: (_, team) => {
+      toast(`Team “${team.name}” deleted`);
+      return client.invalidateQueries({ queryKey: KEY });
+    },
+  });
+}

@@ -1,0 +1,168 @@
+import { useQuery } from '@tanstack/react-query';
+import { Link, useBlocker, useNavigate, useParams } from '@tanstack/react-router';
+import { History, Play, Trash2 } from 'lucide-react';
+import { useState } from 'react';
+import { useMay } from '~/api/query';
+import type { Workflow } from '~/api/types';
+import { Button, ButtonLink } from '~/ui/button';
+import { Confirm, Dialog } from '~/ui/dialog';
+import { TextField } from '~/ui/form';
+import { MenuItem, RowMenu } from '~/ui/menu';
+import { Page } from '~/ui/page';
+import { Loaded, Notice, ProblemNotice } from '~/ui/states';
+import { useDeleteWorkflow, useSaveDefinition, workflowQuery } from './api';
+import { DefinitionEditor } from './DefinitionEditor';
+import { useDefinition } from './use-definition';
+import { VersionsDialog } from './VersionsDialog';
+
+export function WorkflowPage() {
+  const { workflowId } = useParams({ from: '/shell/workflows/$workflowId' });
+  const query = useQuery(workflowQuery(workflowId));
+  if (query.data) return <Definition key={query.data.id} workflow={query.data} />;
+  return (
+    <Page title="Workflow" back={<Link to="/workflows">Workflows</Link>}>
+      <Loaded query={query} label="this workflow">
+        {() => null}
+      </Loaded>
+    </Page>
+  );
+}
+
+function Definition({ workflow }: { workflow: Workflow }) {
+  const [draft, setDraft] = useState<string>();
+  const [message, setMessage] = useState('');
+  const [open, setOpen] = useState<'versions' | 'save' | 'delete'>();
+  const source = draft ?? workflow.source;
+  const changed = draft !== undefined && draft !== workflow.source;
+  const definition = useDefinition(source);
+  const save = useSaveDefinition(workflow);
+  const remove = useDeleteWorkflow();
+  const navigate = useNavigate();
+  const mayUpdate = useMay('workflow:update');
+  const mayRun = useMay('workflow:execute');
+  const mayDelete = useMay('workflow:delete');
+  const close = () => setOpen(undefined);
+  const params = { workflowId: workflow.id };
+  const leaving = useBlocker({
+    shouldBlockFn: () => changed,
+    enableBeforeUnload: changed,
+    withResolver: true,
+  });
+
+  return (
+    <Page
+      wide
+      title={workflow.name}
+      back={<Link to="/workflows">Workflows</Link>}
+      badge={<span className="badge">Version {workflow.version}</span>}
+      description={workflow.description}
+      actions={
+        <>
+          <Button tone="quiet" onPress={() => setOpen('versions')}>
+            <History aria-hidden /> Versions
+          </Button>
+          <ButtonLink tone="quiet" to="/executions" search={{ workflow: workflow.id }}>
+            Executions
+          </ButtonLink>
+          {mayUpdate && (
+            <Button
+              tone={changed ? 'primary' : 'plain'}
+              isDisabled={!changed || definition.validation.data?.valid === false}
+              onPress={() => setOpen('save')}
+            >
+              Save version {workflow.version + 1}
+            </Button>
+          )}
+          {mayRun && (
+            <ButtonLink tone={changed ? 'plain' : 'primary'} to="/workflows/$workflowId/run" params={params}>
+              <Play aria-hidden /> Run
+            </ButtonLink>
+          )}
+          {mayDelete && (
+            <RowMenu label="More actions">
+              <MenuItem label="Delete" danger onAction={() => setOpen('delete')}>
+                <Trash2 aria-hidden /> Delete workflow…
+              </MenuItem>
+            </RowMenu>
+          )}
+        </>
+      }
+    >
+      {!mayUpdate && (
+        <Notice tone="info" title="You may read this definition, not change it">
+          <p>
+            Changing needs the permission <code>workflow:update</code>.
+          </p>
+        </Notice>
+      )}
+      <DefinitionEditor source={source} onChange={setDraft} readOnly={!mayUpdate} definition={definition} />
+
+      <VersionsDialog
+        workflow={workflow}
+        isOpen={open === 'versions'}
+        onClose={close}
+        onRestore={(text) => {
+          setDraft(text);
+          close();
+        }}
+      />
+      <Dialog title={`Save version ${workflow.version + 1}`} isOpen={open === 'save'} onClose={close}>
+        {save.error && <ProblemNotice problem={save.error} />}
+        <TextField
+          label="What changed"
+          value={message}
+          onChange={setMessage}
+          hint="Optional; shown in the list of versions."
+          autoFocus
+        />
+        <div className="form-actions">
+          <Button onPress={close}>Cancel</Button>
+          <Button
+            tone="primary"
+            isPending={save.isPending}
+            onPress={() =>
+              save.mutate(
+                { source, message: message || undefined },
+                {
+                  onSuccess: () => {
+                    setDraft(undefined);
+                    setMessage('');
+                    close();
+                  },
+                },
+              )
+            }
+          >
+            Save
+          </Button>
+        </div>
+      </Dialog>
+      <Confirm
+        title={`Delete “${workflow.name}”?`}
+        action="Delete workflow"
+        isOpen={open === 'delete'}
+        isPending={remove.isPending}
+        problem={remove.error}
+        onClose={close}
+        onConfirm={() =>
+          remove.mutate(workflow, {
+            onSuccess: () => void navigate({ to: '/workflows', ignoreBlocker: true }),
+          })
+        }
+      >
+        <p>No new execution can start. Executions that ran stay in the log.</p>
+      </Confirm>
+      <Confirm
+        title="Leave without saving?"
+        action="Discard changes"
+        dismiss="Stay"
+        isOpen={leaving.status === 'blocked'}
+        isPending={false}
+        onClose={() => leaving.reset?.()}
+        onConfirm={() => leaving.proceed?.()}
+      >
+        <p>The definition has changes that are not in any version yet.</p>
+      </Confirm>
+    </Page>
+  );
+}

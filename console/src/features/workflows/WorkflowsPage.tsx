@@ -1,0 +1,105 @@
+import { Link } from '@tanstack/react-router';
+import { Play, Plus, Workflow as WorkflowIcon } from 'lucide-react';
+import { useDeferredValue, useState } from 'react';
+import { useMay } from '~/api/query';
+import { ButtonLink } from '~/ui/button';
+import { TextField } from '~/ui/form';
+import { Page } from '~/ui/page';
+import { StateBadge } from '~/ui/state-badge';
+import { Empty } from '~/ui/states';
+import { List } from '~/ui/table';
+import { Time } from '~/ui/time';
+import { useWorkflows } from './api';
+
+export function WorkflowsPage() {
+  const [search, setSearch] = useState('');
+  const pages = useWorkflows(useDeferredValue(search.trim()));
+  const mayCreate = useMay('workflow:create');
+  const mayRun = useMay('workflow:execute');
+  const create = mayCreate && (
+    <ButtonLink to="/workflows/new" tone="primary">
+      <Plus aria-hidden /> New workflow
+    </ButtonLink>
+  );
+  return (
+    <Page
+      title="Workflows"
+      description="Definitions that run durably: each step is journaled, each version kept."
+      actions={create}
+    >
+      <div className="filters">
+        <TextField label="Search by name" type="search" value={search} onChange={setSearch} />
+      </div>
+      <List
+        label="workflows"
+        pages={pages}
+        rowKey={(workflow) => workflow.id}
+        empty={
+          search ? (
+            <Empty icon={WorkflowIcon} title={`No workflow is called “${search}”`}>
+              The search looks in names only.
+            </Empty>
+          ) : (
+            <Empty icon={WorkflowIcon} title="No workflows yet" action={create}>
+              A workflow is a YAML file: nodes that call plugins, HTTP services and people, and edges between
+              them.
+            </Empty>
+          )
+        }
+        columns={[
+          {
+            header: 'Workflow',
+            cell: (workflow) => (
+              <>
+                <Link to="/workflows/$workflowId" params={{ workflowId: workflow.id }} className="row-link">
+                  {workflow.name}
+                </Link>
+                {workflow.description && <div className="cell-note">{workflow.description}</div>}
+              </>
+            ),
+          },
+          { header: 'Version', end: true, fit: true, wideOnly: true, cell: (workflow) => workflow.version },
+          { header: 'Nodes', end: true, fit: true, wideOnly: true, cell: (workflow) => workflow.node_count },
+          {
+            header: 'Runs',
+            end: true,
+            fit: true,
+            wideOnly: true,
+            cell: (workflow) => workflow.execution_count.toLocaleString(),
+          },
+          {
+            header: 'Last run',
+            fit: true,
+            cell: ({ last_execution: last }) =>
+              last ? <StateBadge state={last.state} /> : <span className="muted">Never</span>,
+          },
+          {
+            header: 'Changed',
+            fit: true,
+            wideOnly: true,
+            cell: (workflow) => <Time iso={workflow.updated_at} relative />,
+          },
+          {
+            header: 'Actions',
+            hideHeader: true,
+            end: true,
+            fit: true,
+            cell: (workflow) =>
+              mayRun && (
+                <span className="above-row-link">
+                  <ButtonLink
+                    small
+                    to="/workflows/$workflowId/run"
+                    params={{ workflowId: workflow.id }}
+                    aria-label={`Run ${workflow.name}`}
+                  >
+                    <Play aria-hidden /> Run
+                  </ButtonLink>
+                </span>
+              ),
+          },
+        ]}
+      />
+    </Page>
+  );
+}

@@ -1,0 +1,111 @@
+import { keepPreviousData, queryOptions, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { api, unwrap } from '~/api/client';
+import type { Problem } from '~/api/problem';
+import { usePages } from '~/api/query';
+import type { ExecutionSummary, Schemas, Workflow } from '~/api/types';
+import { toast } from '~/ui/toast';
+
+const KEY = ['workflows'];
+/** A definition goes as the text that the person wrote, comments and all. */
+const AS_YAML = {
+  headers: { 'content-type': 'application/yaml' },
+  bodySerializer: (body: unknown) => String(body),
+};
+
+export function useWorkflows(search: string) {
+  return usePages([...KEY, 'list', search], (cursor) =>
+    unwrap(api.GET('/api/v1/workflows', { params: { query: { cursor, search: search || undefined } } })),
+  );
+}
+
+export const workflowQuery = (id: string) =>
+  queryOptions({
+    queryKey: [...KEY, 'one', id],
+    queryFn: () =>
+      unwrap(api.GET('/api/v1/workflows/{workflow_id}', { params: { path: { workflow_id: id } } })),
+  });
+
+export function useVersions(id: string) {
+  return usePages([...KEY, 'versions', id], (cursor) =>
+    unwrap(
+      api.GET('/api/v1/workflows/{workflow_id}/versions', {
+        params: { path: { workflow_id: id }, query: { cursor } },
+      }),
+    ),
+  );
+}
+
+/** One version's text, to look at or to restore. */
+export function fetchVersion(id: string, version: number): Promise<Schemas['WorkflowVersionDetail']> {
+  return unwrap(
+    api.GET('/api/v1/workflows/{workflow_id}/versions/{version}', {
+      params: { path: { workflow_id: id, version } },
+    }),
+  );
+}
+
+/** The server's faults of a definition; the last answer stays while the next is on its way. */
+export function useValidation(source: string) {
+  return useQuery({
+    queryKey: [...KEY, 'validation', source],
+    queryFn: ({ signal }) =>
+      unwrap(api.POST('/api/v1/workflows/validate', { ...AS_YAML, body: source as never, signal })),
+    enabled: source.trim() !== '',
+    placeholderData: keepPreviousData,
+    staleTime: 60_000,
+    gcTime: 60_000,
+  });
+}
+
+/** Creates a workflow, or a new version of `workflow`, refused when someone else saved one since. */
+export function useSaveDefinition(workflow: Workflow | undefined) {
+  const client = useQueryClient();
+  return useMutation<Workflow, Problem, { source: string; message?: string | undefined }>({
+    mutationFn: ({ source, message }) =>
+      workflow === undefined
+        ? unwrap(api.POST('/api/v1/workflows', { ...AS_YAML, body: source as never }))
+        : unwrap(
+            api.POST('/api/v1/workflows/{workflow_id}/versions', {
+              ...AS_YAML,
+              params: {
+                path: { workflow_id: workflow.id },
+                query: { message },
+                header: { 'If-Match': `"${workflow.version}"` },
+              },
+              body: source as never,
+            }),
+          ),
+    onSuccess: async (saved) => {
+      toast(`“${saved.name}” saved as version ${saved.version}`);
+      client.setQueryData(workflowQuery(saved.id).queryKey, saved);
+      await client.invalidateQueries({ queryKey: [...KEY, 'list'] });
+      await client.invalidateQueries({ queryKey: [...KEY, 'versions', saved.id] });
+    },
+  });
+}
+
+export function useDeleteWorkflow() {
+  const client = useQueryClient();
+  return useMutation<unknown, Problem, { id: string; name: string }>({
+    mutationFn: ({ id }) =>
+      unwrap(api.DELETE('/api/v1/workflows/{workflow_id}', { params: { path: { workflow_id: id } } })),
+    onSuccess: (_, { name }) => {
+      toast(`Workflow “${name}” deleted`);
+      return client.invalidateQueries({ queryKey: [...KEY, 'list'] });
+    },
+  });
+}
+
+export function useStartExecution(id: string) {
+  const client = useQueryClient();
+  return useMutation<ExecutionSummary, Problem, unknown>({
+    mutationFn: (input) =>
+      unwrap(
+        api.POST('/api/v1/workflows/{workflow_id}/executions', {
+          params: { path: { workflow_id: id } },
+          body: { input },
+        }),
+      ),
+    onSuccess: () => client.invalidateQueries({ queryKey: ['executions'] }),
+  });
+}

@@ -1,0 +1,61 @@
+import { useEffect, useMemo, useState } from 'react';
+import { parse } from 'yaml';
+import type { Fault } from '~/api/types';
+import type { Mark } from '~/ui/editor';
+import { useValidation } from './api';
+import { type GraphModel, graphOf } from './graph-model';
+
+const PAUSE_MS = 300;
+
+function useDebounced<T>(value: T, ms: number): T {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), ms);
+    return () => clearTimeout(timer);
+  }, [value, ms]);
+  return settled;
+}
+
+function tryParse(source: string): GraphModel | undefined {
+  try {
+    return graphOf(parse(source, { maxAliasCount: 50 }));
+  } catch {
+    return undefined; // the validator says where and why
+  }
+}
+
+/** What is known of a text while it is typed: its graph (the last that parsed) and the server's faults. */
+export function useDefinition(source: string) {
+  const settled = useDebounced(source, PAUSE_MS);
+  const parsed = useMemo(() => tryParse(settled), [settled]);
+  const [model, setModel] = useState<GraphModel>(() => parsed ?? { nodes: [], edges: [] });
+  useEffect(() => {
+    if (parsed) setModel(parsed);
+  }, [parsed]);
+
+  const validation = useValidation(settled);
+  const checking = settled !== source || validation.isFetching;
+  const faults = validation.data?.faults;
+  const marks = useMemo(() => (faults ?? []).filter(located).map(mark), [faults]);
+  const faulty = useMemo(
+    () => new Set((faults ?? []).flatMap((fault) => nodeAt(fault.pointer) ?? [])),
+    [faults],
+  );
+  return { model, validation, checking, faults, marks, faulty };
+}
+
+function located(fault: Fault): fault is Fault & { line: number } {
+  return fault.line !== null;
+}
+
+function mark(fault: Fault & { line: number }): Mark {
+  const { severity, message, suggestion, line, column, end_line, end_column } = fault;
+  const text = suggestion ? `${message}\nTry: ${suggestion}` : message;
+  return { severity, message: text, line, column: column ?? 1, endLine: end_line, endColumn: end_column };
+}
+
+/** The node that a JSON Pointer leads into: `/nodes/<id>/…`. */
+function nodeAt(pointer: string): string | undefined {
+  const id = /^\/nodes\/([^/]+)/.exec(pointer)?.[1];
+  return id?.replaceAll('~1', '/').replaceAll('~0', '~');
+}

@@ -1,0 +1,76 @@
+import type { ReactNode } from 'react';
+import { Dialog as AriaDialog, Heading, Modal, ModalOverlay } from 'react-aria-components';
+import type { Problem } from '~/api/problem';
+import { Button } from './button';
+import { ProblemNotice } from './states';
+
+interface DialogProps {
+  title: string;
+  isOpen: boolean;
+  onClose: () => void;
+  wide?: boolean;
+  alert?: boolean;
+  children: ReactNode;
+}
+
+export function Dialog({ title, isOpen, onClose, wide, alert, children }: DialogProps) {
+  return (
+    <ModalOverlay
+      className="scrim"
+      isOpen={isOpen}
+      onOpenChange={(open) => !open && onClose()}
+      isDismissable={!alert}
+    >
+      <Modal className={wide ? 'modal modal-wide' : 'modal'}>
+        <AriaDialog className="dialog" role={alert ? 'alertdialog' : 'dialog'}>
+          <Heading slot="title" level={2}>
+            {title}
+          </Heading>
+          {children}
+        </AriaDialog>
+      </Modal>
+    </ModalOverlay>
+  );
+}
+
+interface ConfirmProps {
+  title: string;
+  /** The verb on the button: "Delete team", never "OK". */
+  action: string;
+  /** The safe way out; "Cancel" unless that is what is asked about. */
+  dismiss?: string;
+  isOpen: boolean;
+  isPending: boolean;
+  problem?: Problem | null;
+  onConfirm: () => void;
+  onClose: () => void;
+  children: ReactNode;
+}
+
+/** Asks before what cannot be undone; the safe answer has the focus. */
+export function Confirm({
+  title,
+  action,
+  dismiss = 'Cancel',
+  isOpen,
+  isPending,
+  problem,
+  onConfirm,
+  onClose,
+  children,
+}: ConfirmProps) {
+  return (
+    <Dialog title={title} isOpen={isOpen} onClose={onClose} alert>
+      {children}
+      {problem && <ProblemNotice problem={problem} />}
+      <div className="form-actions">
+        <Button onPress={onClose} autoFocus>
+          {dismiss}
+        </Button>
+        <Button tone="danger" isPending={isPending} onPress={onConfirm}>
+          {action}
+        </Button>
+      </div>
+    </Dialog>
+  );
+}

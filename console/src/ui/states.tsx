@@ -1,0 +1,180 @@
+import type { UseQueryResult } from '@tanstack/react-query';
+import { CircleAlert, CircleCheck, Info, Lock, RotateCw, TriangleAlert, Unplug } from 'lucide-react';
+import type { ComponentType, ReactNode, SVGProps } from 'react';
+import { Problem } from '~/api/problem';
+import { Button } from './button';
+
+type Icon = ComponentType<SVGProps<SVGSVGElement>>;
+
+/** A list or page that has nothing in it, and what to do about that. */
+export function Empty({
+  icon: Glyph,
+  title,
+  children,
+  action,
+}: {
+  icon: Icon;
+  title: string;
+  children?: ReactNode;
+  action?: ReactNode;
+}) {
+  return (
+    <div className="state boxed">
+      <Glyph aria-hidden />
+      <h2>{title}</h2>
+      {children && <p>{children}</p>}
+      {action && <div className="state-actions">{action}</div>}
+    </div>
+  );
+}
+
+/** Grey lines while something loads; announced to screen readers. */
+export function Loading({ label, lines = 6 }: { label: string; lines?: number }) {
+  return (
+    <div className="skeleton boxed" role="status">
+      <p className="visually-hidden">Loading {label}…</p>
+      {Array.from({ length: lines }, (_, line) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: the lines are all alike and never move
+        <span key={line} />
+      ))}
+    </div>
+  );
+}
+
+/** A whole page or panel that could not be had: refused, missing, unreachable or failed. */
+export function Failed({
+  problem,
+  label,
+  onRetry,
+}: {
+  problem: Problem;
+  label: string;
+  onRetry?: () => void;
+}) {
+  if (problem.status === 403 && problem.code === 'permission-denied') {
+    const missing = problem.body.missing_permissions ?? [];
+    return (
+      <div className="state boxed" role="alert">
+        <Lock aria-hidden />
+        <h2>You may not see {label}</h2>
+        <p>
+          {missing.length > 0 ? (
+            <>
+              This needs the permission{missing.length > 1 ? 's' : ''} {missing.map(permission)}. An
+              administrator of your organisation can grant a role that has{' '}
+              {missing.length > 1 ? 'them' : 'it'}.
+            </>
+          ) : (
+            problem.message
+          )}
+        </p>
+      </div>
+    );
+  }
+  if (problem.status === 404) {
+    return (
+      <div className="state boxed" role="alert">
+        <CircleAlert aria-hidden />
+        <h2>Not found</h2>
+        <p>There is no such thing here, or it belongs to a team that you are not in.</p>
+      </div>
+    );
+  }
+  const Glyph = problem.status === 0 ? Unplug : TriangleAlert;
+  return (
+    <div className="state boxed" role="alert">
+      <Glyph aria-hidden />
+      <h2>{problem.body.title}</h2>
+      <p>{problem.message}</p>
+      {problem.body.instance && <p className="small mono">{problem.body.instance}</p>}
+      {onRetry && (
+        <div className="state-actions">
+          <Button onPress={onRetry}>
+            <RotateCw aria-hidden /> Try again
+          </Button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+function permission(name: string, index: number): ReactNode {
+  return (
+    <span key={name}>
+      {index > 0 && ' and '}
+      <code>{name}</code>
+    </span>
+  );
+}
+
+/** Loading, failed, or the data of a query. Data once shown stays while a refetch fails. */
+export function Loaded<T>({
+  query,
+  label,
+  lines,
+  children,
+}: {
+  query: UseQueryResult<T>;
+  label: string;
+  lines?: number;
+  children: (data: T) => ReactNode;
+}) {
+  if (query.data !== undefined) return children(query.data);
+  if (query.isError)
+    return <Failed problem={Problem.of(query.error)} label={label} onRetry={() => query.refetch()} />;
+  return <Loading label={label} lines={lines} />;
+}
+
+const TONES = { ok: CircleCheck, info: Info, warn: TriangleAlert, bad: CircleAlert } as const;
+
+export function Notice({
+  tone,
+  title,
+  children,
+}: {
+  tone: keyof typeof TONES;
+  title: ReactNode;
+  children?: ReactNode;
+}) {
+  const Glyph = TONES[tone];
+  return (
+    <div
+      className={`notice tone-${tone === 'info' ? 'run' : tone}`}
+      role={tone === 'bad' ? 'alert' : 'status'}
+    >
+      <Glyph aria-hidden />
+      <div>
+        <strong>{title}</strong>
+        {children}
+      </div>
+    </div>
+  );
+}
+
+/** Why an action was refused, beside the action. */
+export function ProblemNotice({ problem }: { problem: Problem }) {
+  const { title, detail, errors, missing_permissions, used_by, quota } = problem.body;
+  return (
+    <Notice tone="bad" title={title}>
+      {detail && <p>{detail}</p>}
+      {missing_permissions && missing_permissions.length > 0 && (
+        <p>Missing: {missing_permissions.map(permission)}</p>
+      )}
+      {quota && (
+        <p className="numeric">
+          {quota.name}: {quota.used} of {quota.limit} used.
+        </p>
+      )}
+      {used_by && used_by.length > 0 && <p>Used by {used_by.map((user) => user.name).join(', ')}.</p>}
+      {errors && errors.length > 0 && (
+        <ul>
+          {errors.map((error) => (
+            <li key={`${error.pointer} ${error.code} ${error.detail}`}>
+              {error.pointer && <code>{error.pointer}</code>} {error.detail}
+            </li>
+          ))}
+        </ul>
+      )}
+    </Notice>
+  );
+}
