@@ -53,7 +53,7 @@ grant insert on tenants to tenure_auth;
 create table tenant_keys (
     tenant_id  uuid        not null references tenants,
     key_id     uuid        not null,
-    purpose    text        not null check (purpose in ('data', 'audit', 'checkpoint')),
+    purpose    text        not null check (purpose in ('kek', 'data', 'audit', 'checkpoint')),
     wrapped    bytea       not null,
     created_at timestamptz not null,
     retired_at timestamptz,

@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use crate::context::{Actor, Context, Identity, Origin};
 use crate::error::{Code, Error, Problem, Result};
 use crate::event::Audited;
-use crate::idempotency::{self, Claim, IdempotencyKey};
 use crate::id::TenantId;
+use crate::idempotency::{self, Claim, IdempotencyKey};
 use crate::kernel::Kernel;
 use crate::limits::{Standing, Subject};
 use crate::permission::{Access, Permission, PermissionSet, Read, Write};
@@ -55,8 +55,13 @@ debug_context!([] Authenticated, "Authenticated");
 debug_context!([] Anonymous, "Anonymous");
 
 pub(crate) fn denied(missing: PermissionSet) -> Problem {
-    Problem::new(Code::PermissionDenied, format!("this needs the permission {missing}, which you do not hold; ask an administrator of your organisation"))
-        .with("permission", missing.to_string())
+    Problem::new(
+        Code::PermissionDenied,
+        format!(
+            "this needs the permission {missing}, which you do not hold; ask an administrator of your organisation"
+        ),
+    )
+    .with("permission", missing.to_string())
 }
 
 impl<P> Authorized<P> {
@@ -230,9 +235,15 @@ fn count(kernel: &Kernel, slot: &RateSlot, subject: Subject) -> Result<()> {
 fn rate_limited(standing: &Standing, wait: std::time::Duration) -> Problem {
     let seconds = wait.as_secs() + 1;
     let limit = standing.limit;
-    Problem::new(Code::RateLimited, format!("the limit of {} requests in {} seconds per {limit} is reached; try again in {seconds} s", standing.rate.requests, standing.rate.seconds))
-        .with("limit", limit)
-        .retry_after(seconds)
+    Problem::new(
+        Code::RateLimited,
+        format!(
+            "the limit of {} requests in {} seconds per {limit} is reached; try again in {seconds} s",
+            standing.rate.requests, standing.rate.seconds
+        ),
+    )
+    .with("limit", limit)
+    .retry_after(seconds)
 }
 
 /// The token of `Authorization: Bearer …`; the scheme's case does not matter (RFC 9110, 11.1).
@@ -246,22 +257,28 @@ async fn admit(parts: &Parts, kernel: &Kernel) -> Result<(Arc<Identity>, Request
     let info = RequestInfo::of(parts);
     let anonymous = |error| async { Err(kernel.refused(None, &Actor::anonymous(), &info.origin, error).await) };
     let Some(token) = bearer(parts) else {
-        let limited = info.origin.address.map_or(Ok(()), |address| count(kernel, &info.slot, Subject::address(address)));
-        let problem = Problem::new(Code::Unauthenticated, "send a valid access token as `Authorization: Bearer …`; log in to get one");
+        let limited =
+            info.origin.address.map_or(Ok(()), |address| count(kernel, &info.slot, Subject::address(address)));
+        let problem = Problem::new(
+            Code::Unauthenticated,
+            "send a valid access token as `Authorization: Bearer …`; log in to get one",
+        );
         return anonymous(limited.err().unwrap_or_else(|| problem.into())).await;
     };
     let identity = match kernel.authenticate(token).await {
         Ok(identity) => identity,
         Err(error) => {
             // Guessing tokens is limited by address; valid ones are limited by whom they name.
-            let limited = info.origin.address.map_or(Ok(()), |address| count(kernel, &info.slot, Subject::address(address)));
+            let limited =
+                info.origin.address.map_or(Ok(()), |address| count(kernel, &info.slot, Subject::address(address)));
             return anonymous(limited.err().unwrap_or(error)).await;
         }
     };
-    let counted = count(kernel, &info.slot, Subject::Tenant(identity.tenant)).and_then(|()| match identity.actor.user() {
-        Some(user) => count(kernel, &info.slot, Subject::User(user)),
-        None => Ok(()),
-    });
+    let counted =
+        count(kernel, &info.slot, Subject::Tenant(identity.tenant)).and_then(|()| match identity.actor.user() {
+            Some(user) => count(kernel, &info.slot, Subject::User(user)),
+            None => Ok(()),
+        });
     match counted {
         Ok(()) => Ok((identity, info)),
         Err(error) => Err(kernel.refused(Some(identity.tenant), &identity.actor, &info.origin, error).await),

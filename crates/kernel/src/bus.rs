@@ -38,6 +38,8 @@ pub enum Message {
         /// The tenant.
         tenant: TenantId,
     },
+    /// This node was deaf for a while: everything it knows may be out of date. Never sent, only heard.
+    NewsLost,
     /// There may be work in the queue.
     WorkQueued,
     /// Somebody wants this execution to stop.
@@ -124,8 +126,7 @@ impl Bus {
 }
 
 /// Sends inside `connection`'s transaction: delivered on commit, and only then.
-#[expect(clippy::disallowed_types, reason = "the connection of either kind of transaction")]
-pub(crate) async fn announce(connection: &mut sqlx::PgConnection, message: &Message) -> Result<()> {
+pub(crate) async fn announce(connection: &mut crate::database::Connection, message: &Message) -> Result<()> {
     let payload = serde_json::to_string(message)?;
     sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(payload).execute(connection).await?;
     Ok(())
@@ -174,7 +175,7 @@ impl Kernel {
             let heard = self.bus().hears.swap(hears, Ordering::AcqRel);
             if hears && !heard {
                 // Whatever was said while this node was deaf is unknown: everybody starts afresh.
-                let _ = self.bus().news.send(Message::WorkQueued);
+                let _ = self.bus().news.send(Message::NewsLost);
             }
         }
     }
@@ -188,7 +189,8 @@ impl Kernel {
                 batch.push(more);
             }
             let distinct: HashSet<Message> = batch.drain(..).collect();
-            let payloads: Vec<String> = distinct.iter().filter_map(|message| serde_json::to_string(message).ok()).collect();
+            let payloads: Vec<String> =
+                distinct.iter().filter_map(|message| serde_json::to_string(message).ok()).collect();
             let sent = sqlx::query("select pg_notify($1, payload) from unnest($2::text[]) as payload")
                 .bind(CHANNEL)
                 .bind(payloads)

@@ -78,7 +78,12 @@ impl Description {
     /// A parameter of the query string.
     pub fn parameter(&mut self, name: &str, words: &str, schema: impl Into<RefOr<Schema>>) {
         self.query.push(
-            ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query).description(Some(words)).schema(Some(schema.into())).build(),
+            ParameterBuilder::new()
+                .name(name)
+                .parameter_in(ParameterIn::Query)
+                .description(Some(words))
+                .schema(Some(schema.into()))
+                .build(),
         );
     }
 }

@@ -233,7 +233,9 @@ impl Error {
         match self {
             Self::Problem(problem) => (**problem).clone(),
             Self::Database(error) => database_problem(error),
-            Self::Internal(_) => Problem::new(Code::Internal, "the fault is in the server's log under this request's id"),
+            Self::Internal(_) => {
+                Problem::new(Code::Internal, "the fault is in the server's log under this request's id")
+            }
         }
     }
 
@@ -256,10 +258,17 @@ fn database_problem(error: &sqlx::Error) -> Problem {
         // Serialisation failure, deadlock: the same request may well succeed.
         (_, Some("40001" | "40P01")) => Problem::conflict("somebody changed this at the same time; try again"),
         // Cancelled, shutting down, starting up, out of connections, disk full, and no connection at all.
-        (_, Some(state)) if state.starts_with("57") || state.starts_with("53") || state.starts_with("08") => unreachable_database(),
-        (sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) | sqlx::Error::BeginFailed, _) => {
+        (_, Some(state)) if state.starts_with("57") || state.starts_with("53") || state.starts_with("08") => {
             unreachable_database()
         }
+        (
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::BeginFailed,
+            _,
+        ) => unreachable_database(),
         _ => Problem::new(Code::Internal, "the fault is in the server's log under this request's id"),
     }
 }

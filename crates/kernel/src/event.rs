@@ -321,10 +321,10 @@ mod tests {
         let created = patch(Change::Created(Team { name: "a", lead: None }));
         assert_eq!(created, [(PatchVerb::Add, "/name".to_owned(), Some(json!("a")))]);
         let deleted = patch(Change::Deleted(Team { name: "a", lead: Some("x") }));
-        assert_eq!(deleted[2..], [
-            (PatchVerb::Test, "/name".to_owned(), Some(json!("a"))),
-            (PatchVerb::Remove, "/name".to_owned(), None),
-        ]);
+        assert_eq!(
+            deleted[2..],
+            [(PatchVerb::Test, "/name".to_owned(), Some(json!("a"))), (PatchVerb::Remove, "/name".to_owned(), None),]
+        );
         assert_eq!(TeamEvent::ALL.len(), 1);
     }
 }

@@ -66,15 +66,21 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
             let (line, column, mut detail) = (inner.line(), inner.column(), inner.to_string());
             detail.truncate(detail.find(" at line ").unwrap_or(detail.len()));
             let field = FieldError { pointer, detail, code: None };
-            let mut problem = Problem::new(Code::Invalid, "some fields are wrong; see errors").with("line", line).with("column", column);
+            let mut problem = Problem::new(Code::Invalid, "some fields are wrong; see errors")
+                .with("line", line)
+                .with("column", column);
             problem.errors.push(field);
             problem
         } else {
             let (line, column) = (inner.line(), inner.column());
-            Problem::new(Code::BadRequest, format!("the body is not valid JSON: {inner}")).with("line", line).with("column", column)
+            Problem::new(Code::BadRequest, format!("the body is not valid JSON: {inner}"))
+                .with("line", line)
+                .with("column", column)
         }
     })?;
-    reader.end().map_err(|error| Problem::new(Code::BadRequest, format!("the body goes on after its JSON value: {error}")))?;
+    reader
+        .end()
+        .map_err(|error| Problem::new(Code::BadRequest, format!("the body goes on after its JSON value: {error}")))?;
     Ok(value)
 }
 
@@ -228,7 +234,9 @@ where
                 return Err(Problem::invalid(format!("#query/{name}"), "stands more than once").into());
             }
         }
-        let parsed = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(form_urlencoded::parse(text.as_bytes())));
+        let parsed = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(form_urlencoded::parse(
+            text.as_bytes(),
+        )));
         parsed.map(Self).map_err(|error| {
             let path = error.path().to_string();
             let pointer = if path == "." { "#query".to_owned() } else { format!("#query/{path}") };

@@ -237,7 +237,17 @@ mod tests {
 
     #[test]
     fn what_is_no_identifier_is_refused() {
-        for text in ["", "team", "team_", "usr_00000000000000000000000000", "team_8zzzzzzzzzzzzzzzzzzzzzzzzz", "team_0000000000000000000000000u", "team_000000000000000000000000000", "team_0000000000000000000000000A", "team_é0000000000000000000000000"] {
+        for text in [
+            "",
+            "team",
+            "team_",
+            "usr_00000000000000000000000000",
+            "team_8zzzzzzzzzzzzzzzzzzzzzzzzz",
+            "team_0000000000000000000000000u",
+            "team_000000000000000000000000000",
+            "team_0000000000000000000000000A",
+            "team_é0000000000000000000000000",
+        ] {
             assert!(text.parse::<TeamId>().is_err(), "{text}");
         }
     }

@@ -14,17 +14,17 @@ use crate::permission::Write;
 use crate::tenant_tx::TenantTx;
 
 /// How long an answer is replayed.
-pub const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the request said about itself.
 #[derive(Debug, Clone)]
-pub struct IdempotencyKey {
+pub(crate) struct IdempotencyKey {
     /// The header's value, 1 to 255 visible characters.
-    pub key: Arc<str>,
+    pub(crate) key: Arc<str>,
     /// Method and route template: a key belongs to one of them.
-    pub route: Arc<str>,
+    pub(crate) route: Arc<str>,
     /// SHA-256 of path, query and body.
-    pub digest: [u8; 32],
+    pub(crate) digest: [u8; 32],
 }
 
 /// Whether this request came before.
@@ -66,21 +66,24 @@ pub(crate) async fn claim(tx: &mut TenantTx<Write>, key: &IdempotencyKey) -> Res
     .fetch_one(&mut *tx)
     .await?;
     if digest != key.digest {
-        let detail = "this Idempotency-Key was used within the last 24 hours for a request with another content; use a new key";
+        let detail =
+            "this Idempotency-Key was used within the last 24 hours for a request with another content; use a new key";
         return Err(Problem::new(Code::IdempotencyMismatch, detail).into());
     }
     Ok(Claim::Answered(response))
 }
 
 pub(crate) async fn store<T: Serialize>(tx: &mut TenantTx<Write>, key: &IdempotencyKey, answer: &T) -> Result<()> {
-    sqlx::query("update idempotency_keys set response = $5 where tenant_id = $1 and principal = $2 and route = $3 and key = $4")
-        .bind(tx.tenant().uuid())
-        .bind(tx.cx().actor().principal.to_string())
-        .bind(key.route.as_ref())
-        .bind(key.key.as_ref())
-        .bind(serde_json::to_value(answer)?)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query(
+        "update idempotency_keys set response = $5 where tenant_id = $1 and principal = $2 and route = $3 and key = $4",
+    )
+    .bind(tx.tenant().uuid())
+    .bind(tx.cx().actor().principal.to_string())
+    .bind(key.route.as_ref())
+    .bind(key.key.as_ref())
+    .bind(serde_json::to_value(answer)?)
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }
 
@@ -89,6 +92,7 @@ pub(crate) fn replay<T: DeserializeOwned>(answer: Value) -> Result<T> {
 }
 
 pub(crate) fn not_kept() -> Error {
-    let detail = "this request was carried out before; its answer held a secret and was not kept, so it cannot be repeated";
+    let detail =
+        "this request was carried out before; its answer held a secret and was not kept, so it cannot be repeated";
     Problem::conflict(detail).into()
 }

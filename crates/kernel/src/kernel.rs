@@ -7,14 +7,12 @@ use futures::future::BoxFuture;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::context::{Context, Identity, Origin};
+use crate::database::{Pool, Pools};
 use crate::error::{Error, Problem, Result};
 use crate::keys::Keys;
 use crate::limits::{Limiter, Rates};
 use crate::permission::PermissionSet;
 use crate::refusal::Refusals;
-
-#[expect(clippy::disallowed_types, reason = "the kernel owns the pools; nobody else names them")]
-type Pool = sqlx::PgPool;
 
 /// Tells who holds a bearer token, and what they may do at this moment.
 ///
@@ -41,8 +39,7 @@ impl Default for KernelConfig {
 }
 
 struct Inner {
-    app: Pool,
-    system: Pool,
+    pools: Pools,
     clock: Clock,
     config: KernelConfig,
     keys: Keys,
@@ -63,12 +60,11 @@ impl std::fmt::Debug for Kernel {
 }
 
 impl Kernel {
-    /// `app` logs in as `tenure_app`, `system` as `tenure_system`.
+    /// What [`crate::database::connect`] opened, with everything else that is shared.
     #[must_use]
-    pub fn new(app: Pool, system: Pool, clock: Clock, keys: Keys, config: KernelConfig) -> Self {
+    pub fn new(pools: Pools, clock: Clock, keys: Keys, config: KernelConfig) -> Self {
         Self(Arc::new(Inner {
-            app,
-            system,
+            pools,
             clock,
             limiter: Limiter::new(config.rates),
             config,
@@ -120,11 +116,11 @@ impl Kernel {
     }
 
     pub(crate) fn app_pool(&self) -> &Pool {
-        &self.0.app
+        &self.0.pools.app
     }
 
     pub(crate) fn system_pool(&self) -> &Pool {
-        &self.0.system
+        &self.0.pools.system
     }
 
     pub(crate) async fn authenticate(&self, bearer: &str) -> Result<Arc<Identity>> {
@@ -133,12 +129,34 @@ impl Kernel {
         authenticator.authenticate(bearer).await
     }
 
+    /// Makes the keys of the platform's own tenant at first start.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn ensure_platform_keys(&self) -> Result<()> {
+        self.system(crate::SystemReason::Authenticate)
+            .run(async |tx| {
+                tx.enter(crate::record::PLATFORM_TENANT).await?;
+                // Two nodes that start at once must not each make them.
+                sqlx::query("select pg_advisory_xact_lock(hashtext('tenure platform keys'))").execute(&mut *tx).await?;
+                let there: bool = sqlx::query_scalar("select exists (select from tenant_keys where tenant_id = $1)")
+                    .bind(crate::record::PLATFORM_TENANT.uuid())
+                    .fetch_one(&mut *tx)
+                    .await?;
+                if !there {
+                    tx.create_tenant_keys(crate::record::PLATFORM_TENANT).await?;
+                }
+                Ok(crate::Audited::none("the platform's first keys are made with the installation", ()))
+            })
+            .await
+    }
+
     /// Whether PostgreSQL answers.
     ///
     /// # Errors
     /// 503 if not.
     pub async fn ping(&self) -> Result<()> {
-        sqlx::query("select 1").execute(&self.0.app).await?;
+        sqlx::query("select 1").execute(&self.0.pools.app).await?;
         Ok(())
     }
 
@@ -147,7 +165,11 @@ impl Kernel {
     ///
     /// # Errors
     /// 403 with the permission that is missing.
-    pub fn act_as<P: crate::Permission>(&self, identity: Arc<Identity>, origin: Origin) -> Result<crate::Authorized<P>> {
+    pub fn act_as<P: crate::Permission>(
+        &self,
+        identity: Arc<Identity>,
+        origin: Origin,
+    ) -> Result<crate::Authorized<P>> {
         let missing = P::NEEDS.missing_from(identity.permissions);
         if missing != PermissionSet::NONE {
             return Err(crate::authorized::denied(missing).into());
@@ -160,7 +182,7 @@ impl Kernel {
         if let Err(error) = self.flush_refusals(true).await {
             tracing::warn!(%error, "counts of folded refusals were not written");
         }
-        self.0.app.close().await;
-        self.0.system.close().await;
+        self.0.pools.app.close().await;
+        self.0.pools.system.close().await;
     }
 }

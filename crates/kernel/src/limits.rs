@@ -180,7 +180,14 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4)
 }
 
-fn standing(subject: Subject, rate: Rate, window: u64, interval: u64, ahead: u64, retry_after: Option<Duration>) -> Standing {
+fn standing(
+    subject: Subject,
+    rate: Rate,
+    window: u64,
+    interval: u64,
+    ahead: u64,
+    retry_after: Option<Duration>,
+) -> Standing {
     Standing {
         limit: subject.name(),
         rate,
@@ -225,7 +232,10 @@ mod tests {
             Subject::address("2001:db8::ffff".parse().unwrap()),
             "one customer's IPv6 network is one subject"
         );
-        assert_eq!(Subject::address("::ffff:192.0.2.1".parse().unwrap()), Subject::address("192.0.2.1".parse().unwrap()));
+        assert_eq!(
+            Subject::address("::ffff:192.0.2.1".parse().unwrap()),
+            Subject::address("192.0.2.1".parse().unwrap())
+        );
     }
 
     #[test]

@@ -63,9 +63,9 @@ impl PageQuery {
         };
         match &self.cursor {
             None => Ok(None),
-            Some(cursor) => decode(cursor)
-                .map(Some)
-                .ok_or_else(|| Problem::invalid("#query/cursor", "is not a cursor of this list; begin again without one").into()),
+            Some(cursor) => decode(cursor).map(Some).ok_or_else(|| {
+                Problem::invalid("#query/cursor", "is not a cursor of this list; begin again without one").into()
+            }),
         }
     }
 

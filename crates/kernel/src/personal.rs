@@ -95,8 +95,14 @@ mod tests {
     #[test]
     fn marked_only_for_the_log() {
         let member = Member { email: Personal("a@example.com".to_owned()), roles: vec!["viewer"] };
-        assert_eq!(marked(&member).unwrap(), serde_json::json!({"email": {"$personal": "a@example.com"}, "roles": ["viewer"]}));
-        assert_eq!(serde_json::to_value(&member).unwrap(), serde_json::json!({"email": "a@example.com", "roles": ["viewer"]}));
+        assert_eq!(
+            marked(&member).unwrap(),
+            serde_json::json!({"email": {"$personal": "a@example.com"}, "roles": ["viewer"]})
+        );
+        assert_eq!(
+            serde_json::to_value(&member).unwrap(),
+            serde_json::json!({"email": "a@example.com", "roles": ["viewer"]})
+        );
         assert!(!format!("{:?}", member.email).contains("example"));
     }
 }

@@ -145,7 +145,7 @@ impl Columns {
         self.hmac_key.push(keys.audit_id.uuid());
 
         let has_personal = personal.address.is_some() || personal.user_agent.is_some() || !personal.diff.is_empty();
-        self.personal.push(if has_personal { Some(keys.seal_personal(setting.tenant, id, &personal)?) } else { None });
+        self.personal.push(if has_personal { Some(keys.seal_personal(id, &personal)?) } else { None });
         self.personal_key.push(has_personal.then(|| keys.data_id().uuid()));
         self.tenant.push(setting.tenant.uuid());
         self.id.push(id.uuid());
@@ -227,9 +227,7 @@ const INSERT: &str = "
     )
     insert into unsealed_events (tenant_id, at, id)
     select tenant_id, at, id from unnest($1::uuid[], $3::timestamptz[], $2::uuid[]) as e (tenant_id, at, id)";
-
-#[expect(clippy::disallowed_types, reason = "the connection of either kind of transaction")]
-async fn insert(connection: &mut sqlx::PgConnection, kernel: &Kernel, columns: Columns) -> Result<()> {
+async fn insert(connection: &mut crate::database::Connection, kernel: &Kernel, columns: Columns) -> Result<()> {
     sqlx::query(INSERT)
         .bind(columns.tenant)
         .bind(columns.id)

@@ -70,7 +70,8 @@ pub(crate) async fn surround(request: Request, next: Next) -> Response {
         Some(Err(problem)) => return problem.into_response(),
         Some(Ok(key)) => match read(&parts, body).await {
             Ok(bytes) => {
-                let digest = Sha256::new().chain_update(parts.uri.to_string()).chain_update([0]).chain_update(&bytes).finalize();
+                let digest =
+                    Sha256::new().chain_update(parts.uri.to_string()).chain_update([0]).chain_update(&bytes).finalize();
                 info.idempotency = Some(IdempotencyKey { key, route, digest: digest.into() });
                 Body::from(bytes)
             }
@@ -107,7 +108,8 @@ fn origin(parts: &Parts, id: Uuid, route: Arc<str>) -> Origin {
 fn trace_id(parts: &Parts) -> Option<Arc<str>> {
     let text = parts.headers.get(TRACEPARENT)?.to_str().ok()?;
     let id = text.split('-').nth(1)?;
-    let valid = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) && id.bytes().any(|byte| byte != b'0');
+    let valid =
+        id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) && id.bytes().any(|byte| byte != b'0');
     valid.then(|| id.to_ascii_lowercase().into())
 }
 
@@ -117,11 +119,18 @@ fn idempotency_key(parts: &Parts) -> Option<Result<Arc<str>, Problem>> {
         return None;
     }
     let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
-    Some(key.map(Arc::from).ok_or_else(|| Problem::new(Code::BadRequest, "Idempotency-Key must be 1 to 255 visible ASCII characters")))
+    Some(
+        key.map(Arc::from)
+            .ok_or_else(|| Problem::new(Code::BadRequest, "Idempotency-Key must be 1 to 255 visible ASCII characters")),
+    )
 }
 
 async fn read(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
-    let told = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
+    let told = parts
+        .headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse::<usize>().ok());
     if told.is_some_and(|length| length > MAX_BODY) {
         return Err(too_large(MAX_BODY));
     }
@@ -129,5 +138,6 @@ async fn read(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
 }
 
 pub(crate) fn too_large(limit: usize) -> Problem {
-    Problem::new(Code::TooLarge, format!("the body is larger than the {limit} bytes that this route takes")).with("limit", limit)
+    Problem::new(Code::TooLarge, format!("the body is larger than the {limit} bytes that this route takes"))
+        .with("limit", limit)
 }

@@ -12,7 +12,10 @@ use axum::middleware::from_fn;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathsBuilder, Ref, Required, ResponseBuilder};
+use utoipa::openapi::{
+    ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathsBuilder, Ref, Required,
+    ResponseBuilder,
+};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use crate::describe::{Description, Guard, Guarded, KnownCaller, Returns};
@@ -60,31 +63,56 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 
     /// A route that reads.
     #[must_use]
-    pub fn get<H: Handler<T, S> + Returns<T>, T: KnownCaller + 'static>(self, path: &str, handler: H, doc: &'static str) -> Self {
+    pub fn get<H: Handler<T, S> + Returns<T>, T: KnownCaller + 'static>(
+        self,
+        path: &str,
+        handler: H,
+        doc: &'static str,
+    ) -> Self {
         self.route(Method::GET, path, handler, doc, None)
     }
 
     /// A route that creates or acts.
     #[must_use]
-    pub fn post<H: Handler<T, S> + Returns<T>, T: KnownCaller + 'static>(self, path: &str, handler: H, doc: &'static str) -> Self {
+    pub fn post<H: Handler<T, S> + Returns<T>, T: KnownCaller + 'static>(
+        self,
+        path: &str,
+        handler: H,
+        doc: &'static str,
+    ) -> Self {
         self.route(Method::POST, path, handler, doc, None)
     }
 
     /// A route that puts something in place.
     #[must_use]
-    pub fn put<H: Handler<T, S> + Returns<T>, T: KnownCaller + 'static>(self, path: &str, handler: H, doc: &'static str) -> Self {
+    pub fn put<H: Handler<T, S> + Returns<T>, T: KnownCaller + 'static>(
+        self,
+        path: &str,
+        handler: H,
+        doc: &'static str,
+    ) -> Self {
         self.route(Method::PUT, path, handler, doc, None)
     }
 
     /// A route that changes some members.
     #[must_use]
-    pub fn patch<H: Handler<T, S> + Returns<T>, T: KnownCaller + 'static>(self, path: &str, handler: H, doc: &'static str) -> Self {
+    pub fn patch<H: Handler<T, S> + Returns<T>, T: KnownCaller + 'static>(
+        self,
+        path: &str,
+        handler: H,
+        doc: &'static str,
+    ) -> Self {
         self.route(Method::PATCH, path, handler, doc, None)
     }
 
     /// A route that deletes.
     #[must_use]
-    pub fn delete<H: Handler<T, S> + Returns<T>, T: KnownCaller + 'static>(self, path: &str, handler: H, doc: &'static str) -> Self {
+    pub fn delete<H: Handler<T, S> + Returns<T>, T: KnownCaller + 'static>(
+        self,
+        path: &str,
+        handler: H,
+        doc: &'static str,
+    ) -> Self {
         self.route(Method::DELETE, path, handler, doc, None)
     }
 
@@ -164,7 +192,9 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         let router = self
             .router
             .fallback(async || Problem::not_found())
-            .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "this path knows other methods; see the API's description"))
+            .method_not_allowed_fallback(async || {
+                Problem::new(Code::MethodNotAllowed, "this path knows other methods; see the API's description")
+            })
             .layer(from_fn(request::surround))
             .layer(DefaultBodyLimit::max(request::MAX_BODY));
         (router, self.table.into())
@@ -174,18 +204,18 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 /// The OpenAPI 3.1 document of these routes.
 #[must_use]
 pub fn openapi(title: &str, version: &str, description: &str, routes: &[RouteInfo]) -> OpenApi {
-    let mut components = ComponentsBuilder::new()
-        .schema(ProblemDocument::name(), ProblemDocument::schema())
-        .security_scheme("bearer", SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build()));
+    let mut components =
+        ComponentsBuilder::new().schema(ProblemDocument::name(), ProblemDocument::schema()).security_scheme(
+            "bearer",
+            SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build()),
+        );
     let mut nested = Vec::new();
     ProblemDocument::schemas(&mut nested);
     let mut paths = PathsBuilder::new();
     for route in routes {
         nested.extend(route.description.schemas.iter().cloned());
-        paths = paths.path(
-            route.path.clone(),
-            utoipa::openapi::PathItem::new(http_method(&route.method), operation(route)),
-        );
+        paths = paths
+            .path(route.path.clone(), utoipa::openapi::PathItem::new(http_method(&route.method), operation(route)));
     }
     for (name, schema) in nested {
         components = components.schema(name, schema);
@@ -221,7 +251,11 @@ fn operation(route: &RouteInfo) -> utoipa::openapi::path::Operation {
     let names = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     for (name, schema) in names.zip(route.description.path.iter()) {
         operation = operation.parameter(
-            ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True).schema(Some(schema.clone())),
+            ParameterBuilder::new()
+                .name(name)
+                .parameter_in(ParameterIn::Path)
+                .required(Required::True)
+                .schema(Some(schema.clone())),
         );
     }
     for parameter in &route.description.query {
@@ -242,4 +276,3 @@ fn http_method(method: &Method) -> HttpMethod {
         _ => HttpMethod::Get,
     }
 }
-

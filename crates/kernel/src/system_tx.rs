@@ -81,6 +81,30 @@ impl SystemTx {
         Id::new(self.now())
     }
 
+    /// Where the request came from.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Makes the keys of a tenant that this transaction has just made.
+    ///
+    /// # Errors
+    /// PostgreSQL's, and when the system gives no randomness.
+    pub async fn create_tenant_keys(&mut self, tenant: TenantId) -> Result<()> {
+        let (kernel, now) = (self.kernel.clone(), self.now());
+        kernel.keys().create(&mut self.transaction, tenant, now).await
+    }
+
+    /// The keys of a tenant that this role may work for.
+    ///
+    /// # Errors
+    /// When they do not open, or PostgreSQL is gone.
+    pub async fn keys_of(&mut self, tenant: TenantId) -> Result<std::sync::Arc<crate::keys::TenantKeys>> {
+        let kernel = self.kernel.clone();
+        kernel.keys().of(&mut self.transaction, tenant).await
+    }
+
     /// From here on, rows of this tenant are within reach where the role may touch such rows at all.
     ///
     /// # Errors
@@ -141,13 +165,8 @@ impl System<'_> {
     /// Those of `f`, and PostgreSQL's; then nothing was written.
     pub async fn run<T>(self, f: impl AsyncFnOnce(&mut SystemTx) -> Result<Audited<T>>) -> Result<T> {
         let transaction = self.kernel.system_pool().begin_with(self.reason.begin()).await?;
-        let mut tx = SystemTx {
-            transaction,
-            kernel: self.kernel.clone(),
-            tenant: None,
-            actor: self.actor,
-            origin: self.origin,
-        };
+        let mut tx =
+            SystemTx { transaction, kernel: self.kernel.clone(), tenant: None, actor: self.actor, origin: self.origin };
         let audited = f(&mut tx).await?;
         crate::record::system(&mut tx, audited.events).await?;
         tx.transaction.commit().await?;

@@ -47,7 +47,10 @@ impl<M: Mode> TenantTx<M> {
             Access::Read => format!("begin read only; set local app.current_tenant_id = '{tenant}'"),
             Access::Write => format!("begin; set local app.current_tenant_id = '{tenant}'"),
         };
-        #[expect(clippy::disallowed_methods, reason = "the one statement that cannot take parameters; its only input is a UUID")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one statement that cannot take parameters; its only input is a UUID"
+        )]
         let statement = sqlx::AssertSqlSafe(begin);
         let transaction = kernel.app_pool().begin_with(statement).await?;
         Ok(Self { transaction, kernel: kernel.clone(), cx: Arc::clone(cx), mode: PhantomData })
@@ -77,12 +80,24 @@ impl<M: Mode> TenantTx<M> {
         Id::new(self.now())
     }
 
+    /// The tenant's keys.
+    ///
+    /// # Errors
+    /// When they do not open, or PostgreSQL is gone.
+    pub async fn keys(&mut self) -> Result<Arc<crate::keys::TenantKeys>> {
+        let (kernel, tenant) = (self.kernel.clone(), self.tenant());
+        kernel.keys().of(&mut self.transaction, tenant).await
+    }
+
     /// The resource of this id, if the actor may see it (and in a write: locked until the end).
     ///
     /// # Errors
     /// 404 where it is not there, is another tenant's, or is private to a team the actor is not in.
     pub async fn load<R: Load>(&mut self, id: R::Id) -> Result<Permitted<R>> {
-        R::load(self, id, M::ACCESS == Access::Write).await?.map(Permitted).ok_or_else(|| crate::Problem::not_found().into())
+        R::load(self, id, M::ACCESS == Access::Write)
+            .await?
+            .map(Permitted)
+            .ok_or_else(|| crate::Problem::not_found().into())
     }
 }
 
@@ -119,7 +134,11 @@ pub trait Load: Sized + Send {
     type Id: Send;
 
     /// The row, or nothing if the actor may not see it; `lock` asks for `for update`.
-    fn load<M: Mode>(tx: &mut TenantTx<M>, id: Self::Id, lock: bool) -> impl Future<Output = Result<Option<Self>>> + Send;
+    fn load<M: Mode>(
+        tx: &mut TenantTx<M>,
+        id: Self::Id,
+        lock: bool,
+    ) -> impl Future<Output = Result<Option<Self>>> + Send;
 }
 
 /// A resource that was loaded in this transaction, of this tenant, that this actor may touch. Store functions that

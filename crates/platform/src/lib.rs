@@ -1,1 +1,5 @@
-//! TODO
+//! Tenure's domains: vertical slices, each from its tables to its routes. [`app`] puts them together.
+
+pub mod app;
+pub mod config;
+pub mod domain;

@@ -1,0 +1,101 @@
+//! Puts the slices together: one state, one router, one list of events.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRef;
+use tenure_kernel::event::ActionInfo;
+use tenure_kernel::{Kernel, Result, RouteInfo};
+
+use crate::config::PlatformConfig;
+use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
+use crate::domain::{identity, members, teams, tenancy};
+
+/// Routes on [`App`].
+pub type Routes = tenure_kernel::Routes<App>;
+
+/// What handlers share.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// Pools, clock, keys, limits.
+    pub kernel: Kernel,
+    /// Settings of the domains.
+    pub config: Arc<PlatformConfig>,
+    /// Signs and verifies access tokens.
+    pub tokens: Arc<Tokens>,
+    /// Hashes passwords.
+    pub passwords: Passwords,
+    authenticator: Arc<TokenAuthenticator>,
+}
+
+impl FromRef<App> for Kernel {
+    fn from_ref(app: &App) -> Self {
+        app.kernel.clone()
+    }
+}
+
+impl App {
+    /// Loads what is stored and connects the parts. Nothing runs in the background until [`App::run`].
+    ///
+    /// # Errors
+    /// When PostgreSQL is gone, or stored keys do not open under the master key.
+    pub async fn start(kernel: Kernel, config: PlatformConfig) -> Result<Self> {
+        kernel.ensure_platform_keys().await?;
+        let tokens = Arc::new(Tokens::load(&kernel, config.tokens.clone()).await?);
+        let authenticator = Arc::new(TokenAuthenticator::new(kernel.clone(), Arc::clone(&tokens)));
+        kernel.set_authenticator(Arc::<TokenAuthenticator>::clone(&authenticator));
+        Ok(Self { kernel, config: Arc::new(config), tokens, passwords: Passwords::start()?, authenticator })
+    }
+
+    /// What runs beside the requests; ends only when dropped.
+    pub async fn run(&self) {
+        tokio::join!(self.kernel.run_bus(), self.authenticator.follow(), self.keep_up());
+    }
+
+    /// Upkeep once every few seconds.
+    async fn keep_up(&self) {
+        let mut often = tokio::time::interval(std::time::Duration::from_secs(10));
+        loop {
+            often.tick().await;
+            if let Err(error) = self.kernel.flush_refusals(false).await {
+                tracing::warn!(%error, "counts of folded refusals were not written");
+            }
+        }
+    }
+
+    /// The router of everything under `/api/v1`, the well-known paths, and the table of all routes.
+    #[must_use]
+    pub fn router(&self) -> (Router, Arc<[RouteInfo]>) {
+        let (router, table) = routes().finish();
+        (router.with_state(self.clone()), table)
+    }
+}
+
+/// Every slice's routes.
+#[must_use]
+pub fn routes() -> Routes {
+    let slices = Routes::new("").merge(identity::routes()).merge(members::routes()).merge(teams::routes());
+    slices.below("/api/v1").merge(identity::well_known())
+}
+
+/// Every action that events tell of: the event catalogue.
+#[must_use]
+pub fn events() -> Vec<&'static ActionInfo> {
+    let slices = [
+        tenure_kernel::refusal::RequestEvent::ALL,
+        tenancy::OrganizationEvent::ALL,
+        identity::UserEvent::ALL,
+        identity::SessionEvent::ALL,
+        members::MemberEvent::ALL,
+        teams::TeamEvent::ALL,
+    ];
+    slices.concat()
+}
+
+/// The OpenAPI 3.1 document of all routes.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let (_, table) = routes().finish();
+    let description = "Runs AI-agent workflows and data queries for many tenants, and proves afterwards that every one of them was allowed.";
+    tenure_kernel::routes::openapi("Tenure", env!("CARGO_PKG_VERSION"), description, &table)
+}

@@ -1,0 +1,19 @@
+use super::model::{Session, User};
+
+tenure_kernel::actions! {
+    /// What happens to people.
+    pub UserEvent on User = "user" {
+        REGISTERED = "registered", "A person registered.";
+        CREATED = "created", "An administrator created a person.";
+    }
+}
+
+tenure_kernel::actions! {
+    /// What happens to logins.
+    pub SessionEvent on Session = "session" {
+        STARTED = "started", "A person logged in.";
+        LOGIN_FAILED = "login-failed", "A login was refused. Unknown users are recorded too, on the platform's stream.";
+        ENDED = "ended", "A person logged out.";
+        REUSE_DETECTED = "reuse-detected", "A refresh token was used twice; the login it belongs to was ended.";
+    }
+}

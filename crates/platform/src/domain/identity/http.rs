@@ -1,0 +1,544 @@
+//! `/api/v1/auth/*` and the public keys.
+
+use axum::extract::State;
+use axum::http::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::IntoResponse as _;
+use serde::{Deserialize, Serialize};
+use tenure_kernel::describe::{Description, Output, Raw};
+use tenure_kernel::event::Outcome;
+use tenure_kernel::{
+    Anonymous, Audited, Authenticated, Code, Error, Json, NewEvent, NoContent, PermissionId, Problem, Result, Sample,
+    SystemReason, Timestamp, UserId,
+};
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use super::event::SessionEvent;
+use super::lockout::{self, Subjects};
+use super::model::{Email, NewPerson, Session, User, Username, parse_name, parse_password};
+use super::signup::{Registration, create_organization};
+use super::store::{self, Belonging, NewSession, Presented};
+use super::token::RefreshToken;
+use crate::app::{App, Routes};
+use crate::domain::tenancy::{self, Organization};
+use tenure_kernel::bus::Message;
+
+/// The slice's routes.
+pub fn routes() -> Routes {
+    Routes::new("Authentication")
+        .public(Method::POST, "/auth/register", "somebody new has no login yet", register, "Register a person and their organisation.\n\nThe person becomes its administrator. Refused with `registration-closed` where registration is closed.")
+        .public(Method::POST, "/auth/login", "this is how a login begins", login, "Log in with a user name or address and a password.\n\nThe answer is the same, and takes the same time, for an unknown user and a wrong password.")
+        .public(Method::POST, "/auth/refresh", "the refresh token is the credential", refresh, "Exchange a refresh token for a new access token and a new refresh token.\n\nEach refresh token works once; using one twice ends its login.")
+        .public(Method::POST, "/auth/logout", "the refresh token is the credential, and an expired login may end too", logout, "End the login that a refresh token belongs to.\n\nIts access tokens stop working within a second.")
+        .get("/auth/me", me, "Who is logged in, where, and what they may do.")
+}
+
+/// Public keys; at the root, where other services look for them.
+pub fn well_known() -> Routes {
+    Routes::new("Authentication").public(
+        Method::GET,
+        "/.well-known/jwks.json",
+        "public keys are public",
+        jwks,
+        "The public keys that verify access tokens (RFC 7517).",
+    )
+}
+
+/// Where the refresh token goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RefreshIn {
+    /// Into the body: for API clients.
+    #[default]
+    Body,
+    /// Into a cookie that no script can read: for the console.
+    Cookie,
+}
+
+/// A registration.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Register {
+    /// Address of the person.
+    email: String,
+    /// 2 to 64 letters, digits, dots, hyphens, underscores.
+    username: String,
+    /// At least 12 characters.
+    #[schema(value_type = String)]
+    password: Zeroizing<String>,
+    /// What the person is called.
+    full_name: String,
+    /// Name of the organisation.
+    organization_name: String,
+    /// Where the refresh token goes.
+    #[serde(default)]
+    refresh: RefreshIn,
+}
+
+impl Sample for Register {
+    fn sample() -> serde_json::Value {
+        serde_json::json!({
+            "email": "ada@example.com", "username": "ada", "password": "a quiet green meadow", "full_name": "Ada Lovelace",
+            "organization_name": "Analytical Engines"
+        })
+    }
+}
+
+/// A login.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// User name; this or `email`.
+    username: Option<String>,
+    /// Address; this or `username`.
+    email: Option<String>,
+    /// The password.
+    #[schema(value_type = String)]
+    password: Zeroizing<String>,
+    /// Slug of the organisation, for a person in several; the oldest membership otherwise.
+    organization: Option<String>,
+    /// Where the refresh token goes.
+    #[serde(default)]
+    refresh: RefreshIn,
+}
+
+impl Sample for Login {
+    fn sample() -> serde_json::Value {
+        serde_json::json!({"username": "ada", "password": "a quiet green meadow"})
+    }
+}
+
+/// A refresh token, in the body unless the cookie brings it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Refresh {
+    /// The token; absent where the cookie brings it.
+    refresh_token: Option<String>,
+}
+
+impl Sample for Refresh {
+    fn sample() -> serde_json::Value {
+        serde_json::json!({"refresh_token": "tnr_rt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"})
+    }
+}
+
+/// What a login gives.
+#[derive(Serialize, ToSchema)]
+pub struct LoggedIn {
+    /// For `Authorization: Bearer …`.
+    access_token: String,
+    /// For the next refresh; absent where it went into the cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    refresh_token: Option<String>,
+    /// `Bearer`.
+    token_type: &'static str,
+    /// Seconds until the access token ends.
+    expires_in: u64,
+    /// Who.
+    user: User,
+    /// In which organisation.
+    organization: OrganizationRef,
+}
+
+/// An organisation in passing.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct OrganizationRef {
+    /// Identifier.
+    id: tenure_kernel::TenantId,
+    /// Short name.
+    slug: String,
+    /// Name.
+    name: String,
+}
+
+/// Described as 201 with [`LoggedIn`].
+#[derive(Debug)]
+pub struct RegisteredAnswer;
+
+impl Output for RegisteredAnswer {
+    fn describe(description: &mut Description) {
+        description.answers::<LoggedIn>(201, "Registered and logged in.");
+    }
+}
+
+/// Described as 200 with [`LoggedIn`].
+#[derive(Debug)]
+pub struct LoggedInAnswer;
+
+impl Output for LoggedInAnswer {
+    fn describe(description: &mut Description) {
+        description.answers::<LoggedIn>(200, "Logged in.");
+    }
+}
+
+async fn register(
+    anonymous: Anonymous,
+    State(app): State<App>,
+    headers: HeaderMap,
+    Json(new): Json<Register>,
+) -> Result<Raw<RegisteredAnswer>> {
+    if app.config.registration == Registration::Closed {
+        let problem = Problem::new(
+            Code::RegistrationClosed,
+            "registration is closed here; ask the platform's operator for an account",
+        );
+        return Err(anonymous.refused(problem.into()).await);
+    }
+    guard_cookie(&headers, new.refresh)?;
+    let (username, email) = (Username::parse(&new.username, "/username")?, Email::parse(&new.email, "/email")?);
+    let full_name = parse_name(&new.full_name, "/full_name")?;
+    let organization_name = parse_name(&new.organization_name, "/organization_name")?;
+    if organization_name.chars().count() > 100 {
+        return Err(Problem::invalid("/organization_name", "must be at most 100 characters").into());
+    }
+    let password =
+        parse_password(&new.password, "/password", &[username.as_str(), email.as_str(), &organization_name])?;
+    let person = NewPerson { username, email, full_name, password_hash: app.passwords.hash(password).await? };
+    let (token, lasts) = (RefreshToken::random()?, app.tokens.config().refresh_ttl);
+    let plan = app.config.default_plan;
+    let ((user, organization), session) = anonymous
+        .kernel()
+        .system(SystemReason::Authenticate)
+        .from(anonymous.origin())
+        .run(async |tx| {
+            let created = create_organization(tx, &person, &organization_name, plan).await?;
+            let (user, organization) = created.value();
+            let begin = NewSession { user: user.id, tenant: organization.id, client: client(new.refresh), lasts };
+            let session = store::insert_session(tx, &begin, &token).await?.audited(SessionEvent::STARTED);
+            Ok(created.and(session))
+        })
+        .await?;
+    answer(&app, &headers, StatusCode::CREATED, new.refresh, token, &session, user, reference(&organization))
+        .map(Raw::new)
+}
+
+async fn login(
+    anonymous: Anonymous,
+    State(app): State<App>,
+    headers: HeaderMap,
+    Json(login): Json<Login>,
+) -> Result<Raw<LoggedInAnswer>> {
+    guard_cookie(&headers, login.refresh)?;
+    let typed = match (&login.username, &login.email) {
+        (Some(name), None) | (None, Some(name)) => name.trim().to_owned(),
+        _ => return Err(Problem::invalid("/username", "give either username or email").into()),
+    };
+    if typed.is_empty() || typed.len() > 254 || login.password.len() > 512 {
+        return Err(Problem::invalid("/username", "is empty, or too long to be right").into());
+    }
+    let kernel = anonymous.kernel();
+    let subjects = Subjects::new(&typed, anonymous.origin().address);
+    let person = kernel
+        .system(SystemReason::Authenticate)
+        .run(async |tx| {
+            lockout::check(tx, &subjects).await?;
+            Ok(Audited::none("looks up who wants to log in", store::find_person(tx, &typed).await?))
+        })
+        .await;
+    let person = match person {
+        Ok(person) => person,
+        Err(error) => return Err(anonymous.refused(error).await),
+    };
+    let known = person.as_ref().filter(|person| person.active).and_then(|person| person.password.clone());
+    let right = app.passwords.verify(login.password.clone(), known).await?;
+    let (Some(person), true) = (person, right) else {
+        return Err(refuse_login(&anonymous, &subjects, None).await);
+    };
+    let user = person.user;
+    let (token, lasts) = (RefreshToken::random()?, app.tokens.config().refresh_ttl);
+    let begun = kernel
+        .system(SystemReason::Authenticate)
+        .from(anonymous.origin())
+        .run(async |tx| {
+            let belongings = store::belongings(tx, user.id).await?;
+            let Some(chosen) = choose(belongings, login.organization.as_deref()) else {
+                return Ok(Audited::none("refused right below, with an event of its own", None));
+            };
+            lockout::succeeded(tx, &subjects).await?;
+            tx.enter(chosen.tenant).await?;
+            let begin = NewSession { user: user.id, tenant: chosen.tenant, client: client(login.refresh), lasts };
+            let session = store::insert_session(tx, &begin, &token).await?.audited(SessionEvent::STARTED);
+            Ok(session.map(|session| Some((session, chosen))))
+        })
+        .await?;
+    match begun {
+        None => Err(refuse_login(&anonymous, &subjects, Some(user.id)).await),
+        Some((session, chosen)) => {
+            let organization = OrganizationRef { id: chosen.tenant, slug: chosen.slug, name: chosen.name };
+            answer(&app, &headers, StatusCode::OK, login.refresh, token, &session, user, organization).map(Raw::new)
+        }
+    }
+}
+
+fn choose(belongings: Vec<Belonging>, slug: Option<&str>) -> Option<Belonging> {
+    let mut active = belongings.into_iter().filter(|belonging| belonging.active);
+    match slug {
+        Some(slug) => active.find(|belonging| belonging.slug == slug),
+        None => active.next(),
+    }
+}
+
+/// Counts and records the failure; the words are the same whatever was wrong.
+async fn refuse_login(anonymous: &Anonymous, subjects: &Subjects, user: Option<UserId>) -> Error {
+    if let Err(error) = lockout::failed(anonymous.kernel(), subjects).await {
+        return error;
+    }
+    let event = NewEvent::new(SessionEvent::LOGIN_FAILED, None).outcome(Outcome::Denied, "invalid-credentials");
+    let event = match user {
+        Some(user) => event.detail("user", user),
+        None => event,
+    };
+    let recorded = anonymous
+        .kernel()
+        .system(SystemReason::PlatformEvent)
+        .from(anonymous.origin())
+        .run(async |_| Ok(Audited::of((), event)))
+        .await;
+    match recorded {
+        Ok(()) => Problem::new(
+            Code::InvalidCredentials,
+            "the name or the password is wrong, or the account may not log in here",
+        )
+        .into(),
+        Err(_) => Problem::unavailable("the login could not be recorded; try again").into(),
+    }
+}
+
+async fn refresh(
+    anonymous: Anonymous,
+    State(app): State<App>,
+    headers: HeaderMap,
+    Json(body): Json<Refresh>,
+) -> Result<Raw<LoggedInAnswer>> {
+    let (presented, into) = presented(&headers, body.refresh_token)?;
+    let digest = RefreshToken::digest(&presented);
+    let (next, lasts) = (RefreshToken::random()?, app.tokens.config().refresh_ttl);
+    let result = anonymous
+        .kernel()
+        .system(SystemReason::Authenticate)
+        .from(anonymous.origin())
+        .run(async |tx| match store::rotate(tx, &digest, &next, lasts).await? {
+            Presented::Nothing => Ok(Audited::none("refused right below, with an event of its own", None)),
+            Presented::Reused(session) => {
+                tx.announce(&Message::SessionChanged { session: session.id }).await?;
+                let event = NewEvent::new(SessionEvent::REUSE_DETECTED, session.id.to_string())
+                    .outcome(Outcome::Denied, "refresh-token-reused")
+                    .detail("user", session.user)
+                    .in_tenant(session.tenant);
+                Ok(Audited::of(None, event))
+            }
+            Presented::Good(session) => {
+                let user = store::user(tx, session.user).await?;
+                let organization = store::organization(tx, session.tenant).await?;
+                Ok(Audited::none(
+                    "the login itself is the event; refreshing it every few minutes is not",
+                    Some((session, user, organization)),
+                ))
+            }
+        })
+        .await?;
+    match result {
+        Some((session, user, organization)) => {
+            anonymous.kernel().bus().wake(Message::SessionChanged { session: session.id });
+            answer(&app, &headers, StatusCode::OK, into, next, &session, user, organization).map(Raw::new)
+        }
+        None => {
+            let problem =
+                Problem::new(Code::Unauthenticated, "the refresh token is not valid, or was used before; log in again");
+            Err(anonymous.refused(problem.into()).await)
+        }
+    }
+}
+
+async fn logout(anonymous: Anonymous, headers: HeaderMap, Json(body): Json<Refresh>) -> Result<Raw<NoContent>> {
+    let (presented, into) = presented(&headers, body.refresh_token)?;
+    let digest = RefreshToken::digest(&presented);
+    anonymous
+        .kernel()
+        .system(SystemReason::Authenticate)
+        .from(anonymous.origin())
+        .run(async |tx| {
+            let Some(session) = store::session_of_refresh(tx, &digest).await? else {
+                return Ok(Audited::none("there is no such login", ()));
+            };
+            if !store::revoke(tx, session.id).await? {
+                return Ok(Audited::none("the login was over already", ()));
+            }
+            tx.announce(&Message::SessionChanged { session: session.id }).await?;
+            Ok(Audited::of(
+                (),
+                NewEvent::new(SessionEvent::ENDED, session.id.to_string())
+                    .detail("user", session.user)
+                    .in_tenant(session.tenant),
+            ))
+        })
+        .await?;
+    let mut response = NoContent.into_response();
+    if into == RefreshIn::Cookie {
+        response.headers_mut().insert(SET_COOKIE, cookie(&headers, "", 0)?);
+    }
+    Ok(Raw::new(response))
+}
+
+/// Who is logged in.
+#[derive(Serialize, ToSchema)]
+pub struct Me {
+    /// The person.
+    user: User,
+    /// The organisation this login is for.
+    organization: Organization,
+    /// Their roles in it.
+    roles: Vec<String>,
+    /// What they may do in it.
+    permissions: Vec<&'static str>,
+    /// Every organisation they belong to.
+    organizations: Vec<OrganizationRef>,
+    /// When this login ends unless it is used.
+    session_expires_at: Timestamp,
+}
+
+async fn me(cx: Authenticated) -> Result<Json<Me>> {
+    let organization = cx.read(async |tx| tenancy::store::current(tx).await).await?;
+    let (Some(user), Some(session)) = (cx.cx().actor().user(), cx.cx().actor().session) else {
+        return Err(Problem::new(Code::Unauthenticated, "this credential does not belong to a person").into());
+    };
+    let (user, belongings, standing) = cx
+        .kernel()
+        .system(SystemReason::Authenticate)
+        .run(async |tx| {
+            let found =
+                (store::user(tx, user).await?, store::belongings(tx, user).await?, store::standing(tx, session).await?);
+            Ok(Audited::none("a person looks at their own login", found))
+        })
+        .await?;
+    let standing = standing.ok_or_else(Problem::not_found)?;
+    Ok(Json(Me {
+        user,
+        organization,
+        roles: standing.roles,
+        permissions: cx.cx().identity.permissions.iter().map(PermissionId::as_str).collect(),
+        organizations: belongings
+            .into_iter()
+            .map(|b| OrganizationRef { id: b.tenant, slug: b.slug, name: b.name })
+            .collect(),
+        session_expires_at: standing.expires_at,
+    }))
+}
+
+/// Described as a JWK set.
+#[derive(Debug)]
+pub struct JwkSet;
+
+impl Output for JwkSet {
+    fn describe(description: &mut Description) {
+        description.answers_with(200, "A JWK set.", "application/json", utoipa::openapi::ObjectBuilder::new());
+    }
+}
+
+async fn jwks(_anonymous: Anonymous, State(app): State<App>) -> Result<Raw<JwkSet>> {
+    Ok(Raw::new(axum::Json(app.tokens.jwks())))
+}
+
+fn reference(organization: &Organization) -> OrganizationRef {
+    OrganizationRef { id: organization.id, slug: organization.slug.clone(), name: organization.name.clone() }
+}
+
+impl OrganizationRef {
+    pub(super) fn new(id: tenure_kernel::TenantId, slug: String, name: String) -> Self {
+        Self { id, slug, name }
+    }
+}
+
+const fn client(refresh: RefreshIn) -> &'static str {
+    match refresh {
+        RefreshIn::Body => "api",
+        RefreshIn::Cookie => "console",
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one place that puts the parts of the answer together")]
+fn answer(
+    app: &App,
+    headers: &HeaderMap,
+    status: StatusCode,
+    into: RefreshIn,
+    refresh: RefreshToken,
+    session: &Session,
+    user: User,
+    organization: OrganizationRef,
+) -> Result<axum::response::Response> {
+    let config = app.tokens.config();
+    let body = LoggedIn {
+        access_token: app.tokens.issue(session.user, session.tenant, session.id, app.kernel.clock().now())?,
+        refresh_token: (into == RefreshIn::Body).then(|| refresh.text.clone()),
+        token_type: "Bearer",
+        expires_in: config.access_ttl.as_secs(),
+        user,
+        organization,
+    };
+    let mut response = (status, axum::Json(body)).into_response();
+    response.headers_mut().insert(axum::http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if into == RefreshIn::Cookie {
+        response.headers_mut().insert(SET_COOKIE, cookie(headers, &refresh.text, config.refresh_ttl.as_secs())?);
+    }
+    Ok(response)
+}
+
+const COOKIE_NAME: &str = "tenure_refresh";
+const CONSOLE_HEADER: &str = "x-tenure-console";
+
+/// `Secure` unless the browser came over loopback, where there is no TLS.
+fn cookie(headers: &HeaderMap, value: &str, max_age: u64) -> Result<HeaderValue> {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let secure = if matches!(name, "localhost" | "127.0.0.1" | "[::1]") { "" } else { "; Secure" };
+    HeaderValue::try_from(format!(
+        "{COOKIE_NAME}={value}; Path=/api/v1/auth; HttpOnly; SameSite=Strict; Max-Age={max_age}{secure}"
+    ))
+    .map_err(Error::internal)
+}
+
+/// The refresh token of the body, or of the cookie if the call is the console's own.
+fn presented(headers: &HeaderMap, body: Option<String>) -> Result<(String, RefreshIn)> {
+    if let Some(token) = body {
+        return Ok((token, RefreshIn::Body));
+    }
+    let cookies =
+        headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
+    let token = cookies
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE_NAME)
+        .map(|(_, token)| token.to_owned());
+    let Some(token) = token else {
+        return Err(
+            Problem::new(Code::Unauthenticated, "there is no refresh token in the body or the cookie; log in").into()
+        );
+    };
+    guard_cookie(headers, RefreshIn::Cookie)?;
+    Ok((token, RefreshIn::Cookie))
+}
+
+/// What a cookie authenticates needs a header that no form can send, and comes from our own pages (OWASP CSRF
+/// prevention: custom request header, origin check).
+fn guard_cookie(headers: &HeaderMap, refresh: RefreshIn) -> Result<()> {
+    if refresh == RefreshIn::Body {
+        return Ok(());
+    }
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let same_origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).is_some_and(|origin| {
+        origin
+            .strip_prefix("https://")
+            .or_else(|| origin.strip_prefix("http://"))
+            .is_some_and(|authority| authority == host)
+    });
+    if headers.contains_key(CONSOLE_HEADER) && same_origin {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Code::BadRequest,
+        "calls that use the cookie need the header X-Tenure-Console and an Origin that is this server",
+    )
+    .into())
+}

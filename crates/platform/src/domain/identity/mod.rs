@@ -1,0 +1,24 @@
+//! Who acts: people, passwords, sessions, tokens. Owns `users`, `credentials`, `identities`, `sessions`,
+//! `refresh_tokens`, `login_failures` and `signing_keys`, and writes the first rows of `memberships`.
+//!
+//! None of these tables can be reached by a tenant's transaction; everything goes through
+//! [`SystemReason::Authenticate`](tenure_kernel::SystemReason).
+
+mod authenticator;
+mod event;
+mod http;
+mod lockout;
+mod model;
+mod password;
+mod signup;
+mod store;
+mod token;
+
+pub use authenticator::TokenAuthenticator;
+pub use event::{SessionEvent, UserEvent};
+pub use http::{routes, well_known};
+pub use model::{Email, NewPerson, User, Username, parse_name, parse_password};
+pub use password::Passwords;
+pub use signup::{Registration, create_organization};
+pub use store::{find_person, insert_membership, insert_person};
+pub use token::{TokenConfig, Tokens};

@@ -1,0 +1,128 @@
+//! Argon2id on threads of its own.
+//!
+//! A hash takes a core for 10 to 20 ms on purpose. So that a storm of logins cannot starve the API, hashing runs on
+//! cores − 1 threads at the lowest priority behind a short queue; beyond it the answer is 503, at once.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Mutex, PoisonError};
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, Version};
+use tenure_kernel::{Error, Problem, Result};
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+/// OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane.
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+const QUEUE: usize = 64;
+const LOWEST_PRIORITY: i32 = 19;
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// The pool.
+#[derive(Debug, Clone)]
+pub struct Passwords {
+    queue: SyncSender<Work>,
+    /// Verified against when there is no such account, so that both take the same time.
+    nobody: Arc<str>,
+}
+
+impl Passwords {
+    /// Starts the threads; they end when the last handle is gone.
+    ///
+    /// # Errors
+    /// When a thread cannot be started or the system gives no randomness.
+    pub fn start() -> Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let (queue, receiver) = sync_channel::<Work>(QUEUE);
+        let receiver = Arc::new(Mutex::new(receiver));
+        for number in 0..cores.saturating_sub(1).max(1) {
+            let receiver = Arc::clone(&receiver);
+            std::thread::Builder::new()
+                .name(format!("password-{number}"))
+                .spawn(move || work(&receiver))
+                .map_err(Error::internal)?;
+        }
+        let nobody = hash("nobody has this password")?.into();
+        Ok(Self { queue, nobody })
+    }
+
+    /// The PHC string of a password.
+    ///
+    /// # Errors
+    /// 503 when the queue is full.
+    pub async fn hash(&self, password: Zeroizing<String>) -> Result<Arc<str>> {
+        self.run(move || hash(&password).map(Arc::from)).await?
+    }
+
+    /// Whether the password is the one of this PHC string; without one it takes as long and is never right.
+    ///
+    /// # Errors
+    /// 503 when the queue is full.
+    pub async fn verify(&self, password: Zeroizing<String>, known: Option<String>) -> Result<bool> {
+        let phc: Arc<str> = known.as_deref().map_or_else(|| Arc::clone(&self.nobody), Arc::from);
+        let matches = self.run(move || verify(&password, &phc)).await??;
+        Ok(matches && known.is_some())
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        let work: Work = Box::new(move || {
+            // Nobody waits for it any more: the client went away.
+            let _ = answer.send(work());
+        });
+        self.queue.try_send(work).map_err(|error| match error {
+            TrySendError::Full(_) => {
+                Problem::unavailable("too many logins at once; try again in a moment").retry_after(2)
+            }
+            TrySendError::Disconnected(_) => Problem::unavailable("the server is stopping"),
+        })?;
+        answered.await.map_err(|_| Problem::unavailable("the server is stopping").into())
+    }
+}
+
+fn work(queue: &Mutex<Receiver<Work>>) {
+    // Best effort: a sandbox may forbid it, and hashing then competes at normal priority.
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LOWEST_PRIORITY);
+    loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match next {
+            Ok(work) => work(),
+            Err(_) => return,
+        }
+    }
+}
+
+fn argon2() -> Result<Argon2<'static>> {
+    let params = Params::new(MEMORY_KIB, PASSES, 1, None).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+fn hash(password: &str) -> Result<String> {
+    let hash = argon2()?.hash_password(password.as_bytes()).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(hash.to_string())
+}
+
+fn verify(password: &str, phc: &str) -> Result<bool> {
+    let parsed = PasswordHash::new(phc).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(argon2()?.verify_password(password.as_bytes(), &parsed).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_right_password_and_no_other() {
+        let passwords = Passwords::start().unwrap();
+        let of = |text: &str| Zeroizing::new(text.to_owned());
+        let phc = passwords.hash(of("correct horse battery")).await.unwrap();
+        assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(passwords.verify(of("correct horse battery"), Some(phc.to_string())).await.unwrap());
+        assert!(!passwords.verify(of("correct horse batterz"), Some(phc.to_string())).await.unwrap());
+        assert!(!passwords.verify(of("nobody has this password"), None).await.unwrap());
+    }
+}

@@ -1,0 +1,304 @@
+//! All SQL on people, credentials, sessions and refresh tokens, and the first row of a membership.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenure_kernel::{Change, Personal, Result, SessionId, SystemTx, TeamId, TenantId, Timestamp, UserId};
+
+use super::model::{NewPerson, Session, User};
+use super::token::RefreshToken;
+
+/// A person with what a login needs.
+#[derive(Debug)]
+pub struct Person {
+    /// Who.
+    pub user: User,
+    /// Whether the person may log in at all.
+    pub active: bool,
+    /// PHC string, where they have a password.
+    pub password: Option<String>,
+}
+
+/// The person of this user name or address, without regard to case.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn find_person(tx: &mut SystemTx, name: &str) -> Result<Option<Person>> {
+    let row = sqlx::query!(
+        r#"select u.id as "id: UserId", u.username, u.email, u.full_name, u.status, u.created_at, c.secret as "secret?"
+           from users u left join credentials c on c.user_id = u.id and c.kind = 'password'
+           where lower(u.username) = lower($1) or lower(u.email) = lower($1)
+           order by lower(u.username) = lower($1) desc limit 1"#,
+        name
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(row.map(|row| Person {
+        user: User {
+            id: row.id,
+            username: Personal(row.username),
+            email: Personal(row.email),
+            full_name: Personal(row.full_name),
+            created_at: row.created_at,
+        },
+        active: row.status == "active",
+        password: row.secret,
+    }))
+}
+
+/// A new person with a password.
+///
+/// # Errors
+/// PostgreSQL's; `users_username_key` and `users_email_key` where the name is taken.
+pub async fn insert_person(tx: &mut SystemTx, new: &NewPerson) -> Result<Change<User>> {
+    let user = User {
+        id: tx.new_id(),
+        username: Personal(new.username.as_str().to_owned()),
+        email: Personal(new.email.as_str().to_owned()),
+        full_name: Personal(new.full_name.clone()),
+        created_at: tx.now(),
+    };
+    sqlx::query!(
+        "with person as (insert into users (id, username, email, full_name, created_at) values ($1, $2, $3, $4, $5))
+         insert into credentials (user_id, kind, secret, updated_at) values ($1, 'password', $6, $5)",
+        user.id.uuid(),
+        *user.username,
+        *user.email,
+        *user.full_name,
+        user.created_at,
+        new.password_hash.as_ref()
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(Change::Created(user))
+}
+
+/// Makes the person a member of the tenant the transaction is in. `false` if they are one already.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn insert_membership(
+    tx: &mut SystemTx,
+    tenant: TenantId,
+    user: &User,
+    status: &str,
+    roles: &[String],
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "insert into memberships (tenant_id, user_id, username, email, full_name, status, roles, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $8) on conflict (tenant_id, user_id) do nothing",
+        tenant.uuid(),
+        user.id.uuid(),
+        *user.username,
+        *user.email,
+        *user.full_name,
+        status,
+        roles,
+        tx.now()
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// A tenant that a person belongs to.
+#[derive(Debug)]
+pub(super) struct Belonging {
+    pub(super) tenant: TenantId,
+    pub(super) slug: String,
+    pub(super) name: String,
+    pub(super) active: bool,
+}
+
+/// The tenants in which the person is an active member, oldest membership first.
+pub(super) async fn belongings(tx: &mut SystemTx, user: UserId) -> Result<Vec<Belonging>> {
+    let rows = sqlx::query!(
+        r#"select t.tenant_id as "tenant: TenantId", t.slug, t.name, t.status
+           from memberships m join tenants t on t.tenant_id = m.tenant_id
+           where m.user_id = $1 and m.status = 'active' and t.status <> 'deleted' order by m.created_at, t.tenant_id"#,
+        user.uuid()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Belonging { tenant: row.tenant, slug: row.slug, name: row.name, active: row.status == "active" })
+        .collect())
+}
+
+/// What a session is begun with.
+pub(super) struct NewSession {
+    pub(super) user: UserId,
+    pub(super) tenant: TenantId,
+    pub(super) client: &'static str,
+    pub(super) lasts: Duration,
+}
+
+pub(super) async fn insert_session(
+    tx: &mut SystemTx,
+    new: &NewSession,
+    refresh: &RefreshToken,
+) -> Result<Change<Session>> {
+    let session = Session { id: tx.new_id(), user: new.user, tenant: new.tenant };
+    let now = tx.now();
+    let (address, agent) = (tx.origin().address.map(|address| address.to_string()), tx.origin().user_agent.clone());
+    sqlx::query!(
+        "insert into sessions (id, user_id, tenant_id, client, address, user_agent, created_at, last_seen_at, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $7, $8)",
+        session.id.uuid(),
+        new.user.uuid(),
+        new.tenant.uuid(),
+        new.client,
+        address,
+        agent.as_deref(),
+        now,
+        now.after(new.lasts)
+    )
+    .execute(&mut *tx)
+    .await?;
+    insert_refresh(tx, session.id, refresh).await?;
+    Ok(Change::Created(session))
+}
+
+async fn insert_refresh(tx: &mut SystemTx, session: SessionId, refresh: &RefreshToken) -> Result<()> {
+    sqlx::query!(
+        "insert into refresh_tokens (digest, session_id, issued_at) values ($1, $2, $3)",
+        refresh.digest,
+        session.uuid(),
+        tx.now()
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// What a presented refresh token turned out to be.
+pub(super) enum Presented {
+    /// Unknown, or of a login that is over.
+    Nothing,
+    /// Used before: somebody has a copy. Its login has been ended.
+    Reused(Session),
+    /// Good, and used up now.
+    Good(Session),
+}
+
+/// Uses up a refresh token and puts `next` in its place.
+pub(super) async fn rotate(
+    tx: &mut SystemTx,
+    digest: &[u8],
+    next: &RefreshToken,
+    lasts: Duration,
+) -> Result<Presented> {
+    let row = sqlx::query!(
+        r#"select s.id as "id: SessionId", s.user_id as "user: UserId", s.tenant_id as "tenant: TenantId", r.used_at,
+                  s.revoked_at is null and s.expires_at > $2 as "alive!"
+           from refresh_tokens r join sessions s on s.id = r.session_id where r.digest = $1 for update of r, s"#,
+        digest,
+        tx.now()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(row) = row.filter(|row| row.alive) else { return Ok(Presented::Nothing) };
+    let session = Session { id: row.id, user: row.user, tenant: row.tenant };
+    if row.used_at.is_some() {
+        revoke(tx, session.id).await?;
+        return Ok(Presented::Reused(session));
+    }
+    let now = tx.now();
+    sqlx::query!(
+        "with used as (update refresh_tokens set used_at = $2 where digest = $1)
+         update sessions set last_seen_at = $2, expires_at = $3 where id = $4",
+        digest,
+        now,
+        now.after(lasts),
+        session.id.uuid()
+    )
+    .execute(&mut *tx)
+    .await?;
+    insert_refresh(tx, session.id, next).await?;
+    Ok(Presented::Good(session))
+}
+
+/// The session that a refresh token belongs to, used or not, alive or not.
+pub(super) async fn session_of_refresh(tx: &mut SystemTx, digest: &[u8]) -> Result<Option<Session>> {
+    let row = sqlx::query!(
+        r#"select s.id as "id: SessionId", s.user_id as "user: UserId", s.tenant_id as "tenant: TenantId"
+           from refresh_tokens r join sessions s on s.id = r.session_id where r.digest = $1"#,
+        digest
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(row.map(|row| Session { id: row.id, user: row.user, tenant: row.tenant }))
+}
+
+/// Ends a login; `true` if it was not over already.
+pub(super) async fn revoke(tx: &mut SystemTx, session: SessionId) -> Result<bool> {
+    let done = sqlx::query!(
+        "update sessions set revoked_at = $2 where id = $1 and revoked_at is null",
+        session.uuid(),
+        tx.now()
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Everything that decides what a login may do now.
+pub(super) struct Standing {
+    pub(super) user: UserId,
+    pub(super) tenant: TenantId,
+    pub(super) expires_at: Timestamp,
+    pub(super) alive: bool,
+    pub(super) tenant_active: bool,
+    pub(super) roles: Vec<String>,
+    pub(super) permissions: Vec<String>,
+    pub(super) teams: Arc<[TeamId]>,
+}
+
+pub(super) async fn standing(tx: &mut SystemTx, session: SessionId) -> Result<Option<Standing>> {
+    let row = sqlx::query!(
+        r#"select s.user_id as "user: UserId", s.tenant_id as "tenant: TenantId", s.expires_at,
+                  s.revoked_at is null and u.status = 'active' and m.status = 'active' and t.status <> 'deleted' as "alive!",
+                  t.status = 'active' as "tenant_active!", m.roles, m.permissions,
+                  array(select team_id from team_members tm where tm.tenant_id = m.tenant_id and tm.user_id = m.user_id) as "teams!: Vec<TeamId>"
+           from sessions s
+           join users u on u.id = s.user_id
+           join tenants t on t.tenant_id = s.tenant_id
+           join memberships m on m.tenant_id = s.tenant_id and m.user_id = s.user_id
+           where s.id = $1"#,
+        session.uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(row.map(|row| Standing {
+        user: row.user,
+        tenant: row.tenant,
+        expires_at: row.expires_at,
+        alive: row.alive,
+        tenant_active: row.tenant_active,
+        roles: row.roles,
+        permissions: row.permissions,
+        teams: row.teams.into(),
+    }))
+}
+
+/// The person of this id.
+pub(super) async fn user(tx: &mut SystemTx, id: UserId) -> Result<User> {
+    let row = sqlx::query!("select username, email, full_name, created_at from users where id = $1", id.uuid())
+        .fetch_one(&mut *tx)
+        .await?;
+    Ok(User {
+        id,
+        username: Personal(row.username),
+        email: Personal(row.email),
+        full_name: Personal(row.full_name),
+        created_at: row.created_at,
+    })
+}
+
+/// The organisation of this id, in passing.
+pub(super) async fn organization(tx: &mut SystemTx, id: TenantId) -> Result<super::http::OrganizationRef> {
+    let row =
+        sqlx::query!("select slug, name from tenants where tenant_id = $1", id.uuid()).fetch_one(&mut *tx).await?;
+    Ok(super::http::OrganizationRef::new(id, row.slug, row.name))
+}

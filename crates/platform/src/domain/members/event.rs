@@ -1,0 +1,9 @@
+use super::model::Member;
+
+tenure_kernel::actions! {
+    /// What happens to members.
+    pub MemberEvent on Member = "member" {
+        ADDED = "added", "A person became a member of the organisation.";
+        UPDATED = "updated", "A member's status or roles were changed.";
+    }
+}

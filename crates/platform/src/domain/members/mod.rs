@@ -1,0 +1,12 @@
+//! Members: people as one organisation knows them. Owns `memberships` (identity writes the first row at registration).
+//!
+//! An administrator acts on the membership, never on the person's other organisations.
+
+mod event;
+mod http;
+mod model;
+mod store;
+
+pub use event::MemberEvent;
+pub use http::routes;
+pub use model::Member;

@@ -1,0 +1,130 @@
+//! All SQL on `memberships` but the first row at registration.
+
+use tenure_kernel::{
+    Change, Load, Mode, Page, PageQuery, Permitted, Personal, Result, TenantTx, Timestamp, UserId, Write,
+};
+
+use super::model::{Member, MemberStatus};
+
+struct Row {
+    id: UserId,
+    username: String,
+    email: String,
+    full_name: String,
+    status: String,
+    roles: Vec<String>,
+    permissions: Vec<String>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl From<Row> for Member {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            username: Personal(row.username),
+            email: Personal(row.email),
+            full_name: Personal(row.full_name),
+            status: MemberStatus::parse(&row.status),
+            roles: row.roles,
+            permissions: row.permissions,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+impl Load for Member {
+    type Id = UserId;
+
+    async fn load<M: Mode>(tx: &mut TenantTx<M>, id: UserId, lock: bool) -> Result<Option<Self>> {
+        let tenant = tx.tenant().uuid();
+        if lock {
+            sqlx::query!(
+                "select 1 as one from memberships where tenant_id = $1 and user_id = $2 for update",
+                tenant,
+                id.uuid()
+            )
+            .fetch_optional(&mut *tx)
+            .await?;
+        }
+        let row = sqlx::query_as!(
+            Row,
+            r#"select user_id as "id: UserId", username, email, full_name, status, roles, permissions, created_at, updated_at
+               from memberships where tenant_id = $1 and user_id = $2"#,
+            tenant,
+            id.uuid()
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        Ok(row.map(Member::from))
+    }
+}
+
+pub(super) async fn list<M: Mode>(
+    tx: &mut TenantTx<M>,
+    page: &PageQuery,
+    status: Option<MemberStatus>,
+    role: Option<&str>,
+    search: Option<&str>,
+) -> Result<Page<Member>> {
+    let (name, id) = page.after::<(String, UserId)>()?.unzip();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select user_id as "id: UserId", username, email, full_name, status, roles, permissions, created_at, updated_at
+           from memberships
+           where tenant_id = $1 and ($2::text is null or (lower(username), user_id) > ($2, $3::uuid))
+             and ($5::text is null or status = $5) and ($6::text is null or $6 = any(roles))
+             and ($7::text is null or position(lower($7) in lower(username || ' ' || email || ' ' || full_name)) > 0)
+           order by lower(username), user_id limit $4"#,
+        tx.tenant().uuid(),
+        name,
+        id.map(UserId::uuid),
+        page.rows()?,
+        status.map(MemberStatus::as_str),
+        role,
+        search
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let members = rows.into_iter().map(Member::from).collect();
+    page.page(members, |member: &Member| (member.username.to_lowercase(), member.id))
+}
+
+pub(super) async fn update(
+    tx: &mut TenantTx<Write>,
+    member: Permitted<Member>,
+    status: Option<MemberStatus>,
+    roles: Option<Vec<String>>,
+) -> Result<Change<Member>> {
+    let before = member.into_inner();
+    let after = Member {
+        status: status.unwrap_or(before.status),
+        roles: roles.unwrap_or_else(|| before.roles.clone()),
+        updated_at: tx.now(),
+        ..before.clone()
+    };
+    sqlx::query!(
+        "update memberships set status = $3, roles = $4, updated_at = $5 where tenant_id = $1 and user_id = $2",
+        tx.tenant().uuid(),
+        after.id.uuid(),
+        after.status.as_str(),
+        &after.roles,
+        after.updated_at
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(Change::Updated { before, after })
+}
+
+/// How many active administrators the organisation has. Locks their rows, so that two cannot remove each other.
+pub(super) async fn active_admins(tx: &mut TenantTx<Write>) -> Result<Vec<UserId>> {
+    let rows = sqlx::query_scalar!(
+        r#"select user_id as "id: UserId" from memberships
+           where tenant_id = $1 and status = 'active' and 'admin' = any(roles) order by user_id for update"#,
+        tx.tenant().uuid()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(rows)
+}

@@ -1,0 +1,63 @@
+//! All SQL on `tenants`.
+
+use tenure_kernel::{Change, Mode, Result, SystemTx, TenantId, TenantTx};
+
+use super::model::{Organization, Plan, Slug};
+
+/// The organisation of this transaction.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn current<M: Mode>(tx: &mut TenantTx<M>) -> Result<Organization> {
+    let row = sqlx::query!(
+        "select tenant_id as \"id: TenantId\", slug, name, plan, status, created_at from tenants where tenant_id = $1",
+        tx.tenant().uuid()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok(Organization {
+        id: row.id,
+        slug: row.slug,
+        name: row.name,
+        plan: Plan::parse(&row.plan),
+        status: row.status,
+        created_at: row.created_at,
+    })
+}
+
+/// A new organisation, its keys and nothing else. The transaction is in it from then on. A slug that is taken gets a
+/// number.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn insert(tx: &mut SystemTx, name: &str, plan: Plan) -> Result<Change<Organization>> {
+    let id: TenantId = tx.new_id();
+    let base = Slug::from_name(name);
+    let taken = sqlx::query_scalar!("select slug from tenants where slug = $1 or slug like $1 || '-%'", base.as_str())
+        .fetch_all(&mut *tx)
+        .await?;
+    let free = |slug: &Slug| !taken.iter().any(|other| other == slug.as_str());
+    let slug =
+        std::iter::once(base.clone()).chain((2..).map(|number| base.numbered(number))).find(free).unwrap_or(base);
+    let organization = Organization {
+        id,
+        slug: slug.as_str().to_owned(),
+        name: name.to_owned(),
+        plan,
+        status: "active".to_owned(),
+        created_at: tx.now(),
+    };
+    tx.enter(id).await?;
+    sqlx::query!(
+        "insert into tenants (tenant_id, slug, name, plan, created_at) values ($1, $2, $3, $4, $5)",
+        id.uuid(),
+        organization.slug,
+        organization.name,
+        plan.as_str(),
+        organization.created_at
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.create_tenant_keys(id).await?;
+    Ok(Change::Created(organization))
+}
