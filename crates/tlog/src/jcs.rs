@@ -124,6 +124,7 @@ mod tests {
 
     /// RFC 8785, sections 3.2.2 and 3.2.3.
     #[test]
+    #[expect(clippy::excessive_precision, reason = "the sample is the RFC's")]
     fn strings_and_members_are_written_as_the_rfc_samples() {
         let sample = json!({
             "numbers": [333333333.33333329, 4.50, 2e-3, 0.000000000000000000000000001],

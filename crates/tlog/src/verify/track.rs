@@ -75,9 +75,9 @@ impl Track {
         let held = |(_, source): &(u64, Source)| *source == Source::Held;
         let held_missed = sizes(false).find(held).map(|(size, _)| size);
         let below = |limit: Option<u64>| move |(size, _): &(u64, Source)| limit.is_none_or(|limit| *size < limit);
-        let floor = sizes(true).filter(held).filter(below(held_missed)).next_back().map_or(0, |(size, _)| size);
+        let floor = sizes(true).filter(held).rfind(below(held_missed)).map_or(0, |(size, _)| size);
         let wrong_at = sizes(false).map(|(size, _)| size).find(|size| *size > floor);
-        let authentic = sizes(true).filter(below(wrong_at)).next_back().map_or(0, |(size, _)| size);
+        let authentic = sizes(true).rfind(below(wrong_at)).map_or(0, |(size, _)| size);
         let beyond = sizes(true).filter(|(size, _)| wrong_at.is_some_and(|limit| *size > limit));
         let forks = sizes(false).filter(|(size, _)| *size < floor).chain(beyond).collect();
         (Coverage { authentic, wrong_at }, forks)

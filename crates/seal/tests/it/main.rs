@@ -1,0 +1,4 @@
+//! Tests through the crate's public face.
+
+#[cfg(test)]
+mod sealing;
