@@ -341,6 +341,11 @@ impl Log {
     }
 
     fn take(&mut self, line: &str) {
+        // No setting keeps PostgreSQL from telling the statement that was running at a PANIC; further lines of a message
+        // begin with a tab.
+        if line.starts_with("STATEMENT:") || line.starts_with('\t') {
+            return;
+        }
         let grave = line.starts_with("FATAL:") || line.starts_with("PANIC:");
         if grave {
             tracing::warn!(target: "postgres", "{line}");

@@ -354,6 +354,61 @@ async fn as_root_a_directory_out_of_reach_is_named() {
     assert!(error.to_string().contains("/var/lib/tenure"), "{error}");
 }
 
+/// A small file system of its own, which only root can make.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount(size: &str) -> Option<Self> {
+        let dir = scratch();
+        let options = format!("size={size},mode=711");
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir.path()).output();
+        mount.is_ok_and(|output| output.status.success()).then_some(Self(dir))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_reported_survived_and_recovered_from() {
+    let Some(disk) = SmallDisk::mount("192m") else {
+        eprintln!("not run: only root can mount a small file system");
+        return;
+    };
+    let dir = disk.0.path();
+    let cluster = Cluster::open(config(dir)).await.unwrap();
+    superuser(&cluster, "create table kept as select 42 as answer").unwrap();
+    superuser(&cluster, "checkpoint").unwrap();
+    let mut state = cluster.state();
+
+    let mut filler = fs::File::create(dir.join("filler")).unwrap();
+    while std::io::Write::write_all(&mut filler, &[0; 1 << 20]).is_ok() {}
+    drop(filler);
+    // A table that cannot grow fails its statement; a write-ahead log that cannot grow ends the server.
+    let error =
+        superuser(&cluster, "create table big as select repeat('x', 9) from generate_series(1, 99999)").unwrap_err();
+    assert!(error.contains("No space left on device"), "{error}");
+    let logged = "select pg_logical_emit_message(false, 'x', repeat('canary', 200000)) from generate_series(1, 50)";
+    superuser(&cluster, logged).unwrap_err();
+    let patience = Duration::from_secs(20);
+    let down = state.wait_for(|state| matches!(state, State::Down(_)));
+    let down = tokio::time::timeout(patience, down).await.unwrap().unwrap().clone();
+    assert!(matches!(&down, State::Down(outage) if outage.disk_full && !outage.detail.contains("canary")), "{down:?}");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_ne!(*state.borrow(), State::Ready);
+
+    fs::remove_file(dir.join("filler")).unwrap();
+    tokio::time::timeout(Duration::from_secs(20), state.wait_for(|state| *state == State::Ready))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(superuser(&cluster, "select answer from kept").unwrap(), "42");
+    cluster.stop().await;
+}
+
 #[tokio::test]
 async fn a_setting_that_postgres_refuses_is_an_error_with_its_words() {
     let dir = scratch();
