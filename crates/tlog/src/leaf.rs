@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use crate::{
     hash::{Hash, parse_hex, write_hex},
-    jcs::{self, Canonical, CanonicalError, serialize_i64},
+    jcs::{self, CanonicalError, ObjectWriter},
 };
 
 /// The schema that leaf bytes are made under.
@@ -63,12 +63,6 @@ impl TryFrom<i16> for LeafVersion {
     }
 }
 
-impl Serialize for LeafVersion {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_i16((*self).into())
-    }
-}
-
 /// How the action ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -81,8 +75,20 @@ pub enum Outcome {
     Denied,
 }
 
+impl Outcome {
+    /// The outcome's name, as in the leaf.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Denied => "denied",
+        }
+    }
+}
+
 /// Who acted: ids as the API prints them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Actor<'a> {
     /// The API key used, if any.
     pub key: Option<&'a str>,
@@ -93,17 +99,16 @@ pub struct Actor<'a> {
 }
 
 /// What was acted on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resource<'a> {
     /// Its id as the API prints it; none for a collection or for what was never created.
     pub id: Option<&'a str>,
     /// Its type, such as `workflow`.
-    #[serde(rename = "type")]
     pub kind: &'a str,
 }
 
 /// An event as it enters the log. [`leaf_bytes`](Self::leaf_bytes) of the stored columns must give the same bytes for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LeafInput<'a> {
     /// The schema these bytes are made under, stored with the event.
     pub schema_version: LeafVersion,
@@ -112,7 +117,6 @@ pub struct LeafInput<'a> {
     /// The tenant; none on the platform's own stream.
     pub tenant: Option<Uuid>,
     /// When, in microseconds since the Unix epoch, UTC.
-    #[serde(serialize_with = "serialize_i64")]
     pub time_us: i64,
     /// Who.
     pub actor: Actor<'a>,
@@ -135,16 +139,11 @@ pub struct LeafInput<'a> {
     /// The policy version that was in force.
     pub policy_version: Option<&'a str>,
     /// Before and after, by convention an array of [`PatchOp`], with personal values already salted.
-    #[serde(serialize_with = "serialize_diff")]
     pub diff: Option<&'a Value>,
     /// The caller's network address.
     pub address: Option<Salted>,
     /// The caller's user agent.
     pub user_agent: Option<Salted>,
-}
-
-fn serialize_diff<S: Serializer>(diff: &Option<&Value>, serializer: S) -> Result<S::Ok, S::Error> {
-    diff.map(Canonical).serialize(serializer)
 }
 
 impl LeafInput<'_> {
@@ -154,8 +153,40 @@ impl LeafInput<'_> {
     /// If the diff holds a number that is not finite.
     pub fn leaf_bytes(&self) -> Result<Vec<u8>, CanonicalError> {
         match self.schema_version {
-            LeafVersion::V1 => jcs::to_vec(self),
+            LeafVersion::V1 => self.v1(),
         }
+    }
+
+    /// The members are in canonical order already.
+    fn v1(&self) -> Result<Vec<u8>, CanonicalError> {
+        let mut out = Vec::with_capacity(1024);
+        let mut leaf = ObjectWriter::new(&mut out);
+        leaf.text("action", Some(self.action));
+        let mut actor = ObjectWriter::new(leaf.member("actor"));
+        actor.text("key", self.actor.key);
+        actor.text("principal", self.actor.principal);
+        actor.text("session", self.actor.session);
+        actor.end();
+        leaf.text("address", self.address.map(|salted| salted.to_string()).as_deref());
+        jcs::write_value(leaf.member("diff"), self.diff.unwrap_or(&Value::Null))?;
+        leaf.text("id", Some(&self.id.to_string()));
+        leaf.text("on_behalf_of", self.on_behalf_of);
+        leaf.text("outcome", Some(self.outcome.as_str()));
+        leaf.text("policy_version", self.policy_version);
+        leaf.text("reason", self.reason);
+        leaf.text("region", self.region);
+        leaf.text("request_id", self.request_id);
+        let mut resource = ObjectWriter::new(leaf.member("resource"));
+        resource.text("id", self.resource.id);
+        resource.text("type", Some(self.resource.kind));
+        resource.end();
+        jcs::write_i64(leaf.member("schema_version"), i16::from(self.schema_version).into());
+        leaf.text("tenant", self.tenant.map(|tenant| tenant.to_string()).as_deref());
+        jcs::write_i64(leaf.member("time_us"), self.time_us);
+        leaf.text("trace_id", self.trace_id);
+        leaf.text("user_agent", self.user_agent.map(|salted| salted.to_string()).as_deref());
+        leaf.end();
+        Ok(out)
     }
 }
 
