@@ -47,11 +47,10 @@ impl Aead {
     /// Opens nonce, ciphertext and tag.
     pub(crate) fn open(&self, sealed: &[u8], aad: &[u8]) -> Result<SecretBytes, OpenError> {
         let (nonce, rest) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(OpenError)?;
-        let length = rest.len().checked_sub(TAG_LEN).ok_or(OpenError)?;
-        let (ciphertext, tag) = rest.split_at_checked(length).ok_or(OpenError)?;
-        let mut plaintext = Zeroizing::new(vec![0; length]);
+        let mut in_out = Zeroizing::new(rest.to_vec());
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        self.0.open_separate_gather(nonce, Aad::from(aad), ciphertext, tag, &mut plaintext).map_err(|_| OpenError)?;
-        Ok(SecretBytes::from(std::mem::take(&mut *plaintext)))
+        let length = self.0.open_in_place(nonce, Aad::from(aad), &mut in_out).map_err(|_| OpenError)?.len();
+        in_out.truncate(length);
+        Ok(SecretBytes::from(std::mem::take(&mut *in_out)))
     }
 }
