@@ -47,8 +47,9 @@ function Run({ execution, live }: { execution: Execution; live: Live }) {
     [rows],
   );
   const selectNode = (node: string) => setSelected(rows.find((row) => row.node === node)?.steps.at(-1)?.name);
-  // Until someone chooses, show what went wrong, or what is going on.
-  const shown = selected ?? execution.error?.step ?? (over ? rows.at(-1)?.steps.at(-1)?.name : undefined);
+  // Until someone chooses: what failed, what waits, or how it ended.
+  const telling = rows.find((row) => row.state === 'waiting') ?? (over ? rows.at(-1) : undefined);
+  const shown = selected ?? execution.error?.step ?? telling?.steps.at(-1)?.name;
   const params = { workflowId: execution.workflow.id };
   const length = span(execution.started_at, execution.finished_at, now);
 
@@ -99,21 +100,21 @@ function Run({ execution, live }: { execution: Execution; live: Live }) {
         </Notice>
       )}
       {execution.error && <Failure error={execution.error} />}
+      <Panel title="Graph" flush>
+        <div className="execution-graph">
+          <WorkflowGraph
+            model={model}
+            direction="LR"
+            label="Graph of the execution"
+            states={states}
+            onSelect={selectNode}
+          />
+        </div>
+      </Panel>
       <div className="run-page">
         <div className="stack">
           <Panel title="Timeline" flush>
             <Steps live={live} now={now} selected={shown} onSelect={setSelected} />
-          </Panel>
-          <Panel title="Graph" flush>
-            <div className="execution-graph">
-              <WorkflowGraph
-                model={model}
-                direction="LR"
-                label="Graph of the execution"
-                states={states}
-                onSelect={selectNode}
-              />
-            </div>
           </Panel>
           {over && execution.output != null && (
             <Panel title="Output">

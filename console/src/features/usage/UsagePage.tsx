@@ -10,10 +10,10 @@ const ExecutionChart = lazy(() => import('./ExecutionChart'));
 const DAYS = 30;
 
 const NAMES: Record<Quota['name'], { label: string; what: string }> = {
-  workflows: { label: 'Workflows', what: 'that exist' },
+  workflows: { label: 'Workflows', what: 'in this organisation' },
   executions_per_month: { label: 'Executions', what: 'started this month' },
   concurrent_executions: { label: 'Running at once', what: 'right now; more wait their turn' },
-  teams: { label: 'Teams', what: 'that exist' },
+  teams: { label: 'Teams', what: 'in this organisation' },
   provider_calls_per_month: { label: 'Provider calls', what: 'to models, services and sources this month' },
 };
 

@@ -65,7 +65,7 @@ export function graphOf(definition: unknown): GraphModel {
 /** Places the nodes in ranks, from the left (`LR`) or from the top (`TB`); x and y are top left corners. */
 export function place({ nodes, edges }: GraphModel, direction: 'LR' | 'TB'): Placed[] {
   const graph = new DagreGraph({ multigraph: true });
-  graph.setGraph({ rankdir: direction, nodesep: 28, ranksep: direction === 'LR' ? 64 : 44 });
+  graph.setGraph({ rankdir: direction, nodesep: 28, ranksep: direction === 'LR' ? 48 : 44 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const node of nodes) graph.setNode(node.id, { width: NODE_WIDTH, height: NODE_HEIGHT });
   for (const [index, edge] of edges.entries()) graph.setEdge(edge.from, edge.to, {}, String(index));

@@ -194,7 +194,11 @@ function CheckboxesWidget({ id, label, value, options, disabled, readonly, onCha
   );
 }
 
-function SelectWidget({
+function SelectWidget(props: WidgetProps) {
+  return props.multiple ? <CheckboxesWidget {...props} /> : <SingleSelect {...props} />;
+}
+
+function SingleSelect({
   id,
   value,
   options,

@@ -1,0 +1,56 @@
+import { expect, it } from 'vitest';
+import type { StepSummary } from '~/api/types';
+import { extent, overall, rowsOf, scaleOf } from './timeline-model';
+
+const at = (ms: number) => new Date(1_000_000 + ms).toISOString();
+const step = (
+  name: string,
+  state: StepSummary['state'],
+  start: number | null,
+  end: number | null,
+): StepSummary => ({
+  name,
+  node: name.replace(/[[#].*/, ''),
+  type: 'plugin',
+  state,
+  attempt: 1,
+  queued_at: at(0),
+  started_at: start === null ? null : at(start),
+  finished_at: end === null ? null : at(end),
+  error: null,
+});
+
+it('folds the steps of a map into one row that shows what needs a look', () => {
+  const rows = rowsOf([
+    step('a', 'succeeded', 0, 10),
+    step('m[0]', 'succeeded', 10, 20),
+    step('m[1]', 'failed', 10, 30),
+    step('m[2]', 'running', 10, null),
+  ]);
+  expect(rows.map(({ node, steps, state }) => [node, steps.length, state])).toEqual([
+    ['a', 1, 'succeeded'],
+    ['m', 3, 'failed'],
+  ]);
+  expect(overall([])).toBe('queued');
+});
+
+it('draws a running step up to now, and nothing for one that has not begun', () => {
+  const now = 1_000_000 + 100;
+  const steps = [
+    step('a', 'succeeded', 0, 50),
+    step('b', 'running', 50, null),
+    step('c', 'queued', null, null),
+  ];
+  const scale = scaleOf(steps, now);
+  expect(steps.map((one) => extent(one, scale, now))).toEqual([
+    { x: 0, width: 50 },
+    { x: 50, width: 50 },
+    null,
+  ]);
+});
+
+it.each([1, 37, 1000, 65_000, 3_600_000, 9e8])('gives %d ms a readable number of ticks', (length) => {
+  const { ticks } = scaleOf([step('a', 'succeeded', 0, length)], 0);
+  expect(ticks.length).toBeGreaterThanOrEqual(1);
+  expect(ticks.length).toBeLessThanOrEqual(8);
+});
