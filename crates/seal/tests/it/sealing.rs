@@ -99,8 +99,7 @@ fn a_ring_opens_what_earlier_keys_sealed() {
     assert!(shredded.get(data_key(1, 1).id()).is_none());
 }
 
-/// AES-256-GCM as NIST's CAVP vectors have it (gcmDecrypt256, 96-bit IV, 128-bit tag), through the public format: proves that
-/// what is stored is plain AES-256-GCM that any tool can open.
+/// What is stored is plain AES-256-GCM in the documented form, that any tool can open.
 #[test]
 fn the_cipher_is_aes_256_gcm() {
     use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -124,7 +123,7 @@ fn the_cipher_is_aes_256_gcm() {
     let nonce = Nonce::try_assume_unique_for_key(&sealed[17..29]).unwrap();
     assert_eq!(bare.open_in_place(nonce, Aad::from(aad), &mut rest).unwrap(), b"secret");
 
-    // NIST SP 800-38D test case 14 (McGrew and Viega): zero key, zero nonce, one zero block.
+    // Test case 14 of the GCM proposal to NIST (McGrew and Viega): zero key, zero nonce, one zero block.
     let zero = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[0; 32]).unwrap());
     let mut block = vec![0; 16];
     zero.seal_in_place_append_tag(Nonce::assume_unique_for_key([0; 12]), Aad::empty(), &mut block).unwrap();
