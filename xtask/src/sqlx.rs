@@ -20,8 +20,9 @@ use crate::{
     shell,
 };
 
-/// The variable that sqlx.toml names, so that nobody's `DATABASE_URL` is ever used by accident.
-const URL_VARIABLE: &str = "TENURE_SQLX_URL";
+/// The variable that a crate's sqlx.toml names, so that nobody's `DATABASE_URL` is ever used by accident, and the one
+/// that counts in a crate without it.
+const URL_VARIABLES: [&str; 2] = ["TENURE_SQLX_URL", "DATABASE_URL"];
 const DATABASE: &str = "tenure_sqlx";
 const OWNER: &str = "tenure_owner";
 
@@ -79,7 +80,8 @@ fn prepare(cx: &Context) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     }
     let mut cargo =
         cx.cargo(&["check", "--quiet", "--workspace", "--all-targets", "--all-features", "--exclude", "xtask"]);
-    cargo.env("SQLX_OFFLINE", "false").env("SQLX_OFFLINE_DIR", &fresh).env("SQLX_TMP", &drafts).env(URL_VARIABLE, &url);
+    cargo.env("SQLX_OFFLINE", "false").env("SQLX_OFFLINE_DIR", &fresh).env("SQLX_TMP", &drafts);
+    cargo.envs(URL_VARIABLES.map(|name| (name, &url)));
     shell::run(&mut cargo)?;
     query_files(&fresh)
 }
@@ -165,7 +167,7 @@ fn query_files(dir: &Path) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
 }
 
 fn inputs(cx: &Context) -> anyhow::Result<String> {
-    files::digest(cx, &["migrations", "crates/*.rs", "Cargo.lock", "sqlx.toml", ".sqlx"])
+    files::digest(cx, &["migrations", "crates/*.rs", "crates/*/sqlx.toml", "Cargo.lock", ".sqlx"])
 }
 
 fn stamp(cx: &Context) -> PathBuf {

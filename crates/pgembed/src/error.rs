@@ -70,8 +70,8 @@ pub enum Error {
     },
     /// Running as root, and the unprivileged user cannot reach the data directory or the programs.
     #[error(
-        "user `{user}`, as whom PostgreSQL runs, cannot enter {}: {detail}; choose a data directory that it can reach, such \
-         as /var/lib/tenure",
+        "user `{user}`, as whom PostgreSQL runs, cannot enter {}: {detail}; put it where that user can reach it, for data \
+         such as below /var/lib/tenure",
         dir.display()
     )]
     OutOfReach {

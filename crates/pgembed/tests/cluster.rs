@@ -72,7 +72,8 @@ impl Owner {
     fn start(dir: &Path) -> Self {
         let tests = std::env::current_exe().unwrap();
         let keep = tests.parent().unwrap().parent().unwrap().join("examples/keep");
-        let mut process = Command::new(keep).arg(dir.join("pg")).stdout(Stdio::piped()).spawn().unwrap();
+        let process = Command::new(keep).arg(dir.join("pg")).stdout(Stdio::piped()).spawn();
+        let mut process = process.expect("the example `keep`, which cargo builds unless told `--test`");
         let stdout = BufReader::new(process.stdout.take().unwrap());
         Self { process, stdout }
     }
