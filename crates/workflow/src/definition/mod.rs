@@ -28,13 +28,13 @@ pub struct Definition {
     pub description: Option<String>,
     /// JSON Schema 2020-12 of the input. `x-sensitive: true` marks what is sealed and masked.
     pub input: Option<Value>,
-    /// The declared state keys, in the order of the definition.
+    /// The declared state keys, by name.
     pub state: Vec<StateKey>,
     /// The nodes, in the order of the definition, which has a meaning: state writes are applied in it.
     pub nodes: Vec<Node>,
     /// The edges as written; a `branch` adds its own.
     pub edges: Vec<Edge>,
-    /// The output's names and the jq expressions that give them.
+    /// The output's names and the jq expressions that give them, by name.
     pub output: Option<Vec<(String, String)>>,
     /// Bounds on an execution.
     pub limits: Limits,
@@ -183,6 +183,8 @@ fn read_state(item: &Item<'_>, faults: &mut Faults) -> Vec<StateKey> {
         object.finish(faults);
         keys.push(StateKey { name: key.text.clone(), reduce: reduce.unwrap_or(Reduce::Last) });
     }
+    // Their order has no meaning, so it is the same however the document was written.
+    keys.sort_by(|a, b| a.name.cmp(&b.name));
     keys
 }
 
@@ -220,7 +222,10 @@ fn read_when(object: &mut Object<'_>, faults: &mut Faults) -> EdgeWhen {
 
 fn read_output(item: &Item<'_>, faults: &mut Faults) -> Option<Vec<(String, String)>> {
     let entries = item.entries(faults)?;
-    Some(entries.into_iter().filter_map(|(key, item)| Some((key.text.clone(), item.expression(faults)?))).collect())
+    let mut output: Vec<(String, String)> =
+        entries.into_iter().filter_map(|(key, item)| Some((key.text.clone(), item.expression(faults)?))).collect();
+    output.sort();
+    Some(output)
 }
 
 fn read_limits(item: &Item<'_>, faults: &mut Faults) -> Limits {

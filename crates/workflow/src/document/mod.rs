@@ -6,6 +6,9 @@
 mod emit;
 mod read;
 
+#[cfg(test)]
+mod tests;
+
 pub use emit::{canonical_json, to_yaml};
 pub(crate) use read::read_keeping_duplicates;
 pub use read::{Limits, SyntaxFault, read};

@@ -156,7 +156,6 @@ struct Anchored {
 
 struct Loader<'t> {
     text: &'t str,
-    lines: Vec<&'t str>,
     limits: &'t Limits,
     open: Vec<Open>,
     anchors: HashMap<usize, Anchored>,
@@ -167,16 +166,7 @@ struct Loader<'t> {
 
 impl<'t> Loader<'t> {
     fn new(text: &'t str, limits: &'t Limits) -> Self {
-        Self {
-            text,
-            lines: text.lines().collect(),
-            limits,
-            open: Vec::new(),
-            anchors: HashMap::new(),
-            duplicates: Vec::new(),
-            values: 0,
-            bytes: 0,
-        }
+        Self { text, limits, open: Vec::new(), anchors: HashMap::new(), duplicates: Vec::new(), values: 0, bytes: 0 }
     }
 
     fn load(mut self) -> Result<Read, SyntaxFault> {
@@ -184,6 +174,11 @@ impl<'t> Loader<'t> {
         let mut root = None;
         while let Some(event) = parser.next_event() {
             let (event, span) = event.or_else(|error| {
+                // The parser's own bound on `[` and `{`, which it reads ahead of its events.
+                if error.info().contains("recursion limit") {
+                    let message = format!("nested deeper than {} levels", self.limits.depth);
+                    return fault(Code::TooLarge, marker(error.marker()), message);
+                }
                 fault(Code::Syntax, marker(error.marker()), format!("this is not valid YAML or JSON: {}", error.info()))
             })?;
             let at = marker(&span.start);
@@ -318,6 +313,7 @@ impl<'t> Loader<'t> {
             return fault(Code::InvalidValue, at, "the text holds a NUL character, which cannot be stored; remove it");
         }
         let is_key = self.open.last().is_some_and(Open::awaits_key);
+        let content = content(&text, style, span);
         let data = match tag {
             // A key is what was written: `404:` is the key "404".
             _ if is_key => Data::Text(text.into_owned()),
@@ -328,8 +324,7 @@ impl<'t> Loader<'t> {
             _ if style == ScalarStyle::Plain => plain(&text, at)?,
             _ => Data::Text(text.into_owned()),
         };
-        let content = matches!(data, Data::Text(_)).then(|| content(&self.lines, style, span));
-        Ok(Tree { data, at, content: content.flatten() })
+        Ok(Tree { data, at, content })
     }
 }
 
@@ -380,20 +375,18 @@ fn is_all(text: &str, test: impl Fn(u8) -> bool) -> bool {
     !text.is_empty() && text.bytes().all(test)
 }
 
-fn content(lines: &[&str], style: ScalarStyle, span: &Span) -> Option<Content> {
+fn content(text: &str, style: ScalarStyle, span: &Span) -> Option<Content> {
     let start = marker(&span.start);
     match style {
         ScalarStyle::Plain => Some(Content { first: start, indent: None }),
         ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => {
             Some(Content { first: Position { line: start.line, column: start.column + 1 }, indent: None })
         }
+        // A block's span begins with its first character that is neither indentation nor an empty line.
         ScalarStyle::Literal | ScalarStyle::Folded => {
-            // Only reached for block scalars, which begin on the line after their `|` or `>`.
-            let (number, text) =
-                (1u32..).zip(lines.iter()).skip(span.start.line()).find(|(_, text)| !text.trim().is_empty())?;
-            let column = small(text.chars().take_while(|c| *c == ' ').count()) + 1;
-            let first = Position { line: number, column };
-            Some(Content { first, indent: (style == ScalarStyle::Literal).then_some(column) })
+            let empty = small(text.chars().take_while(|c| *c == '\n').count());
+            let first = Position { line: start.line.saturating_sub(empty), column: start.column };
+            Some(Content { first, indent: (style == ScalarStyle::Literal).then_some(start.column) })
         }
     }
 }

@@ -27,6 +27,8 @@ mod view;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::graph as test_graph;
 
 pub use conditions::{Conditions, Subject};
 pub use document::{Document, Item, StateValue};

@@ -26,7 +26,7 @@ pub struct Node {
     pub name: Option<String>,
     /// For people.
     pub description: Option<String>,
-    /// Writes to declared state keys.
+    /// Writes to declared state keys, by key.
     pub set: Vec<SetState>,
     /// When a failed step is tried again.
     pub retry: Retry,
@@ -177,11 +177,13 @@ fn unknown_type(name: &str, pointer: &str, faults: &mut Faults) {
 }
 
 fn parse_set(object: &mut Object<'_>, faults: &mut Faults) -> Vec<SetState> {
-    let Some(entries) = object.optional("set").and_then(|item| item.entries(faults)) else { return Vec::new() };
-    entries
+    let entries = object.optional("set").and_then(|item| item.entries(faults)).unwrap_or_default();
+    let mut set: Vec<SetState> = entries
         .into_iter()
         .filter_map(|(key, item)| Some(SetState { key: key.text.clone(), jq: item.expression(faults)? }))
-        .collect()
+        .collect();
+    set.sort_by(|a, b| a.key.cmp(&b.key));
+    set
 }
 
 fn parse_limits(object: &mut Object<'_>, faults: &mut Faults) -> NodeLimits {

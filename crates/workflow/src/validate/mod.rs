@@ -13,6 +13,9 @@ mod graph;
 mod references;
 mod shape;
 
+#[cfg(test)]
+mod tests;
+
 pub use context::{Catalog, Context, NoCatalog, PlanLimits, Resolution};
 pub(crate) use shape::Shape;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{Context, Draft, Shape, View};
 use crate::document::Position;
-use crate::expression::{Checked, Expression, ExpressionFault, Reference, Scope, Segment, SourcePosition};
+use crate::expression::{Checked, Expression, ExpressionFault, Scope, Segment, SourcePosition};
 use crate::fault::{Code, Faults, Severity};
 use crate::plan::{Condition, NodeIndex};
 
@@ -248,16 +248,5 @@ fn type_of(shape: &Shape) -> &'static str {
         Shape::Scalar(name) => name,
         Shape::List(_) => "list",
         Shape::Object(_) => "mapping",
-    }
-}
-
-/// References of an expression that a test or another checker gives as dotted text.
-impl From<&str> for Reference {
-    fn from(path: &str) -> Self {
-        let path = path.split('.').filter(|part| !part.is_empty()).map(|part| match part {
-            "*" => Segment::Any,
-            part => part.parse().map_or_else(|_| Segment::Key(part.to_owned()), Segment::Index),
-        });
-        Self { path: path.collect(), optional: false, position: None }
     }
 }

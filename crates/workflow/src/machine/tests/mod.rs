@@ -219,12 +219,13 @@ impl Run {
 }
 
 /// A definition of `transform` nodes from lines such as `a -> b: condition`, `a -> b: !error`, `a !set notes`.
-pub(super) fn graph(head: &str, nodes: &str, edges: &str) -> String {
+pub(crate) fn graph(head: &str, nodes: &str, edges: &str) -> String {
     use std::fmt::Write as _;
     let mut yaml = format!("name: test\n{head}\nnodes:\n");
     for node in nodes.split(',').map(str::trim).filter(|node| !node.is_empty()) {
         let (id, more) = node.split_once(' ').unwrap_or((node, ""));
-        let _ = writeln!(yaml, "  {id}: {{ type: transform, jq: \".\"{}{more} }}", if more.is_empty() { "" } else { ", " });
+        let _ =
+            writeln!(yaml, "  {id}: {{ type: transform, jq: \".\"{}{more} }}", if more.is_empty() { "" } else { ", " });
     }
     yaml.push_str("edges:\n");
     for edge in edges.split(',').map(str::trim).filter(|edge| !edge.is_empty()) {

@@ -16,7 +16,13 @@ struct Case {
 
 fn case() -> impl Strategy<Value = Case> {
     let edge = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0u8..4);
-    (2usize..9, prop::collection::vec(edge, 0..14), prop::collection::vec((0usize..9, 0usize..9), 0..3), any::<u64>(), 1u32..5)
+    (
+        2usize..9,
+        prop::collection::vec(edge, 0..14),
+        prop::collection::vec((0usize..9, 0usize..9), 0..3),
+        any::<u64>(),
+        1u32..5,
+    )
         .prop_map(|(count, edges, loops, seed, parallelism)| build(count, &edges, &loops, seed, parallelism))
 }
 
@@ -67,12 +73,15 @@ fn build(count: usize, edges: &[RawEdge], loops: &[(usize, usize)], seed: u64, p
     lines.retain(|line| seen.insert(line.clone()));
     let edges: Vec<String> = lines
         .into_iter()
-        .map(|(from, to, when)| if when.is_empty() { format!("{from} -> {to}") } else { format!("{from} -> {to}: {when}") })
+        .map(
+            |(from, to, when)| {
+                if when.is_empty() { format!("{from} -> {to}") } else { format!("{from} -> {to}: {when}") }
+            },
+        )
         .collect();
     let nodes: Vec<String> = (0..count).map(|node| format!("n{node} set: {{ notes: \".\" }}")).collect();
-    let head = format!(
-        "state: {{ notes: {{ reduce: append }} }}\nlimits: {{ parallelism: {parallelism}, recursion: 6 }}"
-    );
+    let head =
+        format!("state: {{ notes: {{ reduce: append }} }}\nlimits: {{ parallelism: {parallelism}, recursion: 6 }}");
     Case { yaml: graph(&head, &nodes.join(", "), &edges.join(", ")), seed, parallelism }
 }
 

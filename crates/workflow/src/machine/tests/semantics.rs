@@ -131,8 +131,7 @@ fn an_inner_loop_begins_afresh_in_each_outer_round() {
 fn two_back_edges_to_one_node_are_one_loop() {
     let edges = "start -> a, a -> b, a -> c, b -> a: again, c -> a: redo, b -> end: else, c -> end: else";
     let yaml = graph("limits: { recursion: 4 }", "a, b, c", edges);
-    let mut run =
-        Run::new(&yaml).holds("again@b", true).holds("again@b#2", false).holds("redo", false).begin();
+    let mut run = Run::new(&yaml).holds("again@b", true).holds("again@b#2", false).holds("redo", false).begin();
     run.finish("a").finish("b");
     assert_eq!(run.ready(), ["c"], "the round is over when both back edges are decided");
     run.finish("c");
@@ -287,7 +286,8 @@ fn an_error_edge_is_taken() {
 /// "with `continue_on_error: true` its output is `{error: {…}}` and its edges are decided as usual"
 #[test]
 fn continue_on_error_decides_edges_as_usual() {
-    let yaml = graph(NOTES, "a continue_on_error: true, b, c", "start -> a, a -> b: failed, a -> c: else, b -> end, c -> end");
+    let yaml =
+        graph(NOTES, "a continue_on_error: true, b, c", "start -> a, a -> b: failed, a -> c: else, b -> end, c -> end");
     let run = Run::new(&yaml).fails("a", ErrorClass::Plugin).holds("failed", true).to_end();
     assert_eq!(run.steps(), ["a", "b"]);
     assert_eq!(run.final_state()["a"]["error"]["class"], "plugin");
