@@ -1,5 +1,5 @@
 import { Check, ChevronDown, CircleAlert } from 'lucide-react';
-import { type FormEvent, type ReactNode, useRef } from 'react';
+import type { FormEvent, ReactNode } from 'react';
 import {
   Button as AriaButton,
   Checkbox as AriaCheckbox,
@@ -164,20 +164,21 @@ interface FormProps {
   onSubmit: () => void;
   /** The refusal of the last attempt; its field faults stand at the fields. */
   problem?: Problem | null;
+  /** Fields that show their own faults, which are then not said twice. */
+  fields?: readonly string[];
   children: ReactNode;
 }
 
 /** A form that never loads a page. Native checks (required, type=email) run first. */
-export function Form({ onSubmit, problem, children }: FormProps) {
-  const form = useRef<HTMLFormElement>(null);
+export function Form({ onSubmit, problem, fields = [], children }: FormProps) {
   const submit = (event: FormEvent) => {
     event.preventDefault();
     event.stopPropagation(); // a dialog's form inside another form's tree
     onSubmit();
   };
   return (
-    <form ref={form} className="form" onSubmit={submit}>
-      {problem && <ProblemNotice problem={problem} />}
+    <form className="form" onSubmit={submit}>
+      {problem && <ProblemNotice problem={problem} except={fields} />}
       {children}
     </form>
   );

@@ -152,8 +152,9 @@ export function Notice({
 }
 
 /** Why an action was refused, beside the action. */
-export function ProblemNotice({ problem }: { problem: Problem }) {
-  const { title, detail, errors, missing_permissions, used_by, quota } = problem.body;
+export function ProblemNotice({ problem, except = [] }: { problem: Problem; except?: readonly string[] }) {
+  const { title, detail, missing_permissions, used_by, quota } = problem.body;
+  const errors = problem.body.errors?.filter(({ pointer }) => !except.includes(pointer.slice(1)));
   return (
     <Notice tone="bad" title={title}>
       {detail && <p>{detail}</p>}

@@ -37,7 +37,7 @@ export function RegisterPage() {
           <p>Ask the people who run this installation for an account.</p>
         </Notice>
       ) : (
-        <Form onSubmit={() => register.mutate(values)} problem={register.error}>
+        <Form onSubmit={() => register.mutate(values)} problem={register.error} fields={Object.keys(EMPTY)}>
           <TextField
             label="Organisation"
             {...bind('organization_name')}

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
 import { CircleStop, RotateCw } from 'lucide-react';
-import { useMemo, useState } from 'react';
+import { useCallback, useMemo, useState } from 'react';
 import { useMay } from '~/api/query';
 import type { Execution, StepState } from '~/api/types';
 import { graphOf } from '~/features/workflows/graph-model';
@@ -46,7 +46,10 @@ function Run({ execution, live }: { execution: Execution; live: Live }) {
     () => new Map<string, StepState>(rows.map(({ node, state }) => [node, state])),
     [rows],
   );
-  const selectNode = (node: string) => setSelected(rows.find((row) => row.node === node)?.steps.at(-1)?.name);
+  const selectNode = useCallback(
+    (node: string) => setSelected(rows.find((row) => row.node === node)?.steps.at(-1)?.name),
+    [rows],
+  );
   // Until someone chooses: what failed, what waits, or how it ended.
   const telling = rows.find((row) => row.state === 'waiting') ?? (over ? rows.at(-1) : undefined);
   const shown = selected ?? execution.error?.step ?? telling?.steps.at(-1)?.name;

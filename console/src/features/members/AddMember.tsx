@@ -21,7 +21,11 @@ export function AddMember({ onDone }: { onDone: () => void }) {
     isRequired: true,
   });
   return (
-    <Form problem={add.error} onSubmit={() => add.mutate({ ...values, roles }, { onSuccess: onDone })}>
+    <Form
+      problem={add.error}
+      fields={Object.keys(EMPTY)}
+      onSubmit={() => add.mutate({ ...values, roles }, { onSuccess: onDone })}
+    >
       <TextField label="Full name" {...bind('full_name')} autoComplete="off" autoFocus />
       <TextField
         label="E-mail"

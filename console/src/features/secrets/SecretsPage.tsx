@@ -132,6 +132,7 @@ function SecretForm({ secret, onDone }: { secret: Secret | undefined; onDone: ()
   return (
     <Form
       problem={save.error}
+      fields={['value']}
       onSubmit={() => save.mutate({ name, value, description }, { onSuccess: onDone })}
     >
       {!secret && (

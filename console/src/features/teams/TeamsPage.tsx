@@ -99,7 +99,11 @@ function TeamForm({ team, onDone }: { team: Team | undefined; onDone: () => void
   const [name, setName] = useState(team?.name ?? '');
   const [description, setDescription] = useState(team?.description ?? '');
   return (
-    <Form problem={save.error} onSubmit={() => save.mutate({ name, description }, { onSuccess: onDone })}>
+    <Form
+      problem={save.error}
+      fields={['name', 'description']}
+      onSubmit={() => save.mutate({ name, description }, { onSuccess: onDone })}
+    >
       <TextField
         label="Name"
         value={name}

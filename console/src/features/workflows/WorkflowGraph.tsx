@@ -91,6 +91,32 @@ function StepNode({ data }: NodeProps<Node<StepNodeData>>) {
 }
 
 const NODE_TYPES = { step: StepNode };
+const HANDLES = {
+  LR: [
+    { type: 'target' as const, position: Position.Left, x: 0, y: NODE_HEIGHT / 2, width: 1, height: 1 },
+    {
+      type: 'source' as const,
+      position: Position.Right,
+      x: NODE_WIDTH,
+      y: NODE_HEIGHT / 2,
+      width: 1,
+      height: 1,
+    },
+  ],
+  TB: [
+    { type: 'target' as const, position: Position.Top, x: NODE_WIDTH / 2, y: 0, width: 1, height: 1 },
+    {
+      type: 'source' as const,
+      position: Position.Bottom,
+      x: NODE_WIDTH / 2,
+      y: NODE_HEIGHT,
+      width: 1,
+      height: 1,
+    },
+  ],
+};
+/** Longer conditions are cut; the definition beside the graph has them whole. */
+const LABEL_LENGTH = 26;
 
 interface WorkflowGraphProps {
   model: GraphModel;
@@ -126,6 +152,10 @@ export function WorkflowGraph(props: WorkflowGraphProps) {
   );
 }
 
+function shortened(label: string): string {
+  return label.length > LABEL_LENGTH ? `${label.slice(0, LABEL_LENGTH - 1)}…` : label;
+}
+
 function Drawing({ model, direction, label, states, faulty, onSelect }: WorkflowGraphProps) {
   const placed = useMemo(() => place(model, direction), [model, direction]);
   const nodes = useMemo(
@@ -135,8 +165,11 @@ function Drawing({ model, direction, label, states, faulty, onSelect }: Workflow
           id,
           type: 'step',
           position: { x, y },
+          // Sizes and handles are known beforehand, so that edges stay while a run replaces its nodes.
           width: NODE_WIDTH,
           height: NODE_HEIGHT,
+          measured: { width: NODE_WIDTH, height: NODE_HEIGHT },
+          handles: HANDLES[direction],
           ariaLabel: `${id}, ${type}${states?.get(id) ? `, ${states.get(id)}` : ''}`,
           focusable: onSelect !== undefined,
           selectable: onSelect !== undefined,
@@ -152,14 +185,15 @@ function Drawing({ model, direction, label, states, faulty, onSelect }: Workflow
           id: `${index}`,
           source: from,
           target: to,
-          label: label && label.length > 26 ? `${label.slice(0, 25)}…` : label,
+          // From the left there is no room between nodes for text.
+          label: direction === 'TB' && label ? shortened(label) : undefined,
           type: 'smoothstep',
           className: `flow-edge flow-edge-${kind}`,
           focusable: false,
           markerEnd: { type: MarkerType.ArrowClosed, width: 16, height: 16, color: 'var(--line-strong)' },
         }),
       ),
-    [model],
+    [model, direction],
   );
   // Refit when the shape changes, not on every state.
   const { fitView } = useReactFlow();
