@@ -120,7 +120,7 @@ fn unit(cx: &Context) -> anyhow::Result<Tally> {
 }
 
 fn has_browser_tests(cx: &Context) -> anyhow::Result<bool> {
-    Ok(files::tracked(cx, &["console/e2e"])?.iter().any(|path| path.to_string_lossy().ends_with(".spec.ts")))
+    Ok(files::tracked(cx, &["console/e2e"])?.iter().any(|path| path.to_string_lossy().ends_with(".test.ts")))
 }
 
 /// Playwright against the built binary in Debian's Chromium.
