@@ -56,10 +56,8 @@ const PAGES = {
   step: {
     open: async (page) => {
       await first(page, '/executions');
-      await page
-        .getByRole('button', { name: /^grade\[3\]/ })
-        .first()
-        .click();
+      await page.locator('button.timeline-row', { hasText: 'grade' }).click();
+      await page.locator('button.timeline-nested').nth(3).click();
       await page.waitForTimeout(400);
     },
   },

@@ -6,27 +6,27 @@ test('a newcomer registers, makes, renames and deletes a team', async ({ page })
   await expect(page.getByRole('heading', { level: 1, name: 'Teams' })).toBeFocused();
 
   await page.getByRole('button', { name: 'New team' }).first().click();
-  await page.getByLabel('Name', { exact: true }).fill('Flight safety');
+  await page.getByLabel('Name', { exact: true }).fill('Night watch');
   await page.getByRole('button', { name: 'Create team' }).click();
-  await expect(page.getByRole('cell', { name: 'Flight safety' })).toBeVisible();
+  await expect(page.getByRole('cell', { name: 'Night watch', exact: true })).toBeVisible();
   await expectAccessible(page);
 
-  await page.getByRole('button', { name: 'Actions for Flight safety' }).click();
+  await page.getByRole('button', { name: 'Actions for Night watch' }).click();
   await page.getByRole('menuitem', { name: 'Edit' }).click();
-  await page.getByLabel('Name', { exact: true }).fill('Ground safety');
+  await page.getByLabel('Name', { exact: true }).fill('Day watch');
   await page.getByRole('button', { name: 'Save' }).click();
-  await expect(page.getByRole('cell', { name: 'Ground safety' })).toBeVisible();
+  await expect(page.getByRole('cell', { name: 'Day watch', exact: true })).toBeVisible();
 
   // The server has it, not only this page.
   await page.reload();
-  await expect(page.getByRole('cell', { name: 'Ground safety' })).toBeVisible();
-  await expect(page.getByRole('cell', { name: 'Flight safety' })).toHaveCount(0);
+  await expect(page.getByRole('cell', { name: 'Day watch', exact: true })).toBeVisible();
+  await expect(page.getByRole('cell', { name: 'Night watch', exact: true })).toHaveCount(0);
 
-  await page.getByRole('button', { name: 'Actions for Ground safety' }).click();
+  await page.getByRole('button', { name: 'Actions for Day watch' }).click();
   await page.getByRole('menuitem', { name: 'Delete' }).click();
   await expect(page.getByRole('alertdialog').getByRole('button', { name: 'Cancel' })).toBeFocused();
   await page.getByRole('button', { name: 'Delete team' }).click();
-  await expect(page.getByRole('cell', { name: 'Ground safety' })).toHaveCount(0);
+  await expect(page.getByRole('cell', { name: 'Day watch', exact: true })).toHaveCount(0);
 });
 
 test('a name that is taken is refused, and said where', async ({ page }) => {
@@ -36,7 +36,8 @@ test('a name that is taken is refused, and said where', async ({ page }) => {
     await page.getByRole('button', { name: 'New team' }).first().click();
     await page.getByLabel('Name', { exact: true }).fill('Twice');
     await page.getByRole('button', { name: 'Create team' }).click();
-    if (attempt === 'first') await expect(page.getByRole('cell', { name: 'Twice' })).toBeVisible();
+    if (attempt === 'first')
+      await expect(page.getByRole('cell', { name: 'Twice', exact: true })).toBeVisible();
   }
   await expect(page.getByRole('dialog').getByRole('alert')).toBeVisible();
 });
@@ -47,7 +48,7 @@ test('one organisation does not see the teams of another', async ({ page, browse
   await page.getByRole('button', { name: 'New team' }).first().click();
   await page.getByLabel('Name', { exact: true }).fill('Only ours');
   await page.getByRole('button', { name: 'Create team' }).click();
-  await expect(page.getByRole('cell', { name: 'Only ours' })).toBeVisible();
+  await expect(page.getByRole('cell', { name: 'Only ours', exact: true })).toBeVisible();
 
   const other = await browser.newContext({ baseURL: origin });
   const theirs = await other.newPage();

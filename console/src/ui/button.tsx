@@ -13,11 +13,16 @@ function classes({ tone = 'plain', small, icon }: Look): string {
   return [`button button-${tone}`, small && 'button-small', icon && 'button-icon'].filter(Boolean).join(' ');
 }
 
-export function Button({ tone, small, icon, children, ...props }: ButtonProps) {
+/**
+ * While pending it keeps its focus and does nothing. React-aria's own `isPending` is not passed on: it leaves an
+ * announcement behind that is labelled by this button, which has no name once its dialog has closed.
+ */
+export function Button({ tone, small, icon, children, isPending, ...props }: ButtonProps) {
+  const idle = isPending ? { type: 'button' as const, onPress: undefined } : {};
   return (
-    <AriaButton {...props} className={classes({ tone, small, icon })}>
-      {props.isPending && <LoaderCircle className="spin" aria-hidden />}
-      {!(props.isPending && icon) && children}
+    <AriaButton {...props} {...idle} className={classes({ tone, small, icon })}>
+      {isPending && <LoaderCircle className="spin" role="img" aria-label="Working" />}
+      {!(isPending && icon) && children}
     </AriaButton>
   );
 }
