@@ -64,6 +64,7 @@ call isolate_tenants('tenant_keys');
 create policy engine_reads on tenant_keys for select to tenure_engine using (true);
 create policy sealer_reads on tenant_keys for select to tenure_sealer using (true);
 create policy auth_reads on tenant_keys for select to tenure_auth using (true);
+create policy platform_reads on tenant_keys for select to tenure_platform using (true);
 grant select on tenant_keys to tenure_app, tenure_auth, tenure_engine, tenure_sealer, tenure_platform;
 grant insert on tenant_keys to tenure_auth;
 

@@ -9,12 +9,14 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, broadcast, mpsc};
 use uuid::Uuid;
 
+use crate::database::Connection;
 use crate::error::Result;
 use crate::id::{ExecutionId, SessionId, TenantId, UserId};
 use crate::kernel::Kernel;
@@ -68,10 +70,12 @@ const DEAF_AFTER: Duration = Duration::from_millis(900);
 const FOLD: Duration = Duration::from_millis(5);
 const RECONNECT_AFTER: Duration = Duration::from_millis(200);
 
+type Hook = Box<dyn Fn(&Message) + Send + Sync>;
+
 /// This node's end of the line.
-#[derive(Debug)]
 pub struct Bus {
     node: Uuid,
+    hooks: RwLock<Vec<Hook>>,
     news: broadcast::Sender<Message>,
     outbox: mpsc::UnboundedSender<Message>,
     unsent: Mutex<mpsc::UnboundedReceiver<Message>>,
@@ -83,6 +87,7 @@ impl Default for Bus {
         let (outbox, unsent) = mpsc::unbounded_channel();
         Self {
             node: Uuid::new_v4(),
+            hooks: RwLock::default(),
             news: broadcast::channel(4096).0,
             outbox,
             unsent: Mutex::new(unsent),
@@ -91,7 +96,28 @@ impl Default for Bus {
     }
 }
 
+impl std::fmt::Debug for Bus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bus").field("node", &self.node).field("hears", &self.hears()).finish_non_exhaustive()
+    }
+}
+
 impl Bus {
+    /// Calls `hook` with each message before anybody else hears of it: for caches, so that a change made on this node
+    /// is in force when its request is answered. It must not block.
+    pub fn on_news(&self, hook: impl Fn(&Message) + Send + Sync + 'static) {
+        self.hooks.write().unwrap_or_else(PoisonError::into_inner).push(Box::new(hook));
+    }
+
+    /// Tells this process alone.
+    pub(crate) fn tell_here(&self, message: Message) {
+        for hook in self.hooks.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            hook(&message);
+        }
+        // Nobody listening is fine.
+        let _ = self.news.send(message);
+    }
+
     /// All news from now on. A receiver that lags must assume that anything changed.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Message> {
@@ -107,8 +133,7 @@ impl Bus {
     /// Tells this process at once and the other nodes soon. May be lost when the process dies: whoever waits for it
     /// also polls.
     pub fn wake(&self, message: Message) {
-        // Nobody listening is fine: the message is a hint.
-        let _ = self.news.send(message.clone());
+        self.tell_here(message.clone());
         let _ = self.outbox.send(message);
     }
 
@@ -116,7 +141,7 @@ impl Bus {
         match serde_json::from_str(payload) {
             Ok(Message::Heartbeat { node }) => node == self.node,
             Ok(message) => {
-                let _ = self.news.send(message);
+                self.tell_here(message);
                 false
             }
             // A newer node's message that this one does not know.
@@ -126,7 +151,7 @@ impl Bus {
 }
 
 /// Sends inside `connection`'s transaction: delivered on commit, and only then.
-pub(crate) async fn announce(connection: &mut crate::database::Connection, message: &Message) -> Result<()> {
+pub(crate) async fn announce(connection: &mut Connection, message: &Message) -> Result<()> {
     let payload = serde_json::to_string(message)?;
     sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(payload).execute(connection).await?;
     Ok(())
@@ -175,7 +200,7 @@ impl Kernel {
             let heard = self.bus().hears.swap(hears, Ordering::AcqRel);
             if hears && !heard {
                 // Whatever was said while this node was deaf is unknown: everybody starts afresh.
-                let _ = self.bus().news.send(Message::NewsLost);
+                self.bus().tell_here(Message::NewsLost);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use sqlx::{Postgres, Transaction};
 
+use crate::bus::Message;
 use crate::clock::Timestamp;
 use crate::context::{Actor, Origin, SystemPart};
 use crate::error::Result;
@@ -58,6 +59,7 @@ pub struct SystemTx {
     pub(crate) tenant: Option<TenantId>,
     pub(crate) actor: Actor,
     pub(crate) origin: Origin,
+    announced: Vec<Message>,
 }
 
 execute_through!([] SystemTx);
@@ -122,8 +124,10 @@ impl SystemTx {
     ///
     /// # Errors
     /// When PostgreSQL is gone.
-    pub async fn announce(&mut self, message: &crate::bus::Message) -> Result<()> {
-        crate::bus::announce(&mut self.transaction, message).await
+    pub async fn announce(&mut self, message: Message) -> Result<()> {
+        crate::bus::announce(&mut self.transaction, &message).await?;
+        self.announced.push(message);
+        Ok(())
     }
 }
 
@@ -165,11 +169,20 @@ impl System<'_> {
     /// Those of `f`, and PostgreSQL's; then nothing was written.
     pub async fn run<T>(self, f: impl AsyncFnOnce(&mut SystemTx) -> Result<Audited<T>>) -> Result<T> {
         let transaction = self.kernel.system_pool().begin_with(self.reason.begin()).await?;
-        let mut tx =
-            SystemTx { transaction, kernel: self.kernel.clone(), tenant: None, actor: self.actor, origin: self.origin };
+        let mut tx = SystemTx {
+            transaction,
+            kernel: self.kernel.clone(),
+            tenant: None,
+            actor: self.actor,
+            origin: self.origin,
+            announced: Vec::new(),
+        };
         let audited = f(&mut tx).await?;
         crate::record::system(&mut tx, audited.events).await?;
         tx.transaction.commit().await?;
+        for message in tx.announced {
+            self.kernel.bus().tell_here(message);
+        }
         Ok(audited.value)
     }
 }

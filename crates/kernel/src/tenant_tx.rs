@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use sqlx::{Postgres, Transaction};
 
+use crate::bus::Message;
 use crate::clock::Timestamp;
 use crate::context::Context;
 use crate::error::Result;
@@ -24,6 +25,7 @@ pub struct TenantTx<M> {
     pub(crate) transaction: Transaction<'static, Postgres>,
     pub(crate) kernel: Kernel,
     pub(crate) cx: Arc<Context>,
+    announced: Vec<Message>,
     mode: PhantomData<fn() -> M>,
 }
 
@@ -53,7 +55,7 @@ impl<M: Mode> TenantTx<M> {
         )]
         let statement = sqlx::AssertSqlSafe(begin);
         let transaction = kernel.app_pool().begin_with(statement).await?;
-        Ok(Self { transaction, kernel: kernel.clone(), cx: Arc::clone(cx), mode: PhantomData })
+        Ok(Self { transaction, kernel: kernel.clone(), cx: Arc::clone(cx), announced: Vec::new(), mode: PhantomData })
     }
 
     /// The tenant whose rows these are; for the `tenant_id` of an insert.
@@ -102,11 +104,12 @@ impl<M: Mode> TenantTx<M> {
 }
 
 impl TenantTx<Write> {
-    /// The same transaction for a function that only reads.
-    ///
-    /// A reading store function is generic over [`Mode`] instead where it is used from both.
     pub(crate) async fn commit(self) -> Result<()> {
-        Ok(self.transaction.commit().await?)
+        self.transaction.commit().await?;
+        for message in self.announced {
+            self.kernel.bus().tell_here(message);
+        }
+        Ok(())
     }
 
     /// Tells every node, when and only when this transaction commits.
@@ -116,8 +119,10 @@ impl TenantTx<Write> {
     ///
     /// # Errors
     /// When PostgreSQL is gone.
-    pub async fn announce(&mut self, message: &crate::bus::Message) -> Result<()> {
-        crate::bus::announce(&mut self.transaction, message).await
+    pub async fn announce(&mut self, message: Message) -> Result<()> {
+        crate::bus::announce(&mut self.transaction, &message).await?;
+        self.announced.push(message);
+        Ok(())
     }
 }
 

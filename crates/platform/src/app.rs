@@ -25,7 +25,6 @@ pub struct App {
     pub tokens: Arc<Tokens>,
     /// Hashes passwords.
     pub passwords: Passwords,
-    authenticator: Arc<TokenAuthenticator>,
 }
 
 impl FromRef<App> for Kernel {
@@ -43,13 +42,14 @@ impl App {
         kernel.ensure_platform_keys().await?;
         let tokens = Arc::new(Tokens::load(&kernel, config.tokens.clone()).await?);
         let authenticator = Arc::new(TokenAuthenticator::new(kernel.clone(), Arc::clone(&tokens)));
-        kernel.set_authenticator(Arc::<TokenAuthenticator>::clone(&authenticator));
-        Ok(Self { kernel, config: Arc::new(config), tokens, passwords: Passwords::start()?, authenticator })
+        authenticator.follow();
+        kernel.set_authenticator(authenticator);
+        Ok(Self { kernel, config: Arc::new(config), tokens, passwords: Passwords::start()? })
     }
 
     /// What runs beside the requests; ends only when dropped.
     pub async fn run(&self) {
-        tokio::join!(self.kernel.run_bus(), self.authenticator.follow(), self.keep_up());
+        tokio::join!(self.kernel.run_bus(), self.keep_up());
     }
 
     /// Upkeep once every few seconds.

@@ -3,3 +3,5 @@
 pub mod app;
 pub mod config;
 pub mod domain;
+#[cfg(feature = "testkit")]
+pub mod testkit;

@@ -1,7 +1,7 @@
 //! The domains, in dependency order: a domain imports only those above it (a test reads the `use` lines).
 
 pub mod access;
+pub mod tenancy;
 pub mod identity;
 pub mod members;
 pub mod teams;
-pub mod tenancy;

@@ -50,7 +50,7 @@ impl std::fmt::Debug for TokenAuthenticator {
 }
 
 impl TokenAuthenticator {
-    /// With empty caches. [`TokenAuthenticator::follow`] must run, or revocations take up to a minute.
+    /// With empty caches. Without [`TokenAuthenticator::follow`] revocations take up to a minute.
     #[must_use]
     pub fn new(kernel: Kernel, tokens: SharedTokens) -> Self {
         Self {
@@ -66,19 +66,14 @@ impl TokenAuthenticator {
         }
     }
 
-    /// Forgets what the bus says is out of date, until the bus is gone.
-    pub async fn follow(&self) {
-        let mut news = self.kernel.bus().subscribe();
-        loop {
-            match news.recv().await {
-                Ok(message) => self.forget(&message),
-                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {
-                    self.epoch.fetch_add(1, Ordering::AcqRel);
-                    self.known.invalidate_all();
-                }
-                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+    /// Forgets, from now on, what the bus says is out of date.
+    pub fn follow(self: &Arc<Self>) {
+        let this = Arc::downgrade(self);
+        self.kernel.bus().on_news(move |message| {
+            if let Some(this) = this.upgrade() {
+                this.forget(message);
             }
-        }
+        });
     }
 
     fn forget(&self, message: &Message) {

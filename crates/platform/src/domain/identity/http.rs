@@ -322,7 +322,7 @@ async fn refresh(
         .run(async |tx| match store::rotate(tx, &digest, &next, lasts).await? {
             Presented::Nothing => Ok(Audited::none("refused right below, with an event of its own", None)),
             Presented::Reused(session) => {
-                tx.announce(&Message::SessionChanged { session: session.id }).await?;
+                tx.announce(Message::SessionChanged { session: session.id }).await?;
                 let event = NewEvent::new(SessionEvent::REUSE_DETECTED, session.id.to_string())
                     .outcome(Outcome::Denied, "refresh-token-reused")
                     .detail("user", session.user)
@@ -366,7 +366,7 @@ async fn logout(anonymous: Anonymous, headers: HeaderMap, Json(body): Json<Refre
             if !store::revoke(tx, session.id).await? {
                 return Ok(Audited::none("the login was over already", ()));
             }
-            tx.announce(&Message::SessionChanged { session: session.id }).await?;
+            tx.announce(Message::SessionChanged { session: session.id }).await?;
             Ok(Audited::of(
                 (),
                 NewEvent::new(SessionEvent::ENDED, session.id.to_string())

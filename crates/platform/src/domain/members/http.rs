@@ -184,7 +184,7 @@ async fn update(
             if store::active_admins(tx).await?.is_empty() {
                 return Err(Problem::conflict("the last administrator of an organisation cannot be removed; make somebody else administrator first").into());
             }
-            tx.announce(&Message::UserChanged { user: id }).await?;
+            tx.announce(Message::UserChanged { user: id }).await?;
             Ok(change.audited(MemberEvent::UPDATED))
         })
         .await?;

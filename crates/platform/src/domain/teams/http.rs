@@ -141,7 +141,7 @@ async fn add_member(cx: Authorized<TeamWrite>, Path((id, user)): Path<(TeamId, U
             return Ok(Audited::none("they were in the team already", ()));
         }
         // Which teams' private resources they see has changed.
-        tx.announce(&Message::UserChanged { user }).await?;
+        tx.announce(Message::UserChanged { user }).await?;
         Ok(Audited::of((), NewEvent::new(TeamEvent::MEMBER_ADDED, team.id.to_string()).detail("user", user)))
     })
     .await?;
@@ -154,7 +154,7 @@ async fn remove_member(cx: Authorized<TeamWrite>, Path((id, user)): Path<(TeamId
         if !store::remove_member(tx, &team, user).await? {
             return Err(Problem::not_found().into());
         }
-        tx.announce(&Message::UserChanged { user }).await?;
+        tx.announce(Message::UserChanged { user }).await?;
         Ok(Audited::of((), NewEvent::new(TeamEvent::MEMBER_REMOVED, team.id.to_string()).detail("user", user)))
     })
     .await?;

@@ -1,0 +1,6 @@
+//! The platform through its public surface, on a real PostgreSQL.
+
+mod catalogue;
+mod identity;
+mod matrix;
+mod teams;
