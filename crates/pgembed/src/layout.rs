@@ -106,8 +106,10 @@ impl Layout {
             ..=16 => &["--locale=C.UTF-8"][..],
             17.. => &["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"][..],
         });
-        command.arg("--no-instructions");
-        command.arg(if durable { "--data-checksums" } else { "--no-sync" });
+        command.args(["--no-instructions", "--no-sync"]);
+        if durable {
+            command.arg("--data-checksums");
+        }
         let output = command.stdin(Stdio::null()).output().at("run", &self.binaries.program("initdb"))?;
         if !output.status.success() {
             let detail = process::last_words(&output.stderr);
@@ -115,11 +117,10 @@ impl Layout {
             let _ = fs::remove_dir_all(&draft);
             return Err(Error::Initdb { dir: self.data.clone(), detail });
         }
+        let flush = |dir: &Path| if durable { flush_file_system(dir).at("flush", dir) } else { Ok(()) };
+        flush(&draft)?;
         fs::rename(&draft, &self.data).at("rename", &draft)?;
-        if durable {
-            File::open(&self.dir).and_then(|dir| dir.sync_all()).at("flush", &self.dir)?;
-        }
-        Ok(())
+        flush(&self.dir)
     }
 }
 
@@ -206,6 +207,16 @@ fn socket_dir(dir: &Path, account: &Account) -> Result<PathBuf> {
         return Err(Error::SocketDir { dir: chosen, uid: account.uid });
     }
     Ok(chosen)
+}
+
+/// Writes a whole file system to its disk. For initdb's thousand files a third of the time of flushing each, which is
+/// what it would do itself.
+fn flush_file_system(dir: &Path) -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    nix::unistd::syncfs(File::open(dir)?)?;
+    #[cfg(not(target_os = "linux"))]
+    nix::unistd::sync();
+    Ok(())
 }
 
 /// A new directory of mode 0700 that belongs to PostgreSQL's user.
