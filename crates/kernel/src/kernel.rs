@@ -160,6 +160,16 @@ impl Kernel {
         Ok(())
     }
 
+    /// Throws away the connections that nobody uses: after PostgreSQL was started again they lead nowhere, and each would
+    /// cost a request to find that out.
+    pub fn drop_idle_connections(&self) {
+        for pool in [&self.0.pools.app, &self.0.pools.system] {
+            while let Some(connection) = pool.try_acquire() {
+                drop(connection.detach());
+            }
+        }
+    }
+
     /// Work on behalf of an identity that did not come with a request (an execution's stored actor). Refused where the
     /// identity lacks `P` now.
     ///

@@ -1,1 +1,14 @@
-fn main() {}
+//! The `tenure` program: one module per verb under [`commands`].
+
+mod commands;
+mod config;
+mod http;
+mod logging;
+mod output;
+mod platform;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    commands::main()
+}

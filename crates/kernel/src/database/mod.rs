@@ -9,7 +9,7 @@ use sqlx::Row;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 pub use migrate::{MigrateError, migrate, pending};
-pub use roles::{Logins, ensure_roles};
+pub use roles::{Logins, ensure_database, ensure_roles};
 
 #[expect(clippy::disallowed_types, reason = "made here, owned by the kernel, named by nobody else")]
 mod types {

@@ -44,7 +44,8 @@ const NARROW: [&str; 4] = ["tenure_auth", "tenure_engine", "tenure_sealer", "ten
 )]
 pub async fn ensure_roles(url: &str, logins: &Logins) -> Result<(), ConnectError> {
     let options: PgConnectOptions = url.parse().map_err(|_| ConnectError::Url)?;
-    let mut connection: Connection = options.connect().await?;
+    // The statements hold passwords: no log line may quote them.
+    let mut connection: Connection = options.disable_statement_logging().connect().await?;
     connection.execute("select pg_advisory_lock(hashtext('tenure roles'))").await?;
     let mut statements = vec![create("tenure_owner", "nologin")];
     statements.extend(NARROW.iter().map(|role| create(role, "nologin")));
@@ -68,6 +69,26 @@ pub async fn ensure_roles(url: &str, logins: &Logins) -> Result<(), ConnectError
         connection.execute(AssertSqlSafe(statement)).await?;
     }
     connection.execute("select pg_advisory_unlock(hashtext('tenure roles'))").await?;
+    Ok(())
+}
+
+/// Makes the database `name` unless it is there. `url` names a login that may do so, on another database of the cluster.
+///
+/// # Errors
+/// When it may not, or PostgreSQL is gone.
+#[expect(clippy::disallowed_methods, reason = "the statement takes no parameters; PostgreSQL quotes the name itself")]
+pub async fn ensure_database(url: &str, name: &str) -> Result<(), ConnectError> {
+    let options: PgConnectOptions = url.parse().map_err(|_| ConnectError::Url)?;
+    let mut connection: Connection = options.connect().await?;
+    let statement: Option<String> = sqlx::query_scalar(
+        "select format('create database %I', $1) where not exists (select from pg_database where datname = $1)",
+    )
+    .bind(name)
+    .fetch_optional(&mut connection)
+    .await?;
+    if let Some(statement) = statement {
+        connection.execute(AssertSqlSafe(statement)).await?;
+    }
     Ok(())
 }
 
