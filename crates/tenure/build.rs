@@ -1,7 +1,5 @@
 //! Puts the built console that `TENURE_EMBED_CONSOLE` names into the binary; none if it is not set.
 
-#![expect(clippy::print_stdout, reason = "how a build script speaks to cargo")]
-
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -18,7 +16,7 @@ fn main() -> io::Result<()> {
         if !files.contains(&dist.join("index.html")) {
             return Err(io::Error::other(format!("TENURE_EMBED_CONSOLE: {} holds no index.html", dist.display())));
         }
-        files = files.into_iter().filter(|path| is_served(path)).collect();
+        files.retain(|path| is_served(path));
         return write(&dist, &files);
     }
     write(Path::new(""), &files)

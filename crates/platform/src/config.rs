@@ -12,10 +12,23 @@ pub struct PlatformConfig {
     pub default_plan: Plan,
     /// Access and refresh tokens.
     pub tokens: TokenConfig,
+    /// Hosts that outbound calls may reach although their addresses are private.
+    pub egress_allow: Vec<String>,
+    /// Whether a plugin needs a signature before it can be activated.
+    pub require_signed_plugins: bool,
+    /// What the configuration denies, as its `[policy]` table stands in the file; `null` for nothing.
+    pub policy: serde_json::Value,
 }
 
 impl Default for PlatformConfig {
     fn default() -> Self {
-        Self { registration: Registration::Open, default_plan: Plan::Enterprise, tokens: TokenConfig::default() }
+        Self {
+            registration: Registration::Open,
+            default_plan: Plan::Enterprise,
+            tokens: TokenConfig::default(),
+            egress_allow: Vec::new(),
+            require_signed_plugins: false,
+            policy: serde_json::Value::Null,
+        }
     }
 }

@@ -158,6 +158,8 @@ fn platform_config(config: &Config) -> PlatformConfig {
         registration: config.registration,
         default_plan: config.default_plan,
         tokens: TokenConfig { issuer, ..TokenConfig::default() },
-        ..PlatformConfig::default()
+        egress_allow: config.egress_allow.clone(),
+        require_signed_plugins: config.require_signed_plugins,
+        policy: config.policy.clone(),
     }
 }

@@ -53,7 +53,7 @@ async fn embedded(args: &Args, config: &Config) -> Outcome {
 
 async fn own_server(args: &Args, url: &str) -> Outcome {
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
-    let mut document = serde_json::json!({"database": "server"});
+    let mut document = serde_json::Map::from_iter([("database".to_owned(), "server".into())]);
     if args.create_roles {
         let logins = Logins::random();
         database::ensure_roles(url, &logins).await.map_err(|error| failed(&error))?;
@@ -63,14 +63,14 @@ async fn own_server(args: &Args, url: &str) -> Outcome {
             output::note("keep these two; they are not shown again");
             output::line(format_args!("DATABASE_URL={app}\nTENURE_SYSTEM_DATABASE_URL={system}"));
         }
-        document["DATABASE_URL"] = app.into();
-        document["TENURE_SYSTEM_DATABASE_URL"] = system.into();
+        document.insert("DATABASE_URL".to_owned(), app.into());
+        document.insert("TENURE_SYSTEM_DATABASE_URL".to_owned(), system.into());
     }
     let pending = database::pending(url).await.map_err(|error| failed(&error))?;
     database::migrate(url).await.map_err(|error| failed(&error))?;
     if args.json {
-        document["applied"] = pending.into();
-        output::json(&document);
+        document.insert("applied".to_owned(), pending.into());
+        output::json(&document.into());
     } else {
         output::note(format_args!("{pending} migrations applied; the schema is up to date"));
     }

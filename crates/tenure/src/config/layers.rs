@@ -140,7 +140,6 @@ impl<'a> Layers<'a> {
         if self.faults.is_empty() { Ok(self.shown) } else { Err(self.faults) }
     }
 
-    #[expect(clippy::type_complexity, reason = "value or fault, origin, place; taken apart at once")]
     fn find(&self, key: &'static str, variable: &'static str) -> Option<(Result<Raw, String>, Origin, String)> {
         if let Some(text) = self.flags.values.get(key) {
             let name = format!("--{}", key.rsplit('.').next().unwrap_or(key).replace('_', "-"));

@@ -77,7 +77,7 @@ pub(crate) fn router(platform: &Platform, watch: DatabaseWatch, site: Site) -> R
 /// Whether the path is one of these or lies below it.
 fn is_below(path: &str, prefixes: &[&str]) -> bool {
     let below = |prefix: &&str| path.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    prefixes.iter().any(|prefix| below(prefix))
+    prefixes.iter().any(below)
 }
 
 async fn within_time(request: Request, next: Next) -> Response {
