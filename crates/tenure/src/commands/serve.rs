@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use tenure_platform::domain::identity::LocalLogin;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, Outcome, block_on, settings};
-use crate::config::{Config, Environment, Flags};
+use crate::config::{Auth, Config, Environment, Flags};
 use crate::http::{Assets, DatabaseWatch, Site, router};
 use crate::platform::Platform;
 use crate::{http, logging, output};
@@ -59,7 +60,17 @@ async fn serve(mut config: Config) -> Outcome {
     let platform = Platform::open(&config).await?;
     let watch = DatabaseWatch::start(&platform.app.kernel, platform.cluster.as_ref());
     let https = config.server.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
-    let router = router(&platform, watch, Site { assets, https });
+    let login = match config.auth {
+        Auth::On => None,
+        Auth::Off => match LocalLogin::begin(&platform.app).await {
+            Ok(login) => Some(login),
+            Err(error) => {
+                platform.close().await;
+                return Err(error.into());
+            }
+        },
+    };
+    let router = router(&platform, watch, Site { assets, login, https });
     greet(&config, &platform);
 
     let begun = http::serve(listener, router, stop.signalled(), GRACE);
@@ -88,6 +99,9 @@ fn greet(config: &Config, platform: &Platform) {
         output::note(format_args!("Tenure {version}, {environment}, on {database}"));
         output::note(format_args!("  console  {url}/\n  API      {url}/docs"));
         output::note(format_args!("listening on http://{address}"));
+    }
+    if config.auth == Auth::Off {
+        tracing::warn!("logins are switched off: whoever uses this machine is an administrator");
     }
     if exposed {
         tracing::warn!("a development instance can be reached from other machines, and anybody may register");

@@ -6,6 +6,7 @@ mod docs;
 mod headers;
 mod health;
 mod listener;
+mod local;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use tenure_kernel::{Code, Problem};
+use tenure_platform::domain::identity::LocalLogin;
 use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -39,6 +41,8 @@ const COMPRESS_FROM: u16 = 1024;
 /// What the routes outside `/api` need.
 pub(crate) struct Site {
     pub(crate) assets: Assets,
+    /// Whose every request without a token is, where logins are switched off.
+    pub(crate) login: Option<LocalLogin>,
     /// `https` makes browsers insist on it (HSTS).
     pub(crate) https: bool,
 }
@@ -63,10 +67,11 @@ pub(crate) fn router(platform: &Platform, watch: DatabaseWatch, site: Site) -> R
         .and(NotForContentType::SSE)
         .and(NotForContentType::GRPC)
         .and(NotForContentType::IMAGES);
-    Router::new()
-        .merge(health)
-        .merge(docs::router())
-        .fallback(rest)
+    let mut router = Router::new().merge(health).merge(docs::router()).fallback(rest);
+    if let Some(login) = site.login {
+        router = router.layer(from_fn_with_state(Arc::new(login), local::admit));
+    }
+    router
         .layer(from_fn(within_time))
         .layer(RequestBodyTimeoutLayer::new(BODY_PIECE_WITHIN))
         .layer(CatchPanicLayer::custom(panicked))

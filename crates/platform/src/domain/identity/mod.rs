@@ -7,6 +7,7 @@
 mod authenticator;
 mod event;
 mod http;
+mod local;
 mod lockout;
 mod model;
 mod password;
@@ -17,6 +18,7 @@ mod token;
 pub use authenticator::TokenAuthenticator;
 pub use event::{SessionEvent, UserEvent};
 pub use http::{routes, well_known};
+pub use local::LocalLogin;
 pub use model::{Email, NewPerson, User, Username, parse_name, parse_password};
 pub use password::Passwords;
 pub use signup::{Registration, create_organization};
