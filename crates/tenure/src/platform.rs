@@ -1,6 +1,7 @@
 //! The platform in this process, without HTTP: what `serve`, `run` and every verb that needs the database stand on.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tenure_kernel::database::{self, ConnectError, Logins, MigrateError, PoolSizes};
 use tenure_kernel::keys::Keys;
@@ -21,12 +22,14 @@ const CLUSTER_DIR: &str = "postgres";
 const MASTER_KEY: &str = "master.key";
 /// Both pools, the listener, and a few for an operator's look.
 const SPARE_CONNECTIONS: u32 = 10;
+/// A request that was cut off may hold its connection until PostgreSQL ends it.
+const POOLS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why the platform could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
     #[error("the data directory {path} cannot be made: {error}; choose another with --data-dir or TENURE_DATA_DIR", path = .path.display())]
-    DataDir { path: std::path::PathBuf, error: std::io::Error },
+    DataDir { path: PathBuf, error: std::io::Error },
     #[error(transparent)]
     Cluster(#[from] tenure_pgembed::Error),
     #[error(transparent)]
@@ -36,7 +39,7 @@ pub(crate) enum OpenError {
     #[error(transparent)]
     Key(#[from] LocalKeyError),
     #[error("{data} holds data, but {key} is gone, and nothing in it can be opened without that key; bring the file back, or pass the key in TENURE_MASTER_KEY", data = .data.display(), key = .key.display())]
-    KeyLost { data: std::path::PathBuf, key: std::path::PathBuf },
+    KeyLost { data: PathBuf, key: PathBuf },
     #[error("the platform did not start: {0}; if the schema is missing or old, run `tenure migrate`")]
     Start(#[from] tenure_kernel::Error),
 }
@@ -90,7 +93,9 @@ impl Platform {
         self.background.abort();
         // Cancelled is what it should be.
         let _ = self.background.await;
-        self.app.kernel.close().await;
+        if tokio::time::timeout(POOLS_WITHIN, self.app.kernel.close()).await.is_err() {
+            tracing::warn!("connections were still in use and are cut off");
+        }
         if let Some(cluster) = self.cluster {
             cluster.stop().await;
         }
