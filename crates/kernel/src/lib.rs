@@ -8,6 +8,7 @@ pub mod bus;
 pub mod clock;
 pub mod context;
 pub mod database;
+pub mod decision;
 pub mod describe;
 pub mod error;
 pub mod event;
