@@ -105,7 +105,7 @@ impl Plan {
         let graph = self.graph();
         let decided = graph.node(node).outgoing.iter().filter(|edge| taken.contains(edge)).find_map(|edge| {
             let edge = graph.edge(*edge);
-            let to = edge.to_node().map_or("end", |node| self.id(node));
+            let to = edge.target_node().map_or("end", |node| self.id(node));
             match edge.condition {
                 Condition::Case(number) => Some((Some(number), to)),
                 Condition::NoCase => Some((None, to)),

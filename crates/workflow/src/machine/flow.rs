@@ -26,11 +26,11 @@ impl Machine {
         let plan = std::sync::Arc::clone(&self.plan);
         let mut changed = false;
         for (index, edge) in plan.graph().edges() {
-            if let EdgePhase::Proposed(taken) = self.state.edge(index) {
-                if edge.leaves.iter().all(|body| self.state.loop_(*body).ended) {
-                    self.state.set_edge(index, if taken { EdgePhase::Taken } else { EdgePhase::Dead });
-                    changed = true;
-                }
+            if let EdgePhase::Proposed(taken) = self.state.edge(index)
+                && edge.leaves.iter().all(|body| self.state.loop_(*body).ended)
+            {
+                self.state.set_edge(index, if taken { EdgePhase::Taken } else { EdgePhase::Dead });
+                changed = true;
             }
         }
         changed

@@ -304,12 +304,13 @@ impl Machine {
     }
 
     fn begin(&mut self, taken: &[EdgeIndex], change: &mut Change) -> Result<(), MachineError> {
-        let start = self.plan.graph().start();
+        let plan = Arc::clone(&self.plan);
+        let start = plan.graph().start();
         if self.state.begun || !taken.iter().all(|edge| start.contains(edge)) {
             return Err(MachineError::Mismatch("start".to_owned()));
         }
         self.state.begun = true;
-        self.decide(&start.to_vec(), taken);
+        self.decide(start, taken);
         self.settle(change);
         Ok(())
     }

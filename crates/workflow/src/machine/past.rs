@@ -18,11 +18,11 @@ impl Past {
     }
 
     pub(super) fn insert(&mut self, number: u32) {
-        if number >= self.below {
-            if let Err(at) = self.more.binary_search(&number) {
-                self.more.insert(at, number);
-                self.fold();
-            }
+        if number >= self.below
+            && let Err(at) = self.more.binary_search(&number)
+        {
+            self.more.insert(at, number);
+            self.fold();
         }
     }
 

@@ -42,10 +42,10 @@ impl Reduce {
 
 /// Whole numbers stay whole while they fit.
 fn add(sum: Number, number: &Number) -> Number {
-    if let (Some(a), Some(b)) = (sum.as_i64(), number.as_i64()) {
-        if let Some(sum) = a.checked_add(b) {
-            return sum.into();
-        }
+    if let (Some(a), Some(b)) = (sum.as_i64(), number.as_i64())
+        && let Some(sum) = a.checked_add(b)
+    {
+        return sum.into();
     }
     let float = sum.as_f64().unwrap_or_default() + number.as_f64().unwrap_or_default();
     Number::from_f64(float.clamp(f64::MIN, f64::MAX)).unwrap_or(sum)

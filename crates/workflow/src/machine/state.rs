@@ -212,11 +212,11 @@ impl State {
     /// A map whose items are over, or one of which failed it, is ready to be closed.
     pub(super) fn close_map_if_over(&mut self, index: NodeIndex) {
         let node = self.node_mut(index);
-        if let Phase::Items(items) = &node.phase {
-            if items.is_over() {
-                node.closing = Some(items.clone());
-                self.set_phase(index, Phase::Ready);
-            }
+        if let Phase::Items(items) = &node.phase
+            && items.is_over()
+        {
+            node.closing = Some(items.clone());
+            self.set_phase(index, Phase::Ready);
         }
     }
 

@@ -95,10 +95,10 @@ impl Machine {
         }
         let mut outputs: BTreeMap<NodeIndex, StoredValue> = BTreeMap::new();
         for (index, edge) in self.plan.graph().edges() {
-            if let (Source::Node(node), Target::End, EdgePhase::Taken) = (edge.from, edge.to, self.state.edge(index)) {
-                if let Phase::Over(number) = self.state.node(node).phase {
-                    outputs.insert(node, self.state.finished(number).output.clone());
-                }
+            if let (Source::Node(node), Target::End, EdgePhase::Taken) = (edge.from, edge.to, self.state.edge(index))
+                && let Phase::Over(number) = self.state.node(node).phase
+            {
+                outputs.insert(node, self.state.finished(number).output.clone());
             }
         }
         match outputs.len() {
@@ -135,7 +135,7 @@ impl Machine {
             let writers = seen().filter_map(|(finished, step)| {
                 let values: Vec<&StoredValue> =
                     step.writes.iter().filter(|(key, _)| *key == number).map(|(_, value)| value).collect();
-                (!values.is_empty()).then(|| Writer {
+                (!values.is_empty()).then_some(Writer {
                     node: step.node,
                     round: step.round,
                     number: finished,

@@ -118,11 +118,11 @@ fn parse_approvers(object: &mut Object<'_>, faults: &mut Faults) -> Approvers {
     if only_users && approvers.users.is_empty() {
         let message = "nobody could decide; name at least one of `roles`, `teams`, `users`";
         faults.error(Code::MissingField, &item.pointer, message);
-    } else if let (true, Some(at_least)) = (only_users, at_least) {
-        if approvers.users.len() < approvers.at_least as usize {
-            let message = format!("{} must agree, but only {} may", approvers.at_least, approvers.users.len());
-            faults.error(Code::InvalidValue, &at_least.pointer, message);
-        }
+    } else if let (true, Some(at_least)) = (only_users, at_least)
+        && approvers.users.len() < approvers.at_least as usize
+    {
+        let message = format!("{} must agree, but only {} may", approvers.at_least, approvers.users.len());
+        faults.error(Code::InvalidValue, &at_least.pointer, message);
     }
     approvers
 }

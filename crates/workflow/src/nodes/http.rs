@@ -133,11 +133,11 @@ impl NodeType for Http {
 
 fn parse_request(object: &mut Object<'_>, faults: &mut Faults) -> Map<String, Value> {
     let mut request = Map::new();
-    if let Some(item) = object.required("url", faults) {
-        if let Some(url) = item.text(faults) {
-            check_url(&url, &item, faults);
-            request.insert("url".to_owned(), url.into());
-        }
+    if let Some(item) = object.required("url", faults)
+        && let Some(url) = item.text(faults)
+    {
+        check_url(&url, &item, faults);
+        request.insert("url".to_owned(), url.into());
     }
     let bodies: Vec<&str> = ["json", "form", "body"].into_iter().filter(|name| object.has(name)).collect();
     if bodies.len() > 1 {

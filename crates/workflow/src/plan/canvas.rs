@@ -107,7 +107,7 @@ fn label(definition: &Definition, edge: &GraphEdge) -> Option<String> {
             })
         }
         Condition::Case(number) => {
-            let node = definition.nodes.get(edge.from_node()?.get())?;
+            let node = definition.nodes.get(edge.source_node()?.get())?;
             let NodeKind::Branch(branch) = &node.kind else { return None };
             branch.cases.get(number as usize).map(|case| case.when.clone())
         }

@@ -174,10 +174,10 @@ impl Graph {
             let from = Source::Node(NodeIndex::new(index));
             for (number, case) in (0u32..).zip(&branch.cases) {
                 let pointer = format!("{}/cases/{number}", node.pointer);
-                if !case.to.is_empty() {
-                    if let Some(to) = self.target(&case.to, &child(&pointer, "to"), definition, faults) {
-                        self.push(from, to, Condition::Case(number), pointer);
-                    }
+                if !case.to.is_empty()
+                    && let Some(to) = self.target(&case.to, &child(&pointer, "to"), definition, faults)
+                {
+                    self.push(from, to, Condition::Case(number), pointer);
                 }
             }
             if let Some(otherwise) = &branch.otherwise {
@@ -243,8 +243,8 @@ impl Graph {
     }
 
     fn reachable_from_start(&self) -> Vec<bool> {
-        let first = self.edges.iter().filter(|edge| edge.from == Source::Start).filter_map(GraphEdge::to_node);
-        self.closure(first.collect(), |edge| Some((edge.from_node()?, edge.to_node()?)))
+        let first = self.edges.iter().filter(|edge| edge.from == Source::Start).filter_map(GraphEdge::target_node);
+        self.closure(first.collect(), |edge| Some((edge.source_node()?, edge.target_node()?)))
     }
 
     /// The nodes that `seeds` lead to over the given direction of the edges, seeds included.
@@ -273,13 +273,13 @@ impl Graph {
 
     /// The nodes that some path leads from, to `node` (back edges included); `node` itself only if it is in a loop.
     pub(crate) fn ancestors(&self, node: NodeIndex) -> Vec<bool> {
-        let parents = self.edges.iter().filter(|edge| edge.to == Target::Node(node)).filter_map(GraphEdge::from_node);
-        self.closure(parents.collect(), |edge| Some((edge.to_node()?, edge.from_node()?)))
+        let parents = self.edges.iter().filter(|edge| edge.to == Target::Node(node)).filter_map(GraphEdge::source_node);
+        self.closure(parents.collect(), |edge| Some((edge.target_node()?, edge.source_node()?)))
     }
 
     /// The nodes from which one of `targets` can be reached, targets included.
     pub(crate) fn leading_to(&self, targets: Vec<NodeIndex>) -> Vec<bool> {
-        self.closure(targets, |edge| Some((edge.to_node()?, edge.from_node()?)))
+        self.closure(targets, |edge| Some((edge.target_node()?, edge.source_node()?)))
     }
 
     /// Fills in what each node waits for and decides, and which loops an edge leaves.
@@ -310,10 +310,10 @@ impl Graph {
                     }
                 }
             }
-            if let (Target::Node(to), false) = (edge.to, edge.back) {
-                if let Some(to) = self.nodes.get_mut(to.get()) {
-                    to.incoming.push(index);
-                }
+            if let (Target::Node(to), false) = (edge.to, edge.back)
+                && let Some(to) = self.nodes.get_mut(to.get())
+            {
+                to.incoming.push(index);
             }
         }
     }
@@ -368,14 +368,14 @@ impl Graph {
 }
 
 impl GraphEdge {
-    pub(crate) fn from_node(&self) -> Option<NodeIndex> {
+    pub(crate) fn source_node(&self) -> Option<NodeIndex> {
         match self.from {
             Source::Node(node) => Some(node),
             Source::Start => None,
         }
     }
 
-    pub(crate) fn to_node(&self) -> Option<NodeIndex> {
+    pub(crate) fn target_node(&self) -> Option<NodeIndex> {
         match self.to {
             Target::Node(node) => Some(node),
             Target::End => None,

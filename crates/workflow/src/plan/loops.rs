@@ -27,7 +27,7 @@ pub(super) fn find(graph: &mut Graph) {
     let reachable: Vec<bool> = graph.nodes.iter().map(|node| node.reachable).collect();
     let is_reachable = |node: NodeIndex| reachable.get(node.get()).copied().unwrap_or_default();
     for edge in &mut graph.edges {
-        if let (Some(from), Some(to)) = (edge.from_node(), edge.to_node()) {
+        if let (Some(from), Some(to)) = (edge.source_node(), edge.target_node()) {
             edge.back = is_reachable(from) && dominates(&dominators, to, from);
         }
     }
@@ -38,18 +38,18 @@ pub(super) fn find(graph: &mut Graph) {
 fn successors(graph: &Graph, keep: impl Fn(&GraphEdge) -> bool) -> Vec<Vec<NodeIndex>> {
     let mut next = vec![Vec::new(); graph.nodes.len()];
     for edge in graph.edges.iter().filter(|edge| keep(edge)) {
-        if let (Some(from), Some(to)) = (edge.from_node(), edge.to_node()) {
-            if let Some(list) = next.get_mut(from.get()) {
-                let list: &mut Vec<NodeIndex> = list;
-                list.push(to);
-            }
+        if let (Some(from), Some(to)) = (edge.source_node(), edge.target_node())
+            && let Some(list) = next.get_mut(from.get())
+        {
+            let list: &mut Vec<NodeIndex> = list;
+            list.push(to);
         }
     }
     next
 }
 
 fn entries(graph: &Graph) -> Vec<NodeIndex> {
-    graph.edges.iter().filter(|edge| edge.from == Source::Start).filter_map(GraphEdge::to_node).collect()
+    graph.edges.iter().filter(|edge| edge.from == Source::Start).filter_map(GraphEdge::target_node).collect()
 }
 
 /// The reachable nodes, each before those that only it leads to.
@@ -105,9 +105,9 @@ fn dominators(graph: &Graph, order: &[NodeIndex]) -> Dominators {
     let number_of = |node: NodeIndex| number.get(node.get()).copied().flatten();
     let mut parents: Vec<Vec<usize>> = vec![Vec::new(); order.len() + 1];
     for edge in &graph.edges {
-        let from = edge.from_node().map_or(Some(0), number_of);
+        let from = edge.source_node().map_or(Some(0), number_of);
         if let (Some(from), Some(parents)) =
-            (from, edge.to_node().and_then(number_of).and_then(|to| parents.get_mut(to)))
+            (from, edge.target_node().and_then(number_of).and_then(|to| parents.get_mut(to)))
         {
             parents.push(from);
         }
@@ -160,7 +160,7 @@ fn break_remaining_cycles(graph: &mut Graph) {
     let mut doubtful: Vec<usize> = (0..graph.edges.len())
         .filter(|index| {
             graph.edges.get(*index).is_some_and(|edge| {
-                !edge.back && edge.from_node().is_some_and(is_cyclic) && edge.to_node().is_some_and(is_cyclic)
+                !edge.back && edge.source_node().is_some_and(is_cyclic) && edge.target_node().is_some_and(is_cyclic)
             })
         })
         .collect();
@@ -168,7 +168,7 @@ fn break_remaining_cycles(graph: &mut Graph) {
     let mut forward: Vec<Vec<NodeIndex>> = vec![Vec::new(); graph.nodes.len()];
     for index in doubtful {
         let Some(edge) = graph.edges.get_mut(index) else { continue };
-        let (Some(from), Some(to)) = (edge.from_node(), edge.to_node()) else { continue };
+        let (Some(from), Some(to)) = (edge.source_node(), edge.target_node()) else { continue };
         if leads_to(&forward, to, from) {
             edge.back = true;
         } else if let Some(list) = forward.get_mut(from.get()) {
@@ -184,7 +184,7 @@ fn on_cycles(graph: &Graph) -> Vec<bool> {
         let mut has_parent = vec![false; graph.nodes.len()];
         let mut has_child = vec![false; graph.nodes.len()];
         for edge in graph.edges.iter().filter(|edge| !edge.back) {
-            if let (Some(from), Some(to)) = (edge.from_node(), edge.to_node()) {
+            if let (Some(from), Some(to)) = (edge.source_node(), edge.target_node()) {
                 let both = [from, to].iter().all(|node| left.get(node.get()).copied().unwrap_or_default());
                 if both {
                     mark(&mut has_child, from);
@@ -224,7 +224,7 @@ fn leads_to(next: &[Vec<NodeIndex>], from: NodeIndex, to: NodeIndex) -> bool {
 fn collect(graph: &mut Graph) {
     let mut loops: Vec<Loop> = Vec::new();
     for (index, edge) in graph.edges().filter(|(_, edge)| edge.back) {
-        let Some(head) = edge.to_node() else { continue };
+        let Some(head) = edge.target_node() else { continue };
         match loops.iter_mut().find(|body| body.head == head) {
             Some(body) => body.back.push(index),
             None => loops.push(Loop { head, back: vec![index], body: Vec::new(), parent: None }),
@@ -261,7 +261,7 @@ fn between(graph: &Graph, body: &Loop) -> Vec<NodeIndex> {
     }
     let mut inside = vec![false; graph.nodes.len()];
     mark(&mut inside, body.head);
-    let mut open: Vec<NodeIndex> = body.back.iter().filter_map(|edge| graph.edge(*edge).from_node()).collect();
+    let mut open: Vec<NodeIndex> = body.back.iter().filter_map(|edge| graph.edge(*edge).source_node()).collect();
     while let Some(node) = open.pop() {
         if inside.get(node.get()).copied().unwrap_or(true) {
             continue;

@@ -52,7 +52,7 @@ fn check_ends(definition: &Definition, graph: &Graph, faults: &mut Faults) {
         .filter(|(node, place)| place.reachable && !place.inert && !goes_on(*node))
         .map(|(node, _)| node)
         .collect();
-    let finals = to_end.iter().filter_map(|edge| edge.from_node()).chain(dead_ends.iter().copied()).collect();
+    let finals = to_end.iter().filter_map(|edge| edge.source_node()).chain(dead_ends.iter().copied()).collect();
     let leads_out = graph.leading_to(finals);
     for (((index, place), node), leads_out) in graph.nodes().zip(&definition.nodes).zip(leads_out) {
         if place.inert || !place.reachable || matches!(node.kind, NodeKind::Unknown(_)) {
@@ -72,7 +72,7 @@ fn check_ends(definition: &Definition, graph: &Graph, faults: &mut Faults) {
 fn check_loops(definition: &Definition, graph: &Graph, faults: &mut Faults) {
     let id = |node: NodeIndex| definition.nodes.get(node.get()).map_or("", |node| node.id.as_str());
     for (_, edge) in graph.edges().filter(|(_, edge)| edge.back) {
-        let (Some(from), Some(to)) = (edge.from_node(), edge.to_node()) else { continue };
+        let (Some(from), Some(to)) = (edge.source_node(), edge.target_node()) else { continue };
         if edge.condition == Condition::Always {
             let message = format!(
                 "the edge from `{}` back to `{}` needs `when`, or it is taken in every round",
@@ -109,7 +109,7 @@ fn check_else(definition: &Definition, graph: &Graph, faults: &mut Faults) {
         let pointer = child(&edge.pointer, "when");
         if !conditional {
             let is_branch = edge
-                .from_node()
+                .source_node()
                 .and_then(|node| definition.nodes.get(node.get()))
                 .is_some_and(|node| matches!(node.kind, NodeKind::Branch(_)));
             let message = if is_branch {

@@ -246,11 +246,11 @@ impl Draft {
             return;
         }
         self.check_names(faults);
-        if let Some(input) = &self.definition.input {
-            if let Err(error) = InputSchema::compile(input) {
-                let pointer = format!("/input{}", error.pointer);
-                faults.error(Code::InvalidSchema, &pointer, format!("no valid JSON Schema 2020-12: {error}"));
-            }
+        if let Some(input) = &self.definition.input
+            && let Err(error) = InputSchema::compile(input)
+        {
+            let pointer = format!("/input{}", error.pointer);
+            faults.error(Code::InvalidSchema, &pointer, format!("no valid JSON Schema 2020-12: {error}"));
         }
         graph::check(&self.definition, &self.graph, faults);
     }
@@ -283,11 +283,11 @@ impl Draft {
             let message = format!("parallelism {asked}; this plan allows {}", context.limits.parallelism);
             faults.error(Code::OverLimit, "/limits/parallelism", message);
         }
-        if let (Some(asked), Some(allowed)) = (self.definition.limits.timeout, context.limits.timeout) {
-            if asked > allowed {
-                let message = format!("timeout {asked}; this plan allows {allowed}");
-                faults.error(Code::OverLimit, "/limits/timeout", message);
-            }
+        if let (Some(asked), Some(allowed)) = (self.definition.limits.timeout, context.limits.timeout)
+            && asked > allowed
+        {
+            let message = format!("timeout {asked}; this plan allows {allowed}");
+            faults.error(Code::OverLimit, "/limits/timeout", message);
         }
     }
 }

@@ -81,7 +81,7 @@ impl Run {
     }
 
     /// Begins and runs to the end, always the first step that is ready.
-    pub(super) fn to_end(self) -> Self {
+    pub(super) fn run_through(self) -> Self {
         let mut run = self.begin();
         while let Some(work) = run.machine.ready().first().cloned() {
             run.finish_work(&work);

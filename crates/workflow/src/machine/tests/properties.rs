@@ -15,7 +15,7 @@ struct Case {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let edge = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0u8..4);
+    let edge = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0u8..5);
     (
         2usize..9,
         prop::collection::vec(edge, 0..14),
@@ -38,7 +38,8 @@ fn build(count: usize, edges: &[RawEdge], loops: &[(usize, usize)], seed: u64, p
             continue;
         }
         let when = match kind {
-            0 => format!("c{number}"),
+            0 | 1 => format!("c{number}"),
+            2 => "!error".to_owned(),
             _ => String::new(),
         };
         has_parent[b] = true;
@@ -127,6 +128,12 @@ fn run(plan: &Arc<Plan>, case: &Case, order: &[u16]) -> Result<Run, TestCaseErro
             for source in &sources {
                 run.conditions.insert(format!("{source}@{}", work.step), holds(case.seed, source, &work.step));
             }
+            // A node with an error edge sometimes fails.
+            let graph = plan.graph();
+            let handled = |edge: &EdgeIndex| graph.edge(*edge).condition == Condition::Error;
+            if graph.node(work.node).outgoing.iter().any(handled) && holds(case.seed, "fails", &work.step) {
+                run.failures.insert(work.step.to_string(), ErrorClass::Plugin);
+            }
             run.finish_work(&work);
         }
     }
@@ -142,6 +149,24 @@ fn result(run: &Run) -> (Value, Value, BTreeMap<String, String>, Vec<String>) {
     let mut skipped = run.skipped();
     skipped.sort();
     (run.final_state(), run.result(), outputs, skipped)
+}
+
+/// The random graphs are worth something only if most can run, and many have loops that are taken.
+#[test]
+fn random_graphs_can_run() {
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut plans, mut looping, mut skipping) = (0, 0, 0);
+    for _ in 0..200 {
+        let case = case().new_tree(&mut runner).expect("a case").current();
+        let Ok(plan) = Draft::parse(case.yaml.as_bytes()).expect("readable").into_plan() else { continue };
+        let run = run(&Arc::new(plan), &case, &[]).expect("runs");
+        plans += 1;
+        looping += usize::from(run.machine.outputs().any(|(step, _)| step.round > 1));
+        skipping += usize::from(!run.skipped().is_empty());
+    }
+    println!("of 200 random graphs {plans} can run, {looping} go round, {skipping} skip a node");
+    assert!(plans > 120 && looping > 20 && skipping > 20, "{plans} {looping} {skipping}");
 }
 
 proptest! {
