@@ -9,7 +9,7 @@ use tenure_kernel::{Kernel, Result, RouteInfo};
 
 use crate::config::PlatformConfig;
 use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
-use crate::domain::{identity, members, teams, tenancy};
+use crate::domain::{identity, members, secrets, teams, tenancy};
 
 /// Routes on [`App`].
 pub type Routes = tenure_kernel::Routes<App>;
@@ -74,7 +74,11 @@ impl App {
 /// Every slice's routes.
 #[must_use]
 pub fn routes() -> Routes {
-    let slices = Routes::new("").merge(identity::routes()).merge(members::routes()).merge(teams::routes());
+    let slices = Routes::new("")
+        .merge(identity::routes())
+        .merge(members::routes())
+        .merge(teams::routes())
+        .merge(secrets::routes());
     slices.below("/api/v1").merge(identity::well_known())
 }
 
@@ -88,6 +92,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         identity::SessionEvent::ALL,
         members::MemberEvent::ALL,
         teams::TeamEvent::ALL,
+        secrets::SecretEvent::ALL,
     ];
     slices.concat()
 }

@@ -4,4 +4,5 @@ pub mod access;
 pub mod tenancy;
 pub mod identity;
 pub mod members;
+pub mod secrets;
 pub mod teams;
