@@ -9,7 +9,7 @@ use tenure_kernel::{Kernel, Result, RouteInfo};
 
 use crate::config::PlatformConfig;
 use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
-use crate::domain::{identity, members, secrets, teams, tenancy};
+use crate::domain::{identity, members, quotas, secrets, teams, tenancy};
 
 /// Routes on [`App`].
 pub type Routes = tenure_kernel::Routes<App>;
@@ -78,7 +78,8 @@ pub fn routes() -> Routes {
         .merge(identity::routes())
         .merge(members::routes())
         .merge(teams::routes())
-        .merge(secrets::routes());
+        .merge(secrets::routes())
+        .merge(quotas::routes());
     slices.below("/api/v1").merge(identity::well_known())
 }
 
@@ -93,6 +94,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         members::MemberEvent::ALL,
         teams::TeamEvent::ALL,
         secrets::SecretEvent::ALL,
+        quotas::QuotaEvent::ALL,
     ];
     slices.concat()
 }

@@ -4,5 +4,6 @@ pub mod access;
 pub mod tenancy;
 pub mod identity;
 pub mod members;
+pub mod quotas;
 pub mod secrets;
 pub mod teams;

@@ -3,4 +3,6 @@
 mod catalogue;
 mod identity;
 mod matrix;
+mod quotas;
+mod secrets;
 mod teams;

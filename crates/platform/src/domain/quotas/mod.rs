@@ -1,0 +1,22 @@
+//! Quotas: how much of the installation a tenant may use. Owns `quota_usage` and `quota_overrides`.
+//!
+//! A limit is the plan's, unless the platform set another for the tenant. What is used is counted in the transaction of
+//! what it counts, by one conditional statement; so a rollback gives it back, and two transactions never both get the
+//! last one. Nothing is checked first and counted later.
+//!
+//! - Requests count single things: [`take`] and [`give_back`] in their [`TenantTx`](tenure_kernel::TenantTx).
+//! - The engine counts for many tenants at once: [`reserve_executions`] and [`release_executions`] for the month,
+//!   [`claim_slots`], [`free_slots`] and [`recount_slots`] for what runs now, in its
+//!   [`SystemTx`](tenure_kernel::SystemTx).
+
+mod event;
+mod http;
+mod model;
+mod slots;
+mod store;
+
+pub use event::QuotaEvent;
+pub use http::routes;
+pub use model::{Limit, Quota, QuotaUsage, Share};
+pub use slots::{SlotDrift, claim_slots, free_slots, recount_slots};
+pub use store::{clear_override, give_back, release_executions, reserve_executions, set_override, take, usage};

@@ -1,0 +1,182 @@
+use serde::{Deserialize, Serialize};
+use tenure_kernel::{Code, Problem, Resource, TenantId, Timestamp};
+use utoipa::ToSchema;
+
+use crate::domain::tenancy::Plan;
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Quota {
+    /// Workflows that exist.
+    Workflows,
+    /// Executions started in a calendar month (UTC).
+    ExecutionsPerMonth,
+    /// Executions in the state `running`.
+    ConcurrentExecutions,
+}
+
+/// How much of a quota there is; `None` is unlimited.
+pub type Limit = Option<u32>;
+
+impl Quota {
+    /// Every quota, in the order the API lists them.
+    pub const ALL: [Self; 3] = [Self::Workflows, Self::ExecutionsPerMonth, Self::ConcurrentExecutions];
+
+    /// As it is stored and shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Workflows => "workflows",
+            Self::ExecutionsPerMonth => "executions_per_month",
+            Self::ConcurrentExecutions => "concurrent_executions",
+        }
+    }
+
+    /// What is counted, for a person.
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Workflows => "Workflows in the organisation",
+            Self::ExecutionsPerMonth => "Executions started in a calendar month (UTC)",
+            Self::ConcurrentExecutions => "Executions that run at the same time; more wait for their turn",
+        }
+    }
+
+    /// The table of plans (specification 00, "Plans").
+    #[must_use]
+    pub const fn limit(self, plan: Plan) -> Limit {
+        match (self, plan) {
+            (Self::Workflows, Plan::Free) => Some(5),
+            (Self::Workflows, Plan::Pro) => Some(50),
+            (Self::ExecutionsPerMonth, Plan::Free) => Some(100),
+            (Self::ExecutionsPerMonth, Plan::Pro) => Some(10_000),
+            (Self::Workflows | Self::ExecutionsPerMonth, Plan::Enterprise) => None,
+            (Self::ConcurrentExecutions, Plan::Free) => Some(2),
+            (Self::ConcurrentExecutions, Plan::Pro) => Some(10),
+            (Self::ConcurrentExecutions, Plan::Enterprise) => Some(50),
+        }
+    }
+
+    /// Its limits in all plans, as the counting statements take them: free, pro, enterprise.
+    pub(super) fn limits(self) -> [Option<i64>; 3] {
+        [Plan::Free, Plan::Pro, Plan::Enterprise].map(|plan| self.limit(plan).map(i64::from))
+    }
+
+    /// The period that `now` lies in; none for what does not reset.
+    pub(super) fn period(self, now: Timestamp) -> Option<Period> {
+        match self {
+            Self::ExecutionsPerMonth => {
+                let (from, to) = now.month();
+                Some(Period { from, to })
+            }
+            Self::Workflows | Self::ConcurrentExecutions => None,
+        }
+    }
+
+    /// As `quota_usage.period_start` stores it: the epoch for what does not reset.
+    pub(super) fn period_start(self, now: Timestamp) -> Timestamp {
+        self.period(now).map_or(Timestamp::from_micros(0), |period| period.from)
+    }
+}
+
+/// From one moment to another, the second not included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Period {
+    /// First moment.
+    pub from: Timestamp,
+    /// First moment of the next period.
+    pub to: Timestamp,
+}
+
+/// A quota, and how much of it is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QuotaUsage {
+    /// Which.
+    pub name: Quota,
+    /// What it counts.
+    pub description: String,
+    /// How much there is; null is unlimited.
+    pub limit: Option<u32>,
+    /// How much is used. Above the limit where that was lowered since.
+    pub used: u64,
+    /// How much is left; null is unlimited.
+    pub remaining: Option<u64>,
+    /// What the use is counted over; null for what does not reset.
+    pub period: Option<Period>,
+    /// When the use begins again at zero; null for what does not reset.
+    pub resets_at: Option<Timestamp>,
+}
+
+impl Resource for QuotaUsage {
+    fn resource_id(&self) -> String {
+        self.name.as_str().to_owned()
+    }
+}
+
+impl QuotaUsage {
+    pub(super) fn new(quota: Quota, limit: Limit, used: u64, now: Timestamp) -> Self {
+        let period = quota.period(now);
+        Self {
+            name: quota,
+            description: quota.description().to_owned(),
+            limit,
+            used,
+            remaining: limit.map(|limit| u64::from(limit).saturating_sub(used)),
+            period,
+            resets_at: period.map(|period| period.to),
+        }
+    }
+
+    /// 403: naming the quota, its limit, its use and its reset.
+    #[must_use]
+    pub fn exceeded(&self) -> Problem {
+        let limit = self.limit.map_or_else(|| "no".to_owned(), |limit| limit.to_string());
+        let way_out = match self.resets_at {
+            Some(at) => format!("wait until {at}, or ask the platform for more"),
+            None => "remove what is not needed, or ask the platform for more".to_owned(),
+        };
+        let detail = format!("the quota {} is used up ({} of {limit}); {way_out}", self.name.as_str(), self.used);
+        Problem::new(Code::QuotaExceeded, detail)
+            .with("quota", self.name.as_str())
+            .with("limit", self.limit)
+            .with("used", self.used)
+            .with("resets_at", self.resets_at.map(|at| at.to_string()))
+    }
+}
+
+/// A number of something for one tenant, in a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Whose.
+    pub tenant: TenantId,
+    /// How many.
+    pub n: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_api_shows_the_stored_names() {
+        for quota in Quota::ALL {
+            assert_eq!(serde_json::json!(quota), quota.as_str());
+        }
+    }
+
+    #[test]
+    fn a_month_ends_in_utc_and_what_does_not_reset_has_no_end() {
+        let now: Timestamp = "2026-12-31T23:59:59.999999Z".parse().unwrap();
+        let month = QuotaUsage::new(Quota::ExecutionsPerMonth, Some(100), 100, now);
+        assert_eq!(month.resets_at.unwrap().to_string(), "2027-01-01T00:00:00Z");
+        assert_eq!(month.remaining, Some(0));
+        let problem = month.exceeded().document();
+        assert_eq!(problem["status"], 403);
+        assert_eq!(problem["quota"], "executions_per_month");
+        assert_eq!((&problem["limit"], &problem["used"]), (&serde_json::json!(100), &serde_json::json!(100)));
+        assert_eq!(problem["resets_at"], "2027-01-01T00:00:00Z");
+        let workflows = QuotaUsage::new(Quota::Workflows, Some(5), 7, now);
+        assert_eq!((workflows.remaining, workflows.resets_at), (Some(0), None));
+    }
+}

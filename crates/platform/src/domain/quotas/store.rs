@@ -1,0 +1,236 @@
+//! All SQL on `quota_usage` and `quota_overrides`, but for slots.
+
+use tenure_kernel::{Audited, Mode, NewEvent, Result, SystemTx, TenantId, TenantTx, Timestamp, Write};
+use uuid::Uuid;
+
+use super::event::QuotaEvent;
+use super::model::{Limit, Quota, QuotaUsage, Share};
+use crate::domain::tenancy::Plan;
+
+/// Counts `n` more, in the transaction of what is counted: if that rolls back, nothing was taken.
+///
+/// Transactions that take from the same quota of the same tenant wait for one another from here to their end, so this
+/// comes late in a transaction.
+///
+/// # Errors
+/// 403 `quota-exceeded` with `quota`, `limit`, `used` and `resets_at` where less than `n` is left; then nothing was
+/// taken.
+pub async fn take(tx: &mut TenantTx<Write>, quota: Quota, n: u32) -> Result<()> {
+    let now = tx.now();
+    let [free, pro, enterprise] = quota.limits();
+    // The conflicting row is locked and its newest version compared: a statement's own snapshot plays no part.
+    let taken = sqlx::query_scalar!(
+        r#"with allowed as (
+               select case when o.tenant_id is not null then o.max
+                           else case t.plan when 'enterprise' then $7::bigint when 'pro' then $6::bigint else $5::bigint end
+                      end as max
+               from tenants t left join quota_overrides o on o.tenant_id = t.tenant_id and o.quota = $2
+               where t.tenant_id = $1)
+           insert into quota_usage as u (tenant_id, quota, period_start, used)
+           select $1, $2, $3, $4 from allowed where max is null or $4 <= max
+           on conflict (tenant_id, quota, period_start) do update set used = u.used + excluded.used
+               where (select max is null or u.used + excluded.used <= max from allowed)
+           returning used"#,
+        tx.tenant().uuid(),
+        quota.as_str(),
+        quota.period_start(now),
+        i64::from(n),
+        free,
+        pro,
+        enterprise
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    if taken.is_some() {
+        return Ok(());
+    }
+    Err(usage_of(tx, quota).await?.exceeded().into())
+}
+
+/// Counts `n` less, in the transaction that removes what was counted. For executions of a month see
+/// [`release_executions`].
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn give_back(tx: &mut TenantTx<Write>, quota: Quota, n: u32) -> Result<()> {
+    let now = tx.now();
+    sqlx::query!(
+        "update quota_usage set used = greatest(used - $4, 0) where tenant_id = $1 and quota = $2 and period_start = $3",
+        tx.tenant().uuid(),
+        quota.as_str(),
+        quota.period_start(now),
+        i64::from(n)
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// The tenant's plan, and every quota with its limit and use.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn usage<M: Mode>(tx: &mut TenantTx<M>) -> Result<(Plan, Vec<QuotaUsage>)> {
+    let now = tx.now();
+    let (names, starts): (Vec<String>, Vec<Timestamp>) =
+        Quota::ALL.iter().map(|quota| (quota.as_str().to_owned(), quota.period_start(now))).unzip();
+    let rows = sqlx::query!(
+        r#"select t.plan as "plan!", q.name as "name!", o.tenant_id is not null as "overridden!", o.max as "max?", u.used as "used?"
+           from tenants t cross join unnest($2::text[], $3::timestamptz[]) as q (name, period_start)
+               left join quota_overrides o on o.tenant_id = t.tenant_id and o.quota = q.name
+               left join quota_usage u on u.tenant_id = t.tenant_id and u.quota = q.name and u.period_start = q.period_start
+           where t.tenant_id = $1"#,
+        tx.tenant().uuid(),
+        &names,
+        &starts as &[Timestamp]
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let plan = rows.first().map_or(Plan::Free, |row| Plan::parse(&row.plan));
+    let of = |quota: Quota| {
+        let row = rows.iter().find(|row| row.name == quota.as_str());
+        let limit = match row {
+            Some(row) if row.overridden => row.max.map(|max| u32::try_from(max).unwrap_or(u32::MAX)),
+            _ => quota.limit(plan),
+        };
+        let used = row.and_then(|row| row.used).and_then(|used| u64::try_from(used).ok()).unwrap_or(0);
+        QuotaUsage::new(quota, limit, used, now)
+    };
+    Ok((plan, Quota::ALL.map(of).to_vec()))
+}
+
+async fn usage_of<M: Mode>(tx: &mut TenantTx<M>, quota: Quota) -> Result<QuotaUsage> {
+    let now = tx.now();
+    let (plan, all) = usage(tx).await?;
+    let found = all.into_iter().find(|usage| usage.name == quota);
+    Ok(found.unwrap_or_else(|| QuotaUsage::new(quota, quota.limit(plan), 0, now)))
+}
+
+/// Counts up to `n` executions of this month for each tenant: as many as its limit leaves. Tenants stand at most once
+/// in `wanted`; the answer has them in the same order.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn reserve_executions(tx: &mut SystemTx, wanted: &[Share]) -> Result<Vec<Share>> {
+    grant(tx, Quota::ExecutionsPerMonth, wanted).await
+}
+
+/// Gives back executions that were counted and then denied, or that died before their first step; each with the moment
+/// at which it was counted, because it belongs to that moment's month.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn release_executions(tx: &mut SystemTx, counted: &[(TenantId, Timestamp)]) -> Result<()> {
+    let quota = Quota::ExecutionsPerMonth;
+    let mut months = std::collections::BTreeMap::<_, i64>::new();
+    for (tenant, at) in counted {
+        *months.entry((*tenant, quota.period_start(*at))).or_default() += 1;
+    }
+    let (keys, counts): (Vec<(TenantId, Timestamp)>, Vec<i64>) = months.into_iter().unzip();
+    let (tenants, starts): (Vec<TenantId>, Vec<Timestamp>) = keys.into_iter().unzip();
+    lower(tx, quota, &tenants, &starts, &counts).await
+}
+
+/// As many of a quota as each tenant's limit leaves, up to what is wanted.
+pub(super) async fn grant(tx: &mut SystemTx, quota: Quota, wanted: &[Share]) -> Result<Vec<Share>> {
+    let period_start = quota.period_start(tx.now());
+    let tenants: Vec<Uuid> = wanted.iter().map(|share| share.tenant.uuid()).collect();
+    let counts: Vec<i64> = wanted.iter().map(|share| i64::from(share.n)).collect();
+    let [free, pro, enterprise] = quota.limits();
+    // In the tenants' order, so that two batches never wait for each other in a circle. `granted` is there because
+    // RETURNING sees the new row alone.
+    let rows = sqlx::query!(
+        r#"with allowed as (
+               select t.tenant_id, w.n,
+                   case when o.tenant_id is not null then o.max
+                        else case t.plan when 'enterprise' then $7::bigint when 'pro' then $6::bigint else $5::bigint end
+                   end as max
+               from unnest($3::uuid[], $4::bigint[]) as w (tenant_id, n) join tenants t on t.tenant_id = w.tenant_id
+                   left join quota_overrides o on o.tenant_id = t.tenant_id and o.quota = $1)
+           insert into quota_usage as u (tenant_id, quota, period_start, used, granted)
+           select a.tenant_id, $1, $2, least(a.n, a.max), least(a.n, a.max) from allowed a order by a.tenant_id
+           on conflict (tenant_id, quota, period_start) do update set (used, granted) = (
+               select u.used + g.n, g.n
+               from (select case when a.max is null then a.n else least(a.n, greatest(a.max - u.used, 0)) end as n
+                     from allowed a where a.tenant_id = u.tenant_id) g)
+           returning tenant_id as "tenant: TenantId", granted"#,
+        quota.as_str(),
+        period_start,
+        &tenants,
+        &counts,
+        free,
+        pro,
+        enterprise
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let granted = |share: &Share| {
+        let row = rows.iter().find(|row| row.tenant == share.tenant);
+        let n = row.and_then(|row| u32::try_from(row.granted).ok()).unwrap_or(0);
+        Share { n, ..*share }
+    };
+    Ok(wanted.iter().map(granted).collect())
+}
+
+/// Counts less. `tenants`, `starts` and `counts` belong together and name each row once.
+pub(super) async fn lower(
+    tx: &mut SystemTx,
+    quota: Quota,
+    tenants: &[TenantId],
+    starts: &[Timestamp],
+    counts: &[i64],
+) -> Result<()> {
+    // Locked in order before they change: an UPDATE alone would take its rows as the plan meets them.
+    sqlx::query!(
+        "with less as (
+             select u.tenant_id, u.period_start, l.n
+             from unnest($2::uuid[], $3::timestamptz[], $4::bigint[]) as l (tenant_id, period_start, n)
+                 join quota_usage u on u.tenant_id = l.tenant_id and u.quota = $1 and u.period_start = l.period_start
+             order by u.tenant_id, u.period_start for update of u)
+         update quota_usage u set used = greatest(u.used - l.n, 0)
+         from less l where u.tenant_id = l.tenant_id and u.quota = $1 and u.period_start = l.period_start",
+        quota.as_str(),
+        tenants as &[TenantId],
+        starts as &[Timestamp],
+        counts
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// Gives a tenant another limit than its plan's; `None` is unlimited. For the platform's administrators, in a
+/// transaction of the platform's role.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn set_override(tx: &mut SystemTx, tenant: TenantId, quota: Quota, limit: Limit) -> Result<Audited<()>> {
+    tx.enter(tenant).await?;
+    sqlx::query!(
+        "insert into quota_overrides (tenant_id, quota, max, updated_at) values ($1, $2, $3, $4)
+         on conflict (tenant_id, quota) do update set max = excluded.max, updated_at = excluded.updated_at",
+        tenant.uuid(),
+        quota.as_str(),
+        limit.map(i64::from),
+        tx.now()
+    )
+    .execute(&mut *tx)
+    .await?;
+    let event = match limit {
+        Some(limit) => NewEvent::new(QuotaEvent::LIMITED, quota.as_str().to_owned()).detail("limit", limit),
+        None => NewEvent::new(QuotaEvent::UNLIMITED, quota.as_str().to_owned()),
+    };
+    Ok(Audited::of((), event.in_tenant(tenant)))
+}
+
+/// The plan's limit again.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn clear_override(tx: &mut SystemTx, tenant: TenantId, quota: Quota) -> Result<Audited<()>> {
+    tx.enter(tenant).await?;
+    sqlx::query!("delete from quota_overrides where tenant_id = $1 and quota = $2", tenant.uuid(), quota.as_str())
+        .execute(&mut *tx)
+        .await?;
+    Ok(Audited::of((), NewEvent::new(QuotaEvent::RESTORED, quota.as_str().to_owned()).in_tenant(tenant)))
+}
