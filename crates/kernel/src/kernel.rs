@@ -123,7 +123,11 @@ impl Kernel {
         &self.0.pools.system
     }
 
-    pub(crate) async fn authenticate(&self, bearer: &str) -> Result<Arc<Identity>> {
+    /// Who holds this token, and what they may do now.
+    ///
+    /// # Errors
+    /// As [`Authenticator::authenticate`].
+    pub async fn authenticate(&self, bearer: &str) -> Result<Arc<Identity>> {
         let authenticator =
             self.0.authenticator.get().ok_or_else(|| Error::from(Problem::unavailable("the server is starting")))?;
         authenticator.authenticate(bearer).await

@@ -187,7 +187,6 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 
     /// The router, with what surrounds every request, and the table of its routes.
-    #[must_use]
     pub fn finish(self) -> (Router<S>, Arc<[RouteInfo]>) {
         let router = self
             .router

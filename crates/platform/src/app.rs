@@ -64,7 +64,6 @@ impl App {
     }
 
     /// The router of everything under `/api/v1`, the well-known paths, and the table of all routes.
-    #[must_use]
     pub fn router(&self) -> (Router, Arc<[RouteInfo]>) {
         let (router, table) = routes().finish();
         (router.with_state(self.clone()), table)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tenure_kernel::{Actor, Audited, Identity, Principal, Problem, Result, SystemReason, TenantId};
+use tenure_kernel::{Identity, Problem, Result, SystemReason, TenantId};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -15,7 +15,6 @@ use super::signup::create_organization;
 use super::store::{self, Belonging, NewSession};
 use super::token::RefreshToken;
 use crate::app::App;
-use crate::domain::access;
 
 /// User name of the administrator, and first choice for the slug of their organisation.
 const NAME: &str = "local";
@@ -113,18 +112,6 @@ impl LocalLogin {
     /// # Errors
     /// 401 when they were stripped of their membership; PostgreSQL's.
     pub async fn identity(&self) -> Result<Arc<Identity>> {
-        let session = self.session.id;
-        let standing = self
-            .app
-            .kernel
-            .system(SystemReason::Authenticate)
-            .run(async |tx| Ok(Audited::none("looks up who works here", store::standing(tx, session).await?)))
-            .await?
-            .filter(|standing| standing.alive)
-            .ok_or_else(Problem::not_found)?;
-        let actor =
-            Actor { principal: Principal::User(standing.user), session: Some(session), key: None, on_behalf_of: None };
-        let permissions = access::effective(&standing.roles, &standing.permissions);
-        Ok(Arc::new(Identity { tenant: standing.tenant, actor, permissions, teams: standing.teams }))
+        self.app.kernel.authenticate(&self.access_token()?).await
     }
 }
