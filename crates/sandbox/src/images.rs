@@ -1,0 +1,163 @@
+//! Compiled images of the guests: native code, so who may write it decides what the server runs.
+
+use crate::engine::Guest;
+use crate::error::ImageError;
+use crate::snapshot::snapshot;
+use aws_lc_rs::digest::{SHA256, digest};
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use wasmtime::component::Component;
+use wasmtime::{Engine, Module};
+
+/// Where the guests' modules and their images are.
+///
+/// An image is `<guest>-<key>.cwasm` with its SHA-256 beside it; the key stands for the module, the version of wasmtime, its
+/// settings and the processor's features, so that an image of another build is never loaded.
+#[derive(Debug, Clone)]
+pub struct Images {
+    guests: PathBuf,
+    images: PathBuf,
+}
+
+impl Images {
+    /// `guests` holds `expressions.wasm` and `python.wasm`, `images` their compiled forms; both directories may be one.
+    ///
+    /// # Errors
+    /// [`ImageError::NotBuilt`] or [`ImageError::NotCompiled`], whose messages say what to run, and [`ImageError::Permissions`]
+    /// where others than the server's user may reach `images`.
+    pub fn open(guests: &Path, images: &Path) -> Result<Self, ImageError> {
+        let this = Self { guests: guests.to_owned(), images: images.to_owned() };
+        for guest in Guest::ALL {
+            let path = this.path(guest)?;
+            if !path.exists() {
+                return Err(ImageError::NotCompiled { guest: guest.name(), path });
+            }
+        }
+        check_private(images)?;
+        Ok(this)
+    }
+
+    /// Opens the images, and first makes those that are missing: takes the expression guest's snapshot, with its tables built, and
+    /// compiles both guests. That is some ten seconds of both cores (more in a debug build) and 320 MiB, so a server does it in a
+    /// child process.
+    ///
+    /// # Errors
+    /// As [`Images::open`], and the compiler's.
+    pub fn prepare(guests: &Path, images: &Path) -> Result<Self, ImageError> {
+        if !images.exists() {
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(images);
+            made.map_err(|source| ImageError::Io { path: images.to_owned(), source })?;
+        }
+        check_private(images)?;
+        let this = Self { guests: guests.to_owned(), images: images.to_owned() };
+        // One process compiles, the others wait for it and find what it made.
+        let lock = images.join("lock");
+        let io = |source| ImageError::Io { path: lock.clone(), source };
+        let guard = fs::File::create(&lock).map_err(io)?;
+        guard.lock().map_err(io)?;
+        for guest in Guest::ALL {
+            let path = this.path(guest)?;
+            if !path.exists() {
+                this.compile(guest, &path)?;
+            }
+        }
+        Ok(this)
+    }
+
+    fn compile(&self, guest: Guest, image: &Path) -> Result<(), ImageError> {
+        let wasm = read(&self.module(guest))?;
+        let engine = compiler(guest)?;
+        let compiled = match guest {
+            Guest::Expressions => snapshot(&wasm).and_then(|module| engine.precompile_module(&module)),
+            Guest::Python => engine.precompile_component(&wasm),
+        };
+        let compiled = compiled.map_err(|error| refused(guest, &error))?;
+        // The digest first and both by renaming: an image that stands there is whole.
+        write(&image.with_extension("sha256"), hex(digest(&SHA256, &compiled).as_ref()).as_bytes())?;
+        write(image, &compiled)
+    }
+
+    pub(crate) fn load_module(&self, guest: Guest, engine: &Engine) -> Result<Module, ImageError> {
+        let path = self.verified(guest)?;
+        #[expect(
+            unsafe_code,
+            reason = "the image was compiled by this crate, lies in a directory of this user alone, and has the recorded digest"
+        )]
+        let module = unsafe { Module::deserialize_file(engine, path) };
+        module.map_err(|error| refused(guest, &error))
+    }
+
+    pub(crate) fn load_component(&self, guest: Guest, engine: &Engine) -> Result<Component, ImageError> {
+        let path = self.verified(guest)?;
+        #[expect(
+            unsafe_code,
+            reason = "the image was compiled by this crate, lies in a directory of this user alone, and has the recorded digest"
+        )]
+        let component = unsafe { Component::deserialize_file(engine, path) };
+        component.map_err(|error| refused(guest, &error))
+    }
+
+    fn verified(&self, guest: Guest) -> Result<PathBuf, ImageError> {
+        check_private(&self.images)?;
+        let path = self.path(guest)?;
+        let recorded = read(&path.with_extension("sha256"))?;
+        if hex(digest(&SHA256, &read(&path)?).as_ref()).as_bytes() != recorded {
+            return Err(ImageError::Digest { path });
+        }
+        Ok(path)
+    }
+
+    fn module(&self, guest: Guest) -> PathBuf {
+        self.guests.join(guest.name()).with_extension("wasm")
+    }
+
+    fn path(&self, guest: Guest) -> Result<PathBuf, ImageError> {
+        let module = self.module(guest);
+        if !module.exists() {
+            return Err(ImageError::NotBuilt { guest: guest.name(), path: module });
+        }
+        let mut hasher = DefaultHasher::new();
+        compiler(guest)?.precompile_compatibility_hash().hash(&mut hasher);
+        let mut key = hex(digest(&SHA256, &read(&module)?).as_ref());
+        key.truncate(16);
+        Ok(self.images.join(format!("{}-{key}-{:016x}.cwasm", guest.name(), hasher.finish())))
+    }
+}
+
+fn compiler(guest: Guest) -> Result<Engine, ImageError> {
+    Engine::new(&guest.config()).map_err(|error| refused(guest, &error))
+}
+
+fn refused(guest: Guest, error: &wasmtime::Error) -> ImageError {
+    ImageError::Wasm { guest: guest.name(), message: format!("{error:#}") }
+}
+
+fn check_private(images: &Path) -> Result<(), ImageError> {
+    let io = |source| ImageError::Io { path: images.to_owned(), source };
+    let metadata = fs::metadata(images).map_err(io)?;
+    let fault = |fault| Err(ImageError::Permissions { path: images.to_owned(), fault });
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return fault("it is another user's");
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return fault("others may enter it");
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ImageError> {
+    fs::read(path).map_err(|source| ImageError::Io { path: path.to_owned(), source })
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), ImageError> {
+    let partial = path.with_extension(format!("partial-{}", std::process::id()));
+    fs::write(&partial, bytes)
+        .and_then(|()| fs::rename(&partial, path))
+        .map_err(|source| ImageError::Io { path: path.to_owned(), source })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

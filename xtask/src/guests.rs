@@ -1,0 +1,129 @@
+//! The sandbox's guests, cached by the digest of what they are made of.
+//!
+//! `<cache>/guests/<digest>/` holds `expressions.wasm`, `python.wasm` and `manifest.json`; `<cache>/guests/current` points to it.
+//! What is compiled of them for one machine is `tenure_sandbox::Images`' business.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Context as _;
+
+use crate::{
+    context::Context,
+    files,
+    progress::{minutes, step},
+    setup, shell,
+};
+
+/// What the modules depend on.
+const SOURCES: [&str; 2] = ["guests", "wit/plugin.wit"];
+
+const COMPONENTIZE_PY: &str = "componentize-py==0.25.0";
+const TARGET: &str = "wasm32-unknown-unknown";
+const PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-22"];
+
+/// Builds the guests, unless the cache has them; returns their directory.
+pub(crate) fn build(cx: &Context) -> anyhow::Result<PathBuf> {
+    let guests = cx.cache.join("guests");
+    let key = format!("{}-{}", files::digest(cx, &SOURCES)?, COMPONENTIZE_PY.replace("==", "-"));
+    let finished = guests.join(&key);
+    if !finished.join("manifest.json").is_file() {
+        let draft = guests.join(format!("{key}.new-{}", std::process::id()));
+        fs::create_dir_all(&draft).with_context(|| format!("cannot create {}", draft.display()))?;
+        step(cx, "build the expression guest", minutes(4), || expressions(cx, &draft))?;
+        step(cx, "build the Python guest", minutes(1), || python(cx, &draft))?;
+        let manifest = serde_json::json!({ "sources": key, "python": COMPONENTIZE_PY, "files": ["expressions.wasm", "python.wasm"] });
+        files::write(&draft.join("manifest.json"), format!("{manifest:#}\n"))?;
+        let _ = fs::remove_dir_all(&finished);
+        fs::rename(&draft, &finished).with_context(|| format!("cannot write {}", finished.display()))?;
+    }
+    point_to(&guests.join("current"), &key)?;
+    Ok(finished)
+}
+
+/// Replaces the link in one step, so that nobody finds it missing.
+fn point_to(link: &Path, key: &str) -> anyhow::Result<()> {
+    if fs::read_link(link).is_ok_and(|target| target == Path::new(key)) {
+        return Ok(());
+    }
+    let draft = link.with_extension(format!("new-{}", std::process::id()));
+    let _ = fs::remove_file(&draft);
+    symlink(key, &draft)
+        .and_then(|()| fs::rename(&draft, link))
+        .with_context(|| format!("cannot write {}", link.display()))
+}
+
+/// With the installed target where rustup has it, else with Debian's Rust for the web, which builds the standard library too.
+fn expressions(cx: &Context, to: &Path) -> anyhow::Result<()> {
+    let target = cx.target.join("guests");
+    let build =
+        ["build", "--release", "--locked", "--quiet", "--target", TARGET, "--manifest-path", "guests/Cargo.toml"];
+    let mut cargo = if installed_target(cx) {
+        cx.cargo(&build)
+    } else {
+        debian_packages(cx)?;
+        let mut cargo = Command::new("/usr/bin/cargo");
+        cargo
+            .current_dir(&cx.root)
+            .args(build)
+            .arg("-Zbuild-std=std,panic_abort")
+            .env("RUSTC", "/usr/bin/rustc")
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld-22")
+            // rustup's own cargo sets these for xtask; they would bring its compiler back.
+            .env_remove("RUSTUP_TOOLCHAIN")
+            .env_remove("CARGO")
+            .env_remove("RUSTDOC");
+        cargo
+    };
+    cargo.env("CARGO_TARGET_DIR", &target).env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    shell::run(&mut cargo)?;
+    let module = target.join(TARGET).join("release/expressions.wasm");
+    fs::copy(&module, to.join("expressions.wasm")).with_context(|| format!("cannot copy {}", module.display()))?;
+    Ok(())
+}
+
+fn installed_target(cx: &Context) -> bool {
+    let mut rustc = Command::new("rustc");
+    rustc.current_dir(&cx.root).args(["--print", "target-libdir", "--target", TARGET]);
+    shell::capture(&mut rustc).is_ok_and(|path| Path::new(String::from_utf8_lossy(&path).trim()).is_dir())
+}
+
+fn debian_packages(cx: &Context) -> anyhow::Result<()> {
+    let there =
+        ["/usr/bin/cargo", "/usr/bin/rustc", "/usr/bin/wasm-ld-22"].iter().all(|path| Path::new(path).is_file());
+    if there && Path::new("/usr/lib/rustlib/src/rust").exists() {
+        return Ok(());
+    }
+    setup::install(cx, &PACKAGES).with_context(|| {
+        format!("the guests need Rust's target {TARGET}: `rustup target add {TARGET}`, or these packages of Debian")
+    })
+}
+
+fn python(cx: &Context, to: &Path) -> anyhow::Result<()> {
+    let venv = cx.cache.join("python").join(COMPONENTIZE_PY.replace("==", "-"));
+    let tool = venv.join("bin/componentize-py");
+    if !shell::answers(&tool.to_string_lossy()) {
+        shell::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))
+            .context("Python's venv is needed: on Debian `apt-get install python3-venv`")?;
+        let mut pip = Command::new(venv.join("bin/pip"));
+        shell::run(pip.args(["install", "--quiet", "--disable-pip-version-check", COMPONENTIZE_PY]))?;
+    }
+    let mut componentize = Command::new(tool);
+    componentize
+        .current_dir(&cx.root)
+        .args(["--quiet", "--wit-path", "wit", "--world", "python", "componentize", "--python-path", "guests/python"])
+        .arg("--output")
+        .arg(to.join("python.wasm"))
+        .arg("app")
+        // Nothing of the machine's own Python may end up in the snapshot.
+        .env_remove("PYTHONPATH")
+        .env_remove("VIRTUAL_ENV")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONHASHSEED", "0");
+    shell::run(&mut componentize)
+}
