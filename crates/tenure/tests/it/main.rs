@@ -1,0 +1,10 @@
+//! The program as its users meet it: as a process, over real sockets, on a PostgreSQL of its own.
+
+// Helpers may fail like the tests that call them.
+#![cfg(test)]
+
+mod auth_off;
+mod cli;
+mod harness;
+mod lifecycle;
+mod pages;
