@@ -46,7 +46,8 @@ pub async fn ensure_roles(url: &str, logins: &Logins) -> Result<(), ConnectError
     let options: PgConnectOptions = url.parse().map_err(|_| ConnectError::Url)?;
     // The statements hold passwords: no log line may quote them.
     let mut connection: Connection = options.disable_statement_logging().connect().await?;
-    connection.execute("select pg_advisory_lock(hashtext('tenure roles'))").await?;
+    // One transaction: all or nothing, and one flush to disk at each start instead of thirty.
+    connection.execute("begin; select pg_advisory_xact_lock(hashtext('tenure roles'))").await?;
     let mut statements = vec![create("tenure_owner", "nologin")];
     statements.extend(NARROW.iter().map(|role| create(role, "nologin")));
     statements.push(create("tenure_app", "login"));
@@ -68,7 +69,7 @@ pub async fn ensure_roles(url: &str, logins: &Logins) -> Result<(), ConnectError
     for statement in statements {
         connection.execute(AssertSqlSafe(statement)).await?;
     }
-    connection.execute("select pg_advisory_unlock(hashtext('tenure roles'))").await?;
+    connection.execute("commit").await?;
     Ok(())
 }
 
