@@ -142,7 +142,8 @@ impl Decode<'_, Postgres> for Timestamp {
     fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
         match value.format() {
             sqlx::postgres::PgValueFormat::Binary => {
-                Ok(Self::from_micros(<i64 as Decode<Postgres>>::decode(value)? + POSTGRES_EPOCH_MICROS))
+                // `infinity` is the largest integer: it stays beyond the calendar.
+                Ok(Self::from_micros(<i64 as Decode<Postgres>>::decode(value)?.saturating_add(POSTGRES_EPOCH_MICROS)))
             }
             sqlx::postgres::PgValueFormat::Text => {
                 let text = value.as_str()?;

@@ -9,7 +9,7 @@ use tenure_kernel::{Kernel, Result, RouteInfo};
 
 use crate::config::PlatformConfig;
 use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
-use crate::domain::{identity, members, quotas, secrets, teams, tenancy};
+use crate::domain::{audit, identity, members, quotas, secrets, teams, tenancy};
 
 /// Routes on [`App`].
 pub type Routes = tenure_kernel::Routes<App>;
@@ -49,7 +49,13 @@ impl App {
 
     /// What runs beside the requests; ends only when dropped.
     pub async fn run(&self) {
-        tokio::join!(self.kernel.run_bus(), self.keep_up());
+        tokio::join!(self.kernel.run_bus(), self.keep_up(), self.sealer().run());
+    }
+
+    /// What seals events; [`App::run`] runs one.
+    #[must_use]
+    pub fn sealer(&self) -> audit::Sealer {
+        audit::Sealer::new(self.kernel.clone(), self.config.audit.directory.clone().map(audit::Outside::new))
     }
 
     /// Upkeep once every few seconds.
@@ -78,7 +84,8 @@ pub fn routes() -> Routes {
         .merge(members::routes())
         .merge(teams::routes())
         .merge(secrets::routes())
-        .merge(quotas::routes());
+        .merge(quotas::routes())
+        .merge(audit::routes());
     slices.below("/api/v1").merge(identity::well_known())
 }
 
@@ -94,6 +101,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         teams::TeamEvent::ALL,
         secrets::SecretEvent::ALL,
         quotas::QuotaEvent::ALL,
+        audit::AuditEvent::ALL,
     ];
     slices.concat()
 }

@@ -1,5 +1,6 @@
 //! Settings of the domains; made once at start and passed down.
 
+use crate::domain::audit::AuditConfig;
 use crate::domain::identity::{Registration, TokenConfig};
 use crate::domain::tenancy::Plan;
 
@@ -12,6 +13,8 @@ pub struct PlatformConfig {
     pub default_plan: Plan,
     /// Access and refresh tokens.
     pub tokens: TokenConfig,
+    /// Where the audit log is kept beside the database.
+    pub audit: AuditConfig,
     /// Hosts that outbound calls may reach although their addresses are private.
     pub egress_allow: Vec<String>,
     /// Whether a plugin needs a signature before it can be activated.
@@ -26,6 +29,7 @@ impl Default for PlatformConfig {
             registration: Registration::Open,
             default_plan: Plan::Enterprise,
             tokens: TokenConfig::default(),
+            audit: AuditConfig::default(),
             egress_allow: Vec::new(),
             require_signed_plugins: false,
             policy: serde_json::Value::Null,

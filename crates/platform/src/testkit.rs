@@ -178,7 +178,11 @@ impl TestApp {
         let keys = Keys::new(LocalKeys::from_value(MASTER_KEY).unwrap());
         let config = KernelConfig { rates: setup.rates, ..KernelConfig::default() };
         let kernel = Kernel::new(pools, setup.clock, keys, config);
-        let app = App::start(kernel, setup.platform).await.unwrap();
+        let mut platform = setup.platform;
+        // Nodes of one installation share it, as they would share a volume.
+        let beside = std::env::temp_dir().join(format!("tenure-test-{}", std::process::id())).join(&database);
+        platform.audit.directory.get_or_insert(beside);
+        let app = App::start(kernel, platform).await.unwrap();
         let (router, routes) = app.router();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -188,6 +192,11 @@ impl TestApp {
         let background = tokio::spawn(async move { running.run().await });
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
         Self { app, routes, address, client, database, server, background }
+    }
+
+    /// Ends what runs beside the requests, as if the process were about to die: nothing is sealed from here on.
+    pub fn halt(&self) {
+        self.background.abort();
     }
 
     /// A superuser's connection to this installation's database.

@@ -9,6 +9,7 @@ use tenure_kernel::{Clock, Kernel, KernelConfig};
 use tenure_pgembed::{Cluster, ClusterConfig};
 use tenure_platform::app::App;
 use tenure_platform::config::PlatformConfig;
+use tenure_platform::domain::audit::AuditConfig;
 use tenure_platform::domain::identity::TokenConfig;
 use tenure_seal::{LocalKeyError, LocalKeys};
 use tokio::task::JoinHandle;
@@ -19,6 +20,8 @@ use crate::config::Config;
 const DATABASE: &str = "tenure";
 /// Below the data directory.
 const CLUSTER_DIR: &str = "postgres";
+/// Checkpoints and leaf hashes of every log, out of PostgreSQL's reach.
+const AUDIT_DIR: &str = "audit";
 const MASTER_KEY: &str = "master.key";
 /// Both pools, the listener, and a few for an operator's look.
 const SPARE_CONNECTIONS: u32 = 10;
@@ -160,6 +163,7 @@ fn master_key(config: &Config) -> Result<LocalKeys, OpenError> {
 fn platform_config(config: &Config) -> PlatformConfig {
     let issuer = config.server.public_url.clone().unwrap_or_else(|| format!("http://{}", config.server.listen));
     PlatformConfig {
+        audit: AuditConfig { directory: Some(config.data_dir.join(AUDIT_DIR)) },
         registration: config.registration,
         default_plan: config.default_plan,
         tokens: TokenConfig { issuer, ..TokenConfig::default() },

@@ -7,3 +7,4 @@ pub mod members;
 pub mod quotas;
 pub mod secrets;
 pub mod teams;
+pub mod audit;

@@ -1,5 +1,6 @@
 //! The platform through its public surface, on a real PostgreSQL.
 
+mod audit;
 mod catalogue;
 mod identity;
 mod matrix;

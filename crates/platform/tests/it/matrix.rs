@@ -84,7 +84,10 @@ async fn routes_and_their_guards() {
 }
 
 /// POST routes that only read, each with its reason.
-const READING_POSTS: &[(&str, &str)] = &[("/api/v1/workflows/validate", "checks a definition and stores nothing")];
+const READING_POSTS: &[(&str, &str)] = &[
+    ("/api/v1/workflows/validate", "checks a definition and stores nothing"),
+    ("/api/v1/audit/verify", "recomputes the log and leaves it as it is"),
+];
 
 #[test]
 fn what_changes_something_writes_and_every_route_is_described() {

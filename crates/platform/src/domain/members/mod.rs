@@ -10,3 +10,4 @@ mod store;
 pub use event::MemberEvent;
 pub use http::routes;
 pub use model::Member;
+pub use store::names;

@@ -1,5 +1,7 @@
 //! All SQL on `memberships` but the first row at registration.
 
+use std::collections::HashMap;
+
 use tenure_kernel::{
     Change, Load, Mode, Page, PageQuery, Permitted, Personal, Result, TenantTx, Timestamp, UserId, Write,
 };
@@ -115,6 +117,23 @@ pub(super) async fn update(
     .execute(&mut *tx)
     .await?;
     Ok(Change::Updated { before, after })
+}
+
+/// What these people are called in this organisation; those who are no members of it are left out.
+///
+/// # Errors
+/// When PostgreSQL is gone.
+pub async fn names<M: Mode>(tx: &mut TenantTx<M>, ids: &[UserId]) -> Result<HashMap<UserId, String>> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows = sqlx::query!(
+        r#"select user_id as "id: UserId", case when full_name = '' then username else full_name end as "name!"
+           from memberships where tenant_id = $1 and user_id = any($2)"#,
+        tx.tenant().uuid(),
+        &ids
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
 }
 
 /// How many active administrators the organisation has. Locks their rows, so that two cannot remove each other.
