@@ -1,5 +1,6 @@
 //! The verbs, one module each: its arguments, its help, and what it does.
 
+mod audit;
 mod config;
 mod migrate;
 mod openapi;
@@ -55,6 +56,8 @@ enum Verb {
     Config(config::Args),
     /// Create organisations
     Organization(organization::Args),
+    /// Verify and export the audit log
+    Audit(audit::Args),
     /// Print the API's OpenAPI document
     Openapi,
 }
@@ -128,6 +131,7 @@ fn run(cli: Cli) -> Outcome {
         Verb::Migrate(args) => migrate::run(&args, &flags),
         Verb::Config(args) => config::run(&args, &flags),
         Verb::Organization(args) => organization::run(args, &flags),
+        Verb::Audit(args) => audit::run(args, &flags),
         Verb::Openapi => openapi::run(),
     }
 }

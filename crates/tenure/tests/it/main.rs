@@ -3,6 +3,7 @@
 // Helpers may fail like the tests that call them.
 #![cfg(test)]
 
+mod audit;
 mod auth_off;
 mod cli;
 mod harness;

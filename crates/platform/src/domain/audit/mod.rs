@@ -20,6 +20,7 @@
 //! seals next.
 
 mod event;
+mod export;
 mod http;
 mod job;
 mod model;
@@ -30,8 +31,9 @@ mod verify;
 mod view;
 
 pub use event::AuditEvent;
+pub use export::{ExportFault, export, verify_export};
 pub use http::routes;
 pub use job::Sealer;
 pub use model::{AuditConfig, AuditLog, origin};
-pub use outside::{Held, Outside};
+pub use outside::{Held, Outside, read_notes};
 pub use verify::{Depth, Fault, Trusted, Verification, tenants, verify_in, verify_tenant};

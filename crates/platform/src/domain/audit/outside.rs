@@ -177,6 +177,13 @@ fn last_note(file: &mut File) -> io::Result<Option<(String, u64)>> {
     Ok(text(&bytes, range).map(|note| (note, end)))
 }
 
+/// The signed notes in a text: one, or several with an empty line behind each.
+#[must_use]
+pub fn read_notes(text: &str) -> Vec<String> {
+    let ended = format!("{text}\n");
+    whole_notes(ended.as_bytes()).into_iter().filter_map(|range| ended.get(range).map(str::to_owned)).collect()
+}
+
 /// Where whole notes stand. A note is a text, an empty line, and signature lines; an empty line ends it.
 fn whole_notes(bytes: &[u8]) -> Vec<Range<usize>> {
     let (mut notes, mut block, mut before) = (Vec::new(), 0, None);
@@ -221,6 +228,8 @@ mod tests {
         held.append(9, &hashes(9..12), None).unwrap();
         assert_eq!(held.checkpoints().unwrap(), [note(3), note(4)]);
         assert_eq!(held.newest().unwrap(), Some(note(4)));
+        assert_eq!(read_notes(&note(3)), [note(3)]);
+        assert_eq!(read_notes(&format!("{}\n{}\n", note(3), note(4))), [note(3), note(4)]);
         assert_eq!(held.leaves(1).unwrap().collect::<Vec<_>>(), hashes(1..4));
     }
 

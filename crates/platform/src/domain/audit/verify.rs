@@ -172,7 +172,11 @@ where
     }
     verifier = trusted.notes.iter().fold(verifier, |verifier, note| verifier.checkpoint(Source::Held, note));
     verifier = stored.iter().fold(verifier, |verifier, row| verifier.checkpoint(Source::Stored, &row.note));
-    push_records(tx, tenant, from, &mut verifier).await?;
+    each_record(tx, tenant, from, |record| {
+        verifier.push(record);
+        Ok(())
+    })
+    .await?;
     let report = verifier.finish();
 
     let first_fault = match report.first {
@@ -254,7 +258,13 @@ where
     }
 }
 
-async fn push_records<T>(tx: &mut T, tenant: TenantId, from: u64, verifier: &mut Verifier<'_>) -> Result<()>
+/// Gives `take` every record from index `from` on, in the order of the seals.
+pub(super) async fn each_record<T>(
+    tx: &mut T,
+    tenant: TenantId,
+    from: u64,
+    mut take: impl FnMut(&Record) -> Result<()>,
+) -> Result<()>
 where
     for<'c> &'c mut T: PgExecutor<'c>,
 {
@@ -276,14 +286,14 @@ where
                 None => StoredEvent::Missing,
                 Some(row) => row.and_then(|row| row.leaf_bytes()).map_or(StoredEvent::Unreadable, StoredEvent::Present),
             };
-            verifier.push(&Record {
+            take(&Record {
                 index: seal.seq.cast_unsigned(),
                 event_id: seal.event_id,
                 event,
                 leaf_hash: seal.leaf(),
                 event_mac,
                 seal_mac: seal.mac(),
-            });
+            })?;
         }
     }
 }
