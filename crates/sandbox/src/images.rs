@@ -17,8 +17,9 @@ use wasmtime::{Engine, Module};
 /// settings and the processor's features, so that an image of another build is never loaded.
 #[derive(Debug, Clone)]
 pub struct Images {
-    guests: PathBuf,
-    images: PathBuf,
+    directory: PathBuf,
+    expressions: PathBuf,
+    python: PathBuf,
 }
 
 impl Images {
@@ -28,11 +29,11 @@ impl Images {
     /// [`ImageError::NotBuilt`] or [`ImageError::NotCompiled`], whose messages say what to run, and [`ImageError::Permissions`]
     /// where others than the server's user may reach `images`.
     pub fn open(guests: &Path, images: &Path) -> Result<Self, ImageError> {
-        let this = Self { guests: guests.to_owned(), images: images.to_owned() };
+        let this = Self::locate(guests, images)?;
         for guest in Guest::ALL {
-            let path = this.path(guest)?;
+            let path = this.path(guest);
             if !path.exists() {
-                return Err(ImageError::NotCompiled { guest: guest.name(), path });
+                return Err(ImageError::NotCompiled { guest: guest.name(), path: path.to_owned() });
             }
         }
         check_private(images)?;
@@ -51,32 +52,18 @@ impl Images {
             made.map_err(|source| ImageError::Io { path: images.to_owned(), source })?;
         }
         check_private(images)?;
-        let this = Self { guests: guests.to_owned(), images: images.to_owned() };
+        let this = Self::locate(guests, images)?;
         // One process compiles, the others wait for it and find what it made.
         let lock = images.join("lock");
         let io = |source| ImageError::Io { path: lock.clone(), source };
         let guard = fs::File::create(&lock).map_err(io)?;
         guard.lock().map_err(io)?;
         for guest in Guest::ALL {
-            let path = this.path(guest)?;
-            if !path.exists() {
-                this.compile(guest, &path)?;
+            if !this.path(guest).exists() {
+                compile(guest, &module(guests, guest), this.path(guest))?;
             }
         }
         Ok(this)
-    }
-
-    fn compile(&self, guest: Guest, image: &Path) -> Result<(), ImageError> {
-        let wasm = read(&self.module(guest))?;
-        let engine = compiler(guest)?;
-        let compiled = match guest {
-            Guest::Expressions => snapshot(&wasm).and_then(|module| engine.precompile_module(&module)),
-            Guest::Python => engine.precompile_component(&wasm),
-        };
-        let compiled = compiled.map_err(|error| refused(guest, &error))?;
-        // The digest first and both by renaming: an image that stands there is whole.
-        write(&image.with_extension("sha256"), hex(digest(&SHA256, &compiled).as_ref()).as_bytes())?;
-        write(image, &compiled)
     }
 
     pub(crate) fn load_module(&self, guest: Guest, engine: &Engine) -> Result<Module, ImageError> {
@@ -99,31 +86,55 @@ impl Images {
         component.map_err(|error| refused(guest, &error))
     }
 
-    fn verified(&self, guest: Guest) -> Result<PathBuf, ImageError> {
-        check_private(&self.images)?;
-        let path = self.path(guest)?;
+    fn verified(&self, guest: Guest) -> Result<&Path, ImageError> {
+        check_private(&self.directory)?;
+        let path = self.path(guest);
         let recorded = read(&path.with_extension("sha256"))?;
-        if hex(digest(&SHA256, &read(&path)?).as_ref()).as_bytes() != recorded {
-            return Err(ImageError::Digest { path });
+        if hex(digest(&SHA256, &read(path)?).as_ref()).as_bytes() != recorded {
+            return Err(ImageError::Digest { path: path.to_owned() });
         }
         Ok(path)
     }
 
-    fn module(&self, guest: Guest) -> PathBuf {
-        self.guests.join(guest.name()).with_extension("wasm")
+    fn locate(guests: &Path, images: &Path) -> Result<Self, ImageError> {
+        let image = |guest: Guest| {
+            let module = module(guests, guest);
+            if !module.exists() {
+                return Err(ImageError::NotBuilt { guest: guest.name(), path: module });
+            }
+            let mut hasher = DefaultHasher::new();
+            compiler(guest)?.precompile_compatibility_hash().hash(&mut hasher);
+            let mut key = hex(digest(&SHA256, &read(&module)?).as_ref());
+            key.truncate(16);
+            Ok(images.join(format!("{}-{key}-{:016x}.cwasm", guest.name(), hasher.finish())))
+        };
+        let (expressions, python) = (image(Guest::Expressions)?, image(Guest::Python)?);
+        Ok(Self { directory: images.to_owned(), expressions, python })
     }
 
-    fn path(&self, guest: Guest) -> Result<PathBuf, ImageError> {
-        let module = self.module(guest);
-        if !module.exists() {
-            return Err(ImageError::NotBuilt { guest: guest.name(), path: module });
+    fn path(&self, guest: Guest) -> &Path {
+        match guest {
+            Guest::Expressions => &self.expressions,
+            Guest::Python => &self.python,
         }
-        let mut hasher = DefaultHasher::new();
-        compiler(guest)?.precompile_compatibility_hash().hash(&mut hasher);
-        let mut key = hex(digest(&SHA256, &read(&module)?).as_ref());
-        key.truncate(16);
-        Ok(self.images.join(format!("{}-{key}-{:016x}.cwasm", guest.name(), hasher.finish())))
     }
+}
+
+fn module(guests: &Path, guest: Guest) -> PathBuf {
+    guests.join(guest.name()).with_extension("wasm")
+}
+
+fn compile(guest: Guest, module: &Path, image: &Path) -> Result<(), ImageError> {
+    let wasm = read(module)?;
+    let engine = compiler(guest)?;
+    let compiled = match guest {
+        Guest::Expressions => snapshot(&wasm).and_then(|module| engine.precompile_module(&module)),
+        Guest::Python => engine.precompile_component(&wasm),
+    };
+    let compiled = compiled.map_err(|error| refused(guest, &error))?;
+    // The digest first and both by renaming: an image that stands there is whole.
+    write(&image.with_extension("sha256"), hex(digest(&SHA256, &compiled).as_ref()).as_bytes())?;
+    write(image, &compiled)
 }
 
 fn compiler(guest: Guest) -> Result<Engine, ImageError> {

@@ -1,12 +1,13 @@
 //! Common Expression Language, through `cel`.
 //!
 //! JSON integers become CEL `int` (`uint` above `i64::MAX`), other numbers `double`. Equality and comparison work across them
-//! (`1 == 1.0`); arithmetic does not, as the specification says: `double(input.n) * 1.1`.
+//! (`1 == 1.0`); arithmetic does not, as the specification says: `double(input.n) * 1.1`. Beside the standard library there are the
+//! extensions for strings, lists and mathematics.
 
 use crate::protocol::{Error, ErrorKind, Position, Reference, Segment};
 use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators};
 use cel::objects::{Key, Map};
-use cel::{Context, Env, ExecutionError, Program, Value};
+use cel::{Context, Env, ExecutionError, Program, Value, extensions};
 use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +21,12 @@ pub struct Engine {
 
 impl Engine {
     pub fn new() -> Self {
-        let engine = Self { env: Arc::new(Env::stdlib()) };
+        let mut env = Env::stdlib();
+        for extension in [extensions::strings, extensions::lists, extensions::math] {
+            // Fails only where two libraries declare one name; the tests would not run.
+            let _ = env.add_extension(extension);
+        }
+        let engine = Self { env: Arc::new(env) };
         // The parser builds its tables on first use: have them in the snapshot.
         let _ = engine.compile("a.b[0] == 'x' && has(a.c) || [1].exists(x, x > 0.5) ? {'k': 1u} : {}");
         engine
@@ -48,11 +54,18 @@ impl Engine {
         to_json(&value)
     }
 
+    /// What the source reads, or why it cannot run: syntax, and functions that do not exist.
     pub fn check(&self, source: &str) -> Result<Vec<Reference>, Vec<Error>> {
         let program = self.compile(source)?;
-        let mut walk = Walk { info: program.source_info(), bound: Vec::new(), found: Vec::new() };
+        let info = program.source_info();
+        let mut walk = Walk { engine: self, info, bound: Vec::new(), found: Vec::new(), errors: Vec::new() };
         walk.visit(program.expression(), false);
-        Ok(walk.found)
+        if walk.errors.is_empty() { Ok(walk.found) } else { Err(walk.errors) }
+    }
+
+    fn has_function(&self, name: &str) -> bool {
+        // A context refuses a function that the environment already has, which is the way to ask for one.
+        Context::with_env(Arc::clone(&self.env)).add_function(name, || true).is_err()
     }
 }
 
@@ -133,9 +146,11 @@ fn to_json(value: &Value) -> Result<Json, Error> {
 
 /// Collects the paths that start at a name the expression does not bind itself.
 struct Walk<'a> {
+    engine: &'a Engine,
     info: &'a SourceInfo,
     bound: Vec<&'a str>,
     found: Vec<Reference>,
+    errors: Vec<Error>,
 }
 
 impl<'a> Walk<'a> {
@@ -154,7 +169,20 @@ impl<'a> Walk<'a> {
                     call.args.iter().for_each(|argument| self.visit(argument, true));
                     return;
                 }
-                call.target.iter().for_each(|target| self.visit(target, false));
+                let namespaced = call.target.as_ref().and_then(|target| match &target.expr {
+                    Expr::Ident(namespace) => Some(format!("{namespace}.{}", call.func_name)),
+                    _ => None,
+                });
+                let operator = !call.func_name.starts_with(char::is_alphabetic);
+                if !namespaced.is_some_and(|name| self.engine.has_function(&name)) {
+                    call.target.iter().for_each(|target| self.visit(target, false));
+                    if !operator && !self.engine.has_function(&call.func_name) {
+                        let message = format!("there is no function {}", call.func_name);
+                        let start = self.info.offset_for(expression.id).map_or(0, |(start, _)| start);
+                        let position = Position::at(&self.info.source, start as usize);
+                        self.errors.push(Error::new(ErrorKind::Undefined, message).at(position));
+                    }
+                }
                 call.args.iter().for_each(|argument| self.visit(argument, false));
             }
             Expr::Comprehension(comprehension) => {
@@ -211,6 +239,8 @@ impl<'a> Walk<'a> {
     /// `a.b["c"][0]` as a path, unless it starts at a bound name; the flag tells of `has(…)`.
     fn path(&mut self, expression: &'a IdedExpr) -> Option<(Vec<Segment>, bool)> {
         match &expression.expr {
+            // `int` and its like name types.
+            Expr::Ident(name) if self.engine.env.types().find_type(name).is_some() => None,
             Expr::Ident(name) if !self.bound.contains(&name.as_str()) && !name.starts_with('@') => {
                 Some((vec![Segment::Key(name.trim_start_matches('.').to_owned())], false))
             }

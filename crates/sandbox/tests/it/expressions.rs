@@ -34,6 +34,8 @@ async fn cel_sees_the_keys_as_variables() {
         ("input.none == null", json!(true)),
         ("input.name.matches('^A.a$')", json!(true)),
         ("timestamp('2026-01-02T03:04:05Z') > timestamp('2026-01-01T00:00:00Z')", json!(true)),
+        ("input.name.lowerAscii() + 'x'.replace('x', 'y')", json!("aday")),
+        ("math.greatest(1, 2)", json!(2)),
         ("{'label': state.classify.label}", json!({ "label": "ham" })),
     ] {
         assert_eq!(cel(source, &document).await, Ok(expected), "{source}");
@@ -237,6 +239,7 @@ async fn a_check_lists_what_is_read() {
         ),
         (Program::cel("", "input.xs.exists(x, x.a > state.limit)"), vec![("input.xs", false), ("state.limit", false)]),
         (Program::cel("", "input['a b'][0].c[input.i]"), vec![("input.i", false), ("input.a b.0.c.*", false)]),
+        (Program::cel("", "type(input.x) == int && optional.of(1).hasValue()"), vec![("input.x", false)]),
         (Program::cel("", "size(input.xs) + 1"), vec![("input.xs", false)]),
         (Program::jq("", "{total: (.input.xs | add)}"), vec![("input.xs", false)]),
         (
@@ -270,6 +273,7 @@ async fn a_check_says_where_a_fault_is() {
         Program::jq("", ".input\n| map(.a +)"),
         Program::jq("", "[1, 2"),
         Program::jq("", ".x | nosuch"),
+        Program::cel("", "true || nosuch(1)"),
         Program::template("", &json!({ "url": ["ü {{ a | nosuch }}"] })),
     ];
     let results = EXPRESSIONS.check(&programs).await.unwrap();
@@ -283,7 +287,7 @@ async fn a_check_says_where_a_fault_is() {
         .collect();
     assert_eq!(
         positions,
-        [(2, 9, None), (2, 11, None), (1, 6, None), (1, 6, None), (1, 10, Some("/url/0".to_owned())),]
+        [(2, 9, None), (2, 11, None), (1, 6, None), (1, 6, None), (1, 15, None), (1, 10, Some("/url/0".to_owned())),]
     );
 }
 

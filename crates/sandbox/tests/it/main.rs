@@ -10,6 +10,7 @@
 
 mod bombs;
 mod expressions;
+mod images;
 mod imports;
 mod python;
 mod python_escapes;
