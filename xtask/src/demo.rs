@@ -3,6 +3,7 @@
 use crate::{
     console,
     context::Context,
+    guests,
     progress::{minutes, step},
     setup, shell,
 };
@@ -21,7 +22,7 @@ pub(crate) struct Args {
 /// Sets up, builds, and becomes `tenure demo`.
 pub(crate) fn run(cx: &Context, args: &Args) -> anyhow::Result<()> {
     setup::run(cx)?;
-    setup::guests(cx)?;
+    guests::build(cx)?;
     console::build(cx)?;
     let (profile, directory) = if args.release { ("release", "release") } else { ("dev", "debug") };
     step(cx, &format!("build tenure ({profile})"), minutes(if args.release { 15 } else { 8 }), || {

@@ -8,6 +8,7 @@ mod console;
 mod context;
 mod demo;
 mod files;
+mod guests;
 mod licenses;
 mod openapi;
 mod progress;
@@ -77,7 +78,7 @@ fn run(cx: &Context, command: Command) -> anyhow::Result<()> {
         Command::Test => tests::run(cx),
         Command::Check => checks::run(cx),
         Command::Setup => setup::run(cx),
-        Command::Guests => setup::guests(cx),
+        Command::Guests => guests::build(cx).map(|directory| println!("{}", directory.display())),
         Command::Console => console::build(cx),
         Command::Sqlx(Freshness { check: false }) => sqlx::refresh(cx),
         Command::Sqlx(Freshness { check: true }) => sqlx::check(cx),

@@ -24,12 +24,6 @@ pub(crate) fn run(cx: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Builds what runs inside the sandbox.
-pub(crate) fn guests(_cx: &Context) -> anyhow::Result<()> {
-    println!("- guests: not there yet");
-    Ok(())
-}
-
 fn ensure_postgres(cx: &Context) -> anyhow::Result<()> {
     let wanted = std::env::var_os("TENURE_PG_BIN");
     if Binaries::find(wanted.as_deref().map(Path::new), Some(&cx.cache)).is_ok() {

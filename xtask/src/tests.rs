@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail, ensure};
 use crate::{
     console,
     context::Context,
-    files,
+    files, guests,
     progress::{minutes, seconds, step},
     setup, shell,
 };
@@ -42,7 +42,7 @@ impl fmt::Display for Tally {
 /// Runs every test there is, whether or not an earlier one failed, and ends with the tally.
 pub(crate) fn run(cx: &Context) -> anyhow::Result<()> {
     setup::run(cx)?;
-    setup::guests(cx)?;
+    guests::build(cx)?;
     console::build(cx)?;
 
     let mut total = Tally::default();
