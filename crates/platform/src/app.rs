@@ -5,11 +5,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::FromRef;
 use tenure_kernel::event::ActionInfo;
-use tenure_kernel::{Kernel, Result, RouteInfo};
+use tenure_kernel::{Error, Kernel, Result, RouteInfo};
 
-use crate::config::PlatformConfig;
+use crate::config::{GuestPaths, PlatformConfig};
 use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
-use crate::domain::{audit, identity, members, quotas, secrets, teams, tenancy};
+use crate::domain::workflows::PlanCache;
+use crate::domain::{audit, identity, members, plugins, quotas, secrets, teams, tenancy, workflows};
+use crate::sandbox::Sandbox;
 
 /// Routes on [`App`].
 pub type Routes = tenure_kernel::Routes<App>;
@@ -25,6 +27,10 @@ pub struct App {
     pub tokens: Arc<Tokens>,
     /// Hashes passwords.
     pub passwords: Passwords,
+    /// Runs what tenants write.
+    pub sandbox: Sandbox,
+    /// Compiled workflow versions.
+    pub plans: PlanCache,
 }
 
 impl FromRef<App> for Kernel {
@@ -44,7 +50,10 @@ impl App {
         let authenticator = Arc::new(TokenAuthenticator::new(kernel.clone(), Arc::clone(&tokens)));
         authenticator.follow();
         kernel.set_authenticator(authenticator);
-        Ok(Self { kernel, config: Arc::new(config), tokens, passwords: Passwords::start()? })
+        let passwords = Passwords::start()?;
+        let sandbox = open_sandbox(config.guests.clone()).await?;
+        let (config, plans) = (Arc::new(config), PlanCache::default());
+        Ok(Self { kernel, config, tokens, passwords, sandbox, plans })
     }
 
     /// What runs beside the requests; ends only when dropped.
@@ -76,6 +85,13 @@ impl App {
     }
 }
 
+/// Verifies and maps some 40 MB of images: not on a thread that serves others.
+async fn open_sandbox(paths: Option<GuestPaths>) -> Result<Sandbox> {
+    let Some(paths) = paths else { return Ok(Sandbox::absent()) };
+    let open = move || Sandbox::open(&paths.modules, &paths.images);
+    tokio::task::spawn_blocking(open).await.map_err(Error::internal)
+}
+
 /// Every slice's routes.
 #[must_use]
 pub fn routes() -> Routes {
@@ -85,7 +101,9 @@ pub fn routes() -> Routes {
         .merge(teams::routes())
         .merge(secrets::routes())
         .merge(quotas::routes())
-        .merge(audit::routes());
+        .merge(audit::routes())
+        .merge(plugins::routes())
+        .merge(workflows::routes());
     slices.below("/api/v1").merge(identity::well_known())
 }
 
@@ -102,6 +120,9 @@ pub fn events() -> Vec<&'static ActionInfo> {
         secrets::SecretEvent::ALL,
         quotas::QuotaEvent::ALL,
         audit::AuditEvent::ALL,
+        plugins::PluginEvent::ALL,
+        plugins::PluginVersionEvent::ALL,
+        workflows::WorkflowEvent::ALL,
     ];
     slices.concat()
 }

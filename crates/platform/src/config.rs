@@ -1,5 +1,7 @@
 //! Settings of the domains; made once at start and passed down.
 
+use std::path::PathBuf;
+
 use crate::domain::audit::AuditConfig;
 use crate::domain::identity::{Registration, TokenConfig};
 use crate::domain::tenancy::Plan;
@@ -21,6 +23,17 @@ pub struct PlatformConfig {
     pub require_signed_plugins: bool,
     /// What the configuration denies, as its `[policy]` table stands in the file; `null` for nothing.
     pub policy: serde_json::Value,
+    /// Where the compiled guests are; without them expressions and plugins are refused.
+    pub guests: Option<GuestPaths>,
+}
+
+/// Where the guests are (see [`tenure_sandbox::Images::open`]).
+#[derive(Debug, Clone)]
+pub struct GuestPaths {
+    /// The directory of `expressions.wasm` and `python.wasm`.
+    pub modules: PathBuf,
+    /// The directory of their compiled images: of the server's user alone.
+    pub images: PathBuf,
 }
 
 impl Default for PlatformConfig {
@@ -33,6 +46,7 @@ impl Default for PlatformConfig {
             egress_allow: Vec::new(),
             require_signed_plugins: false,
             policy: serde_json::Value::Null,
+            guests: None,
         }
     }
 }

@@ -3,5 +3,6 @@
 pub mod app;
 pub mod config;
 pub mod domain;
+pub mod sandbox;
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -8,7 +8,7 @@ use tenure_kernel::keys::Keys;
 use tenure_kernel::{Clock, Kernel, KernelConfig};
 use tenure_pgembed::{Cluster, ClusterConfig};
 use tenure_platform::app::App;
-use tenure_platform::config::PlatformConfig;
+use tenure_platform::config::{GuestPaths, PlatformConfig};
 use tenure_platform::domain::audit::AuditConfig;
 use tenure_platform::domain::identity::TokenConfig;
 use tenure_seal::{LocalKeyError, LocalKeys};
@@ -22,6 +22,8 @@ const DATABASE: &str = "tenure";
 const CLUSTER_DIR: &str = "postgres";
 /// Checkpoints and leaf hashes of every log, out of PostgreSQL's reach.
 const AUDIT_DIR: &str = "audit";
+/// The directory of the guests and, in `images`, of their compiled forms, in the data directory.
+const GUESTS_DIR: &str = "guests";
 const MASTER_KEY: &str = "master.key";
 /// Both pools, the listener, and a few for an operator's look.
 const SPARE_CONNECTIONS: u32 = 10;
@@ -162,6 +164,7 @@ fn master_key(config: &Config) -> Result<LocalKeys, OpenError> {
 
 fn platform_config(config: &Config) -> PlatformConfig {
     let issuer = config.server.public_url.clone().unwrap_or_else(|| format!("http://{}", config.server.listen));
+    let guests = config.data_dir.join(GUESTS_DIR);
     PlatformConfig {
         audit: AuditConfig { directory: Some(config.data_dir.join(AUDIT_DIR)) },
         registration: config.registration,
@@ -170,5 +173,6 @@ fn platform_config(config: &Config) -> PlatformConfig {
         egress_allow: config.egress_allow.clone(),
         require_signed_plugins: config.require_signed_plugins,
         policy: config.policy.clone(),
+        guests: Some(GuestPaths { images: guests.join("images"), modules: guests }),
     }
 }

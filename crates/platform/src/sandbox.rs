@@ -1,0 +1,70 @@
+//! The sandbox as the domains share it: opened once at start, or the reason why it is not there.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tenure_kernel::{Problem, Result};
+use tenure_sandbox::{ExpressionLimits, Expressions, ImageError, Images, Python, PythonConfig};
+
+/// The guests that run what tenants write. Cheap to clone.
+#[derive(Clone)]
+pub struct Sandbox(Result<Guests, Arc<str>>);
+
+#[derive(Clone)]
+struct Guests {
+    expressions: Expressions,
+    python: Python,
+}
+
+impl Sandbox {
+    /// Loads the compiled guests: modules in `guests`, their images in `images` (see [`Images::open`]). Whatever is missing
+    /// makes a sandbox that refuses each call with the reason.
+    #[must_use]
+    pub fn open(guests: &Path, images: &Path) -> Self {
+        let load = || -> Result<Guests, ImageError> {
+            let images = Images::open(guests, images)?;
+            Ok(Guests {
+                expressions: Expressions::new(&images, ExpressionLimits::default())?,
+                python: Python::new(&images, PythonConfig::default())?,
+            })
+        };
+        Self(load().map_err(|error| {
+            tracing::warn!(%error, "expressions and plugins cannot run");
+            error.to_string().into()
+        }))
+    }
+
+    /// No guests.
+    #[must_use]
+    pub fn absent() -> Self {
+        Self(Err("build the guests with cargo xtask guests".into()))
+    }
+
+    /// CEL, jq and templates.
+    ///
+    /// # Errors
+    /// 503 where the guests are not built.
+    pub fn expressions(&self) -> Result<&Expressions> {
+        self.guests().map(|guests| &guests.expressions)
+    }
+
+    /// Python source.
+    ///
+    /// # Errors
+    /// 503 where the guests are not built.
+    pub fn python(&self) -> Result<&Python> {
+        self.guests().map(|guests| &guests.python)
+    }
+
+    fn guests(&self) -> Result<&Guests> {
+        self.0.as_ref().map_err(|reason| {
+            Problem::unavailable(format!("what runs expressions and plugins is not there: {reason}")).into()
+        })
+    }
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Sandbox").field(&self.0.as_ref().map(drop)).finish()
+    }
+}
