@@ -96,6 +96,7 @@ async fn open_sandbox(paths: Option<GuestPaths>) -> Result<Sandbox> {
 #[must_use]
 pub fn routes() -> Routes {
     let slices = Routes::new("")
+        .merge(identity::instance_routes())
         .merge(identity::routes())
         .merge(members::routes())
         .merge(teams::routes())

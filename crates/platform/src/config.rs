@@ -9,6 +9,10 @@ use crate::domain::tenancy::Plan;
 /// Settings of the domains.
 #[derive(Debug, Clone)]
 pub struct PlatformConfig {
+    /// Whether others depend on this instance; it is only told, each setting decides for itself.
+    pub production: bool,
+    /// Whether everybody logs in. Only told, too: where not, the server puts the local administrator in.
+    pub logins: bool,
     /// Who may register.
     pub registration: Registration,
     /// Plan of a new organisation.
@@ -39,6 +43,8 @@ pub struct GuestPaths {
 impl Default for PlatformConfig {
     fn default() -> Self {
         Self {
+            production: false,
+            logins: true,
             registration: Registration::Open,
             default_plan: Plan::Enterprise,
             tokens: TokenConfig::default(),

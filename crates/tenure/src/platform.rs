@@ -14,7 +14,7 @@ use tenure_platform::domain::identity::TokenConfig;
 use tenure_seal::{LocalKeyError, LocalKeys};
 use tokio::task::JoinHandle;
 
-use crate::config::Config;
+use crate::config::{Auth, Config, Environment};
 
 /// Name of the database in the embedded cluster.
 const DATABASE: &str = "tenure";
@@ -166,6 +166,8 @@ fn platform_config(config: &Config) -> PlatformConfig {
     let issuer = config.server.public_url.clone().unwrap_or_else(|| format!("http://{}", config.server.listen));
     let guests = config.data_dir.join(GUESTS_DIR);
     PlatformConfig {
+        production: config.environment == Environment::Production,
+        logins: config.auth == Auth::On,
         audit: AuditConfig { directory: Some(config.data_dir.join(AUDIT_DIR)) },
         registration: config.registration,
         default_plan: config.default_plan,

@@ -115,6 +115,9 @@ impl Sample for Login {
 pub struct Refresh {
     /// The token; absent where the cookie brings it.
     refresh_token: Option<String>,
+    /// Where the next one goes. It goes where this one came from; a console may say so.
+    #[serde(default, rename = "refresh")]
+    _refresh: Option<RefreshIn>,
 }
 
 impl Sample for Refresh {

@@ -7,6 +7,7 @@
 mod authenticator;
 mod event;
 mod http;
+mod instance;
 mod local;
 mod lockout;
 mod model;
@@ -18,6 +19,7 @@ mod token;
 pub use authenticator::TokenAuthenticator;
 pub use event::{SessionEvent, UserEvent};
 pub use http::{routes, well_known};
+pub use instance::routes as instance_routes;
 pub use local::LocalLogin;
 pub use model::{Email, NewPerson, User, Username, parse_name, parse_password};
 pub use password::Passwords;

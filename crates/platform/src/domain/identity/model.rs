@@ -103,7 +103,7 @@ impl Email {
 
 /// The longest password taken: more would only be a way to burn time.
 const MAX_PASSWORD: usize = 512;
-const MIN_PASSWORD: usize = 12;
+pub(super) const MIN_PASSWORD: usize = 12;
 
 /// Checks a new password (NIST SP 800-63B-4, 3.1.1.2: length, no composition rules, not the obvious).
 ///

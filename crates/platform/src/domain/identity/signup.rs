@@ -10,7 +10,7 @@ use crate::domain::access::SystemRole;
 use crate::domain::tenancy::{self, Organization, OrganizationEvent, Plan};
 
 /// Who may register.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Registration {
     /// Anybody.
