@@ -5,8 +5,8 @@ export default defineConfig({
   outputDir: 'test-results/e2e',
   // One server for all tests; each makes its own organisation.
   workers: 1,
-  timeout: 60_000,
-  expect: { timeout: 10_000 },
+  timeout: 120_000,
+  expect: { timeout: 20_000 },
   forbidOnly: true,
   reporter: 'list',
   use: {

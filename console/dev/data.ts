@@ -27,14 +27,13 @@ export const user: Schemas['User'] = {
 export const ref = { id: user.id, name: user.full_name };
 
 export const teams: Schemas['Team'][] = [
-  ['Flight safety', 'Owns strike triage and its plugins.', 6],
-  ['Data platform', 'Sources, imports and quotas.', 4],
-  ['Customer operations', '', 11],
-].map(([name, description, member_count], i) => ({
+  ['Flight safety', 'Owns strike triage and its plugins.'],
+  ['Data platform', 'Sources, imports and quotas.'],
+  ['Customer operations', ''],
+].map(([name, description], i) => ({
   id: newId('team'),
   name: String(name),
   description: String(description),
-  member_count: Number(member_count),
   created_at: ago((40 - i * 9) * DAY),
   updated_at: ago((40 - i * 9) * DAY),
 }));
@@ -54,8 +53,6 @@ export const members: Schemas['Member'][] = people.map(([full_name, username, ro
   full_name,
   status,
   roles: [role],
-  teams: teams.slice(i % 3, (i % 3) + 1).map(({ id, name }) => ({ id, name })),
-  last_login_at: status === 'active' ? ago(i * 5 * HOUR) : null,
   created_at: ago((60 - i) * DAY),
 }));
 

@@ -22,7 +22,7 @@ export const json = (body: unknown, status = 200, headers: Record<string, string
   new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json', ...headers } });
 const none = () => new Response(null, { status: 204 });
 export const problem = (status: number, code: string, title: string, detail: string, more: object = {}) =>
-  json({ type: `urn:tenure:problem:${code}`, title, status, detail, ...more }, status, {
+  json({ type: `/docs/problems#${code}`, code, title, status, detail, ...more }, status, {
     'content-type': 'application/problem+json',
   });
 const missing = () => problem(404, 'not-found', 'Not found', 'no such resource');
@@ -264,7 +264,6 @@ on('POST', '/teams', async ({ body }) => {
     id: newId('team'),
     name,
     description,
-    member_count: 0,
     created_at: ago(0),
     updated_at: ago(0),
   };
@@ -291,8 +290,6 @@ on('POST', '/users', async ({ body }) => {
     username,
     roles,
     status: 'active',
-    teams: [],
-    last_login_at: null,
     created_at: ago(0),
   };
   data.members.push(member);

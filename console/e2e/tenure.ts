@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -52,6 +52,7 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
       if (!binary)
         throw new Error('set TENURE_BIN to the server’s binary, or TENURE_URL to a running server');
       const data = await mkdtemp(join(tmpdir(), 'tenure-e2e-'));
+      await chmod(data, 0o711); // root's server has another user run PostgreSQL in it
       const listen = `127.0.0.1:${await freePort()}`;
       const server = spawn(binary, ['serve'], {
         env: { ...process.env, TENURE_DATA_DIR: data, TENURE_LISTEN: listen },

@@ -16,9 +16,9 @@ export class Problem extends Error {
     return this.body.status;
   }
 
-  /** The stable code at the end of `type`, e.g. `permission-denied`. */
+  /** The stable code of the kind of problem, e.g. `permission-denied`; empty for what no server said. */
   get code(): string {
-    return this.body.type.split(/[:/]/).pop() ?? '';
+    return this.body.code ?? '';
   }
 
   /** The detail for one field of a form: the fault whose pointer is `/<field>`. */
@@ -40,7 +40,8 @@ export class Problem extends Error {
   /** A request that never got an answer. */
   static unreachable(): Problem {
     return new Problem({
-      type: 'urn:tenure:problem:unreachable',
+      type: 'about:blank',
+      code: 'unreachable',
       title: 'The server cannot be reached',
       status: 0,
       detail: 'Check the connection, or whether the server is running, then try again.',

@@ -34,10 +34,9 @@ export function useMe(): Me | undefined {
   return useQuery(meQuery).data;
 }
 
-/** Whether the effective permissions `held` include `permission`; `*` and `resource:*` are wildcards. */
+/** Whether the effective permissions `held`, which the server has spelled out, include `permission`. */
 export function permits(held: readonly string[], permission: string): boolean {
-  const resource = permission.split(':')[0];
-  return held.some((one) => one === '*' || one === permission || one === `${resource}:*`);
+  return held.includes(permission);
 }
 
 /** Whether the caller may; true while unknown, because the server decides and the page would flicker. */

@@ -22,7 +22,7 @@ const tokens = (access_token: string, expires_in = 900) => ({
   user: {},
   organization: {},
 });
-const refused = json(401, { type: 'urn:tenure:problem:unauthenticated', title: 'Log in', status: 401 });
+const refused = json(401, { type: '/docs/problems#unauthenticated', title: 'Log in', status: 401 });
 const get = () => new Request('http://tenure.test/api/v1/teams');
 
 let session: typeof import('./session');
@@ -99,7 +99,7 @@ describe('authorizedFetch', () => {
 
   it('keeps the session when the server is in trouble', async () => {
     session.adopt(tokens('old', 5) as never);
-    server([json(503, { type: 'urn:tenure:problem:unavailable', title: 'Busy', status: 503 })]);
+    server([json(503, { type: '/docs/problems#unavailable', title: 'Busy', status: 503 })]);
     await expect(client.authorizedFetch(get())).rejects.toMatchObject({ status: 503 });
     expect(session.currentToken()).toBe('old');
   });

@@ -38,9 +38,12 @@ it('resumes a broken stream after the last event that it saw', async () => {
 it('does not ask again when it is refused', async () => {
   const fetch = vi.fn(
     async () =>
-      new Response('{"type":"urn:tenure:problem:not-found","title":"Not found","status":404}', {
-        status: 404,
-      }),
+      new Response(
+        '{"type":"/docs/problems#not-found","code":"not-found","title":"Not found","status":404}',
+        {
+          status: 404,
+        },
+      ),
   );
   vi.stubGlobal('fetch', fetch);
   const onStatus = vi.fn();

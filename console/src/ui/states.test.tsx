@@ -6,7 +6,8 @@ import { Failed, ProblemNotice } from './states';
 
 it('names the permission that is missing, and offers no retry', () => {
   const problem = new Problem({
-    type: 'urn:tenure:problem:permission-denied',
+    type: '/docs/problems#permission-denied',
+    code: 'permission-denied',
     title: 'Refused',
     status: 403,
     missing_permissions: ['audit:read'],
@@ -26,7 +27,8 @@ it('says what failed and tries again when asked', async () => {
 
 it('lists every fault and every user of a resource', () => {
   const problem = new Problem({
-    type: 'urn:tenure:problem:in-use',
+    type: '/docs/problems#in-use',
+    code: 'in-use',
     title: 'Plugin not deleted',
     status: 409,
     used_by: [{ id: 'wf_1', name: 'triage' }],

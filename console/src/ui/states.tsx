@@ -153,7 +153,7 @@ export function Notice({
 
 /** Why an action was refused, beside the action. */
 export function ProblemNotice({ problem, except = [] }: { problem: Problem; except?: readonly string[] }) {
-  const { title, detail, missing_permissions, used_by, quota } = problem.body;
+  const { title, detail, missing_permissions, used_by, quota, limit, used } = problem.body;
   const errors = problem.body.errors?.filter(({ pointer }) => !except.includes(pointer.slice(1)));
   return (
     <Notice tone="bad" title={title}>
@@ -163,7 +163,7 @@ export function ProblemNotice({ problem, except = [] }: { problem: Problem; exce
       )}
       {quota && (
         <p className="numeric">
-          {quota.name}: {quota.used} of {quota.limit} used.
+          {quota}: {used} of {limit} used.
         </p>
       )}
       {used_by && used_by.length > 0 && <p>Used by {used_by.map((user) => user.name).join(', ')}.</p>}

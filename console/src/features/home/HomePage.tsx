@@ -108,7 +108,7 @@ function useNextSteps(): Next[] {
       done: executions.length > 0,
     });
   }
-  if (members && permits(held, 'user:create')) {
+  if (members && permits(held, 'user:write')) {
     next.push({
       icon: UserRound,
       title: 'Add the people you work with',

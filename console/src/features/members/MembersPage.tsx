@@ -21,12 +21,14 @@ export function MembersPage() {
   const [search, setSearch] = useState('');
   const pages = useMembers(useDeferredValue(search.trim()));
   const me = useMe();
-  const mayCreate = useMay('user:create');
-  const mayUpdate = useMay('user:update');
+  // The server asks for both, whatever of a member changes.
+  const mayWrite = useMay('user:write');
+  const mayAssign = useMay('role:assign');
+  const mayChange = mayWrite && mayAssign;
   const [open, setOpen] = useState<Open>();
   const close = () => setOpen(undefined);
   const add = (
-    <Button tone="primary" isDisabled={!mayCreate} onPress={() => setOpen({ kind: 'add' })}>
+    <Button tone="primary" isDisabled={!mayChange} onPress={() => setOpen({ kind: 'add' })}>
       <Plus aria-hidden /> Add member
     </Button>
   );
@@ -61,26 +63,16 @@ export function MembersPage() {
           },
           { header: 'Roles', fit: true, cell: (member) => member.roles.join(', ') },
           {
-            header: 'Teams',
-            wideOnly: true,
-            cell: (member) => member.teams.map((team) => team.name).join(', '),
-          },
-          {
             header: 'Status',
             fit: true,
             wideOnly: true,
             cell: (member) => <span className={`badge tone-${TONE[member.status]}`}>{member.status}</span>,
           },
           {
-            header: 'Last login',
+            header: 'Joined',
             fit: true,
             wideOnly: true,
-            cell: (member) =>
-              member.last_login_at ? (
-                <Time iso={member.last_login_at} relative />
-              ) : (
-                <span className="muted">Never</span>
-              ),
+            cell: (member) => <Time iso={member.created_at} relative />,
           },
           {
             header: 'Actions',
@@ -91,7 +83,7 @@ export function MembersPage() {
               <RowMenu label={`Actions for ${member.full_name}`}>
                 <MenuItem
                   label="Change roles"
-                  isDisabled={!mayUpdate}
+                  isDisabled={!mayChange}
                   onAction={() => setOpen({ kind: 'roles', member })}
                 >
                   <ShieldCheck aria-hidden /> Change roles…
@@ -99,7 +91,7 @@ export function MembersPage() {
                 <MenuItem
                   label={member.status === 'deactivated' ? 'Activate' : 'Deactivate'}
                   danger={member.status !== 'deactivated'}
-                  isDisabled={!mayUpdate || member.id === me?.user.id}
+                  isDisabled={!mayChange || member.id === me?.user.id}
                   onAction={() => setOpen({ kind: 'status', member })}
                 >
                   {member.status === 'deactivated' ? <UserCheck aria-hidden /> : <UserX aria-hidden />}

@@ -16,13 +16,11 @@ type Open = { kind: 'edit'; team: Team | undefined } | { kind: 'delete'; team: T
 
 export function TeamsPage() {
   const pages = useTeams();
-  const mayCreate = useMay('team:create');
-  const mayUpdate = useMay('team:update');
-  const mayDelete = useMay('team:delete');
+  const mayWrite = useMay('team:write');
   const [open, setOpen] = useState<Open>();
   const close = () => setOpen(undefined);
   const create = (
-    <Button tone="primary" isDisabled={!mayCreate} onPress={() => setOpen({ kind: 'edit', team: undefined })}>
+    <Button tone="primary" isDisabled={!mayWrite} onPress={() => setOpen({ kind: 'edit', team: undefined })}>
       <Plus aria-hidden /> New team
     </Button>
   );
@@ -52,7 +50,6 @@ export function TeamsPage() {
               </>
             ),
           },
-          { header: 'Members', end: true, fit: true, cell: (team) => team.member_count },
           {
             header: 'Created',
             fit: true,
@@ -68,7 +65,7 @@ export function TeamsPage() {
               <RowMenu label={`Actions for ${team.name}`}>
                 <MenuItem
                   label="Edit"
-                  isDisabled={!mayUpdate}
+                  isDisabled={!mayWrite}
                   onAction={() => setOpen({ kind: 'edit', team })}
                 >
                   <Pencil aria-hidden /> Edit…
@@ -76,7 +73,7 @@ export function TeamsPage() {
                 <MenuItem
                   label="Delete"
                   danger
-                  isDisabled={!mayDelete}
+                  isDisabled={!mayWrite}
                   onAction={() => setOpen({ kind: 'delete', team })}
                 >
                   <Trash2 aria-hidden /> Delete…
@@ -144,10 +141,7 @@ function DeleteTeam({ team, onDone }: { team: Team; onDone: () => void }) {
       onConfirm={() => remove.mutate(team, { onSuccess: onDone })}
       onClose={onDone}
     >
-      <p>
-        Its {team.member_count} member{team.member_count === 1 ? '' : 's'} stay in the organisation. This
-        cannot be undone.
-      </p>
+      <p>Its members stay in the organisation. This cannot be undone.</p>
     </Confirm>
   );
 }

@@ -1,4 +1,5 @@
 import { lazy, Suspense } from 'react';
+import { Problem } from '~/api/problem';
 import type { Quota } from '~/api/types';
 import { Page, Panel } from '~/ui/page';
 import { Loaded, Loading } from '~/ui/states';
@@ -38,13 +39,17 @@ export function UsagePage() {
         )}
       </Loaded>
       <Panel title={`Executions, last ${DAYS} days`}>
-        <Loaded query={usage} label="usage">
-          {({ items }) => (
-            <Suspense fallback={<Loading label="chart" lines={5} />}>
-              <ExecutionChart days={items} />
-            </Suspense>
-          )}
-        </Loaded>
+        {Problem.of(usage.error).status === 404 ? (
+          <p className="muted">This server keeps no daily figures.</p>
+        ) : (
+          <Loaded query={usage} label="usage">
+            {({ items }) => (
+              <Suspense fallback={<Loading label="chart" lines={5} />}>
+                <ExecutionChart days={items} />
+              </Suspense>
+            )}
+          </Loaded>
+        )}
       </Panel>
     </Page>
   );
