@@ -76,7 +76,7 @@ export function Failed({
       <div className="state boxed" role="alert">
         <CircleAlert aria-hidden />
         <h2>Not found</h2>
-        <p>There is no such thing here, or it belongs to a team that you are not in.</p>
+        <p>This server does not offer {label}, or a team that you are not in owns it.</p>
       </div>
     );
   }

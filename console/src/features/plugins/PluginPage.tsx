@@ -136,7 +136,6 @@ function Versions({ plugin }: { plugin: Plugin }) {
             cell: (one) => `${one.size.toLocaleString()} bytes`,
           },
           { header: 'Signed', fit: true, wideOnly: true, cell: (one) => (one.signed ? 'Yes' : 'No') },
-          { header: 'By', fit: true, wideOnly: true, cell: (one) => one.author.name },
           { header: 'Uploaded', fit: true, cell: (one) => <Time iso={one.created_at} relative /> },
         ]}
       />

@@ -58,13 +58,6 @@ export function PluginsPage() {
           { header: 'Version', fit: true, wideOnly: true, cell: (plugin) => <code>{plugin.version}</code> },
           { header: 'Status', fit: true, cell: (plugin) => <PluginStatusBadge status={plugin.status} /> },
           {
-            header: 'Used by',
-            end: true,
-            fit: true,
-            wideOnly: true,
-            cell: (plugin) => plugin.used_by.length,
-          },
-          {
             header: 'Changed',
             fit: true,
             wideOnly: true,

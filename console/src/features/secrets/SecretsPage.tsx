@@ -72,7 +72,7 @@ export function SecretsPage() {
             wideOnly: true,
             cell: (secret) => <Time iso={secret.updated_at} relative />,
           },
-          { header: 'By', fit: true, wideOnly: true, cell: (secret) => secret.updated_by.name },
+          { header: 'By', fit: true, wideOnly: true, cell: (secret) => secret.updated_by?.name },
           {
             header: 'Actions',
             hideHeader: true,

@@ -5,7 +5,6 @@ import { useMay } from '~/api/query';
 import { ButtonLink } from '~/ui/button';
 import { TextField } from '~/ui/form';
 import { Page } from '~/ui/page';
-import { StateBadge } from '~/ui/state-badge';
 import { Empty } from '~/ui/states';
 import { List } from '~/ui/table';
 import { Time } from '~/ui/time';
@@ -60,19 +59,6 @@ export function WorkflowsPage() {
           },
           { header: 'Version', end: true, fit: true, wideOnly: true, cell: (workflow) => workflow.version },
           { header: 'Nodes', end: true, fit: true, wideOnly: true, cell: (workflow) => workflow.node_count },
-          {
-            header: 'Runs',
-            end: true,
-            fit: true,
-            wideOnly: true,
-            cell: (workflow) => workflow.execution_count.toLocaleString(),
-          },
-          {
-            header: 'Last run',
-            fit: true,
-            cell: ({ last_execution: last }) =>
-              last ? <StateBadge state={last.state} /> : <span className="muted">Never</span>,
-          },
           {
             header: 'Changed',
             fit: true,
