@@ -450,13 +450,10 @@ on('POST', '/approvals/*/decision', async ({ params: [id], body }) => {
 });
 
 on('GET', '/plugins', ({ url }) => page(data.plugins, url));
-on('POST', '/plugins', async ({ request }) => {
-  const form = await request.formData();
-  const manifest = parseYaml(await (form.get('manifest') as File).text()) as {
-    name: string;
-    version: string;
-  };
-  const text = await (form.get('source') as File).text();
+on('POST', '/plugins', async ({ body }) => {
+  const upload = await body<{ manifest: string; source: string }>();
+  const manifest = parseYaml(upload.manifest) as { name: string; version: string };
+  const text = upload.source;
   if (/import (os|socket)/.test(text))
     return problem(
       422,
@@ -501,8 +498,26 @@ on('POST', '/plugins', async ({ request }) => {
     outcome: stage === 'signature' ? ('skipped' as const) : ('passed' as const),
     detail: stage === 'signature' ? 'not signed' : null,
   }));
-  return json({ plugin, version: manifest.version, stages } satisfies Schemas['PluginUpload'], 201);
+  const version = pluginVersion(plugin, manifest.version, plugin.status);
+  return json({ version, stages } satisfies Schemas['PluginUpload'], 201);
 });
+function pluginVersion(
+  { id, name }: Schemas['Plugin'],
+  version: string,
+  status: Schemas['PluginStatus'],
+): Schemas['PluginVersion'] {
+  return {
+    plugin_id: id,
+    name,
+    version,
+    status,
+    digest: 'c0ffee12'.repeat(8),
+    size: 1834,
+    signed: false,
+    author: ref.id,
+    created_at: ago(3 * DAY),
+  };
+}
 const plugin = (id: string | undefined) => data.plugins.find((one) => one.id === id);
 on('GET', '/plugins/*', ({ params: [id] }) => json(plugin(id) ?? null, plugin(id) ? 200 : 404));
 on('DELETE', '/plugins/*', ({ params: [id] }) => {
@@ -521,16 +536,16 @@ on('GET', '/plugins/*/versions', ({ params: [id], url }) =>
       digest: 'c0ffee12'.repeat(8),
       size: 1834,
       signed: false,
-      author: ref,
+      author: ref.id,
       created_at: ago((3 + i * 9) * DAY),
     })),
     url,
   ),
 );
-on('GET', '/plugins/*/code', ({ params: [id] }) =>
+on('GET', '/plugins/*/versions/*/code', ({ params: [id] }) =>
   json({ version: plugin(id)?.version ?? '', language: 'python', source: data.source }),
 );
-on('POST', '/plugins/*/test', async ({ body }) => {
+on('POST', '/plugins/*/versions/*/test', async ({ body }) => {
   const { state } = await body<{ state: { input?: { cost?: number } } }>();
   const cost = state.input?.cost;
   if (cost === undefined)
@@ -553,7 +568,7 @@ on('POST', '/plugins/*/test', async ({ body }) => {
     fuel: 1_843_211,
   } satisfies Schemas['PluginTestResult']);
 });
-on('PUT', '/plugins/*/status', async ({ params: [id], body }) =>
+on('PUT', '/plugins/*/versions/*/status', async ({ params: [id], body }) =>
   json(Object.assign(plugin(id) ?? {}, await body<object>())),
 );
 

@@ -34,7 +34,7 @@ export function PluginPage() {
 function Detail({ plugin }: { plugin: Plugin }) {
   const mayUpdate = useMay('plugin:update');
   const mayDelete = useMay('plugin:delete');
-  const status = useSetPluginStatus(plugin.id);
+  const status = useSetPluginStatus(plugin.id, plugin.version);
   const remove = useDeletePlugin();
   const navigate = useNavigate();
   const [deleting, setDeleting] = useState(false);

@@ -18,7 +18,7 @@ const STATE = `{
 
 /** Calls the plugin in the sandbox, with the limits that a workflow would give it. */
 export function TestBench({ plugin }: { plugin: Plugin }) {
-  const test = useTestPlugin(plugin.id);
+  const test = useTestPlugin(plugin.id, plugin.version);
   const mayTest = useMay('plugin:update');
   const [state, setState] = useState(STATE);
   const [config, setConfig] = useState('{}');

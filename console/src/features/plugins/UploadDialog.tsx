@@ -99,12 +99,12 @@ function Stage({ stage, outcome, detail, line }: UploadStage) {
 }
 
 function Report({ report, onClose }: { report: Schemas['PluginUpload']; onClose: () => void }) {
-  const { plugin, version, stages } = report;
+  const { version, stages } = report;
   return (
     <div className="stack">
       <p>
-        <strong>{plugin.name}</strong> {version} is stored as <strong>{plugin.status}</strong>
-        {plugin.status === 'draft' && '; activate it when you have tested it'}.
+        <strong>{version.name}</strong> {version.version} is stored as <strong>{version.status}</strong>
+        {version.status === 'draft' && '; activate it when you have tested it'}.
       </p>
       <ul className="stack-tight">
         {stages.map((stage) => (
@@ -113,7 +113,11 @@ function Report({ report, onClose }: { report: Schemas['PluginUpload']; onClose:
       </ul>
       <div className="form-actions">
         <Button onPress={onClose}>Close</Button>
-        <Link className="button button-primary" to="/plugins/$pluginId" params={{ pluginId: plugin.id }}>
+        <Link
+          className="button button-primary"
+          to="/plugins/$pluginId"
+          params={{ pluginId: version.plugin_id }}
+        >
           Open and test
         </Link>
       </div>

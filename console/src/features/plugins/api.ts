@@ -34,8 +34,8 @@ export function usePluginCode(id: string, version: string) {
     queryKey: [...KEY, 'code', id, version],
     queryFn: () =>
       unwrap(
-        api.GET('/api/v1/plugins/{plugin_id}/code', {
-          params: { path: { plugin_id: id }, query: { version } },
+        api.GET('/api/v1/plugins/{plugin_id}/versions/{version}/code', {
+          params: { path: { plugin_id: id, version } },
         }),
       ),
   });
@@ -44,35 +44,33 @@ export function usePluginCode(id: string, version: string) {
 export function useUploadPlugin() {
   const client = useQueryClient();
   return useMutation<Schemas['PluginUpload'], Problem, { manifest: File; source: File }>({
-    mutationFn: ({ manifest, source }) => {
-      const form = new FormData();
-      form.set('manifest', manifest);
-      form.set('source', source);
-      return unwrap(
-        api.POST('/api/v1/plugins', {
-          body: form as never,
-          bodySerializer: (body) => body as unknown as FormData,
-        }),
-      );
+    mutationFn: async ({ manifest, source }) => {
+      const body = { manifest: await manifest.text(), source: await source.text() };
+      return unwrap(api.POST('/api/v1/plugins', { body }));
     },
     onSuccess: () => client.invalidateQueries({ queryKey: KEY }),
   });
 }
 
-export function useTestPlugin(id: string) {
+export function useTestPlugin(id: string, version: string) {
   return useMutation<PluginTestResult, Problem, Schemas['PluginTest']>({
     mutationFn: (body) =>
-      unwrap(api.POST('/api/v1/plugins/{plugin_id}/test', { params: { path: { plugin_id: id } }, body })),
+      unwrap(
+        api.POST('/api/v1/plugins/{plugin_id}/versions/{version}/test', {
+          params: { path: { plugin_id: id, version } },
+          body,
+        }),
+      ),
   });
 }
 
-export function useSetPluginStatus(id: string) {
+export function useSetPluginStatus(id: string, version: string) {
   const client = useQueryClient();
-  return useMutation<Plugin, Problem, Schemas['PluginStatus']>({
+  return useMutation<Schemas['PluginVersion'], Problem, Schemas['PluginStatus']>({
     mutationFn: (status) =>
       unwrap(
-        api.PUT('/api/v1/plugins/{plugin_id}/status', {
-          params: { path: { plugin_id: id } },
+        api.PUT('/api/v1/plugins/{plugin_id}/versions/{version}/status', {
+          params: { path: { plugin_id: id, version } },
           body: { status },
         }),
       ),
