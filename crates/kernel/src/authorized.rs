@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use serde::Serialize;
@@ -123,6 +124,24 @@ impl<P> Authorized<P> {
 
     async fn refused(&self, error: Error) -> Error {
         self.kernel.refused(Some(self.cx.tenant()), self.cx.actor(), &self.cx.origin, error).await
+    }
+}
+
+impl<P: Permission> Authorized<P> {
+    /// Proves it once more with the token of the request's headers, for an answer that outlives its request: a stream
+    /// asks when news of its session, person or tenant comes, and every few seconds, and ends when this fails.
+    ///
+    /// # Errors
+    /// As at the beginning of a request; nothing is counted or recorded.
+    pub async fn renewed(&self, headers: &HeaderMap) -> Result<Self> {
+        let token = bearer(headers).unwrap_or_default();
+        let identity = self.kernel.authenticate(token).await?;
+        let missing = P::NEEDS.missing_from(identity.permissions);
+        if missing != PermissionSet::NONE || identity.tenant != self.tenant() {
+            return Err(denied(missing).into());
+        }
+        let cx = Context { identity, origin: self.cx.origin.clone() };
+        Ok(Self::prove(self.kernel.clone(), Arc::new(cx), None))
     }
 }
 
@@ -247,8 +266,8 @@ fn rate_limited(standing: &Standing, wait: std::time::Duration) -> Problem {
 }
 
 /// The token of `Authorization: Bearer …`; the scheme's case does not matter (RFC 9110, 11.1).
-fn bearer(parts: &Parts) -> Option<&str> {
-    let (scheme, token) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
@@ -256,7 +275,7 @@ fn bearer(parts: &Parts) -> Option<&str> {
 async fn admit(parts: &Parts, kernel: &Kernel) -> Result<(Arc<Identity>, RequestInfo)> {
     let info = RequestInfo::of(parts);
     let anonymous = |error| async { Err(kernel.refused(None, &Actor::anonymous(), &info.origin, error).await) };
-    let Some(token) = bearer(parts) else {
+    let Some(token) = bearer(&parts.headers) else {
         let limited =
             info.origin.address.map_or(Ok(()), |address| count(kernel, &info.slot, Subject::address(address)));
         let problem = Problem::new(

@@ -110,7 +110,7 @@ impl Bus {
     }
 
     /// Tells this process alone.
-    pub(crate) fn tell_here(&self, message: Message) {
+    pub fn tell_here(&self, message: Message) {
         for hook in self.hooks.read().unwrap_or_else(PoisonError::into_inner).iter() {
             hook(&message);
         }

@@ -4,13 +4,18 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRef;
+use tenure_egress::{AllowList, EgressClient, EgressPolicy};
+use tenure_kernel::decision::Policy;
 use tenure_kernel::event::ActionInfo;
 use tenure_kernel::{Error, Kernel, Result, RouteInfo};
 
 use crate::config::{GuestPaths, PlatformConfig};
+use crate::domain::engine::{Engine, Parts};
+use crate::domain::executions::LiveSteps;
 use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
+use crate::domain::policies::ConfiguredPolicy;
 use crate::domain::workflows::PlanCache;
-use crate::domain::{audit, identity, members, plugins, quotas, secrets, teams, tenancy, workflows};
+use crate::domain::{approvals, audit, executions, identity, members, plugins, quotas, secrets, teams, tenancy, workflows};
 use crate::sandbox::Sandbox;
 
 /// Routes on [`App`].
@@ -31,6 +36,12 @@ pub struct App {
     pub sandbox: Sandbox,
     /// Compiled workflow versions.
     pub plans: PlanCache,
+    /// What may not happen although a permission allows it.
+    pub policy: Arc<dyn Policy>,
+    /// What runs on this node at this moment.
+    pub live: Arc<LiveSteps>,
+    /// Drives executions.
+    pub engine: Engine,
 }
 
 impl FromRef<App> for Kernel {
@@ -43,7 +54,8 @@ impl App {
     /// Loads what is stored and connects the parts. Nothing runs in the background until [`App::run`].
     ///
     /// # Errors
-    /// When PostgreSQL is gone, or stored keys do not open under the master key.
+    /// When PostgreSQL is gone, stored keys do not open under the master key, or the configured policy or the list of
+    /// allowed hosts is not understood.
     pub async fn start(kernel: Kernel, config: PlatformConfig) -> Result<Self> {
         kernel.ensure_platform_keys().await?;
         let tokens = Arc::new(Tokens::load(&kernel, config.tokens.clone()).await?);
@@ -52,13 +64,25 @@ impl App {
         kernel.set_authenticator(authenticator);
         let passwords = Passwords::start()?;
         let sandbox = open_sandbox(config.guests.clone()).await?;
-        let (config, plans) = (Arc::new(config), PlanCache::default());
-        Ok(Self { kernel, config, tokens, passwords, sandbox, plans })
+        let policy: Arc<dyn Policy> = Arc::new(ConfiguredPolicy::parse(&config.policy).map_err(Error::internal)?);
+        let allowed = AllowList::new(&config.egress_allow).map_err(Error::internal)?;
+        let egress = EgressClient::new(EgressPolicy { allowed, ..EgressPolicy::default() }).map_err(Error::internal)?;
+        let (plans, live) = (PlanCache::default(), Arc::<LiveSteps>::default());
+        let engine = Engine::new(Parts {
+            kernel: kernel.clone(),
+            plans: plans.clone(),
+            sandbox: sandbox.clone(),
+            egress,
+            policy: Arc::clone(&policy),
+            live: Arc::clone(&live),
+            config: config.engine.clone(),
+        });
+        Ok(Self { kernel, config: Arc::new(config), tokens, passwords, sandbox, plans, policy, live, engine })
     }
 
     /// What runs beside the requests; ends only when dropped.
     pub async fn run(&self) {
-        tokio::join!(self.kernel.run_bus(), self.keep_up(), self.sealer().run());
+        tokio::join!(self.kernel.run_bus(), self.keep_up(), self.sealer().run(), self.engine.run());
     }
 
     /// What seals events; [`App::run`] runs one.
@@ -104,7 +128,9 @@ pub fn routes() -> Routes {
         .merge(quotas::routes())
         .merge(audit::routes())
         .merge(plugins::routes())
-        .merge(workflows::routes());
+        .merge(workflows::routes())
+        .merge(executions::routes())
+        .merge(approvals::routes());
     slices.below("/api/v1").merge(identity::well_known())
 }
 
@@ -124,6 +150,8 @@ pub fn events() -> Vec<&'static ActionInfo> {
         plugins::PluginEvent::ALL,
         plugins::PluginVersionEvent::ALL,
         workflows::WorkflowEvent::ALL,
+        executions::ExecutionEvent::ALL,
+        approvals::ApprovalEvent::ALL,
     ];
     slices.concat()
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::domain::audit::AuditConfig;
+use crate::domain::engine::EngineConfig;
 use crate::domain::identity::{Registration, TokenConfig};
 use crate::domain::tenancy::Plan;
 
@@ -19,6 +20,8 @@ pub struct PlatformConfig {
     pub default_plan: Plan,
     /// Access and refresh tokens.
     pub tokens: TokenConfig,
+    /// How this node drives executions.
+    pub engine: EngineConfig,
     /// Where the audit log is kept beside the database.
     pub audit: AuditConfig,
     /// Hosts that outbound calls may reach although their addresses are private.
@@ -48,6 +51,7 @@ impl Default for PlatformConfig {
             registration: Registration::Open,
             default_plan: Plan::Enterprise,
             tokens: TokenConfig::default(),
+            engine: EngineConfig::default(),
             audit: AuditConfig::default(),
             egress_allow: Vec::new(),
             require_signed_plugins: false,

@@ -190,12 +190,20 @@ impl TestApp {
         let server = tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
         let running = app.clone();
         let background = tokio::spawn(async move { running.run().await });
+        // Plain HTTP, but the client is built with TLS, whose backend another crate of the workspace leaves open.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
         Self { app, routes, address, client, database, server, background }
     }
 
     /// Ends what runs beside the requests, as if the process were about to die: nothing is sealed from here on.
     pub fn halt(&self) {
+        self.background.abort();
+    }
+
+    /// The node dies: its tasks vanish between two awaits, nothing is given back.
+    pub fn kill(&self) {
+        self.server.abort();
         self.background.abort();
     }
 

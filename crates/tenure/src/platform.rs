@@ -10,6 +10,7 @@ use tenure_pgembed::{Cluster, ClusterConfig};
 use tenure_platform::app::App;
 use tenure_platform::config::{GuestPaths, PlatformConfig};
 use tenure_platform::domain::audit::AuditConfig;
+use tenure_platform::domain::engine::EngineConfig;
 use tenure_platform::domain::identity::TokenConfig;
 use tenure_seal::{LocalKeyError, LocalKeys};
 use tokio::task::JoinHandle;
@@ -22,7 +23,7 @@ const DATABASE: &str = "tenure";
 const CLUSTER_DIR: &str = "postgres";
 /// Checkpoints and leaf hashes of every log, out of PostgreSQL's reach.
 const AUDIT_DIR: &str = "audit";
-/// The directory of the guests and, in `images`, of their compiled forms, in the data directory.
+const OBJECTS_DIR: &str = "objects";
 const GUESTS_DIR: &str = "guests";
 const MASTER_KEY: &str = "master.key";
 /// Both pools, the listener, and a few for an operator's look.
@@ -168,6 +169,7 @@ fn platform_config(config: &Config) -> PlatformConfig {
     PlatformConfig {
         production: config.environment == Environment::Production,
         logins: config.auth == Auth::On,
+        engine: EngineConfig { objects: config.data_dir.join(OBJECTS_DIR), ..EngineConfig::default() },
         audit: AuditConfig { directory: Some(config.data_dir.join(AUDIT_DIR)) },
         registration: config.registration,
         default_plan: config.default_plan,

@@ -10,3 +10,7 @@ pub mod teams;
 pub mod audit;
 pub mod plugins;
 pub mod workflows;
+pub mod policies;
+pub mod executions;
+pub mod approvals;
+pub mod engine;

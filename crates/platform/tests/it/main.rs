@@ -2,6 +2,7 @@
 
 mod audit;
 mod catalogue;
+mod engine;
 mod guests;
 mod identity;
 mod matrix;

@@ -1,0 +1,252 @@
+//! The engine: takes executions off the queue and drives them to their end, durably.
+//!
+//! - `queue.rs` claims work, fairly across tenants, and keeps leases alive. Whoever holds the lease works; a lease that
+//!   is not renewed (the node died) runs out, and another node goes on from the journal.
+//! - `drive.rs` drives one execution: a [`Machine`](tenure_workflow::machine::Machine) says what may start, steps run,
+//!   what they end with is journaled before anything that follows begins.
+//! - `writer.rs` writes the journal of all executions of this node in common transactions: one commit carries what many
+//!   executions finished at the same time.
+//! - `steps/` runs a step by its node's type; `document.rs` makes what it sees; `objects.rs` keeps what is too large for
+//!   a row.
+//!
+//! Owns `jobs`, `execution_journal` and `execution_timers`, and moves `executions` on. Concurrency slots are not counted
+//! anywhere: a slot *is* a leased row of `jobs`, so none can leak.
+
+mod document;
+mod drive;
+pub mod objects;
+mod queue;
+mod standing;
+mod steps;
+mod writer;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tenure_egress::EgressClient;
+use tenure_kernel::bus::Message;
+use tenure_kernel::decision::Policy;
+use tenure_kernel::{ExecutionId, Kernel, TenantId};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use objects::ObjectStore;
+use standing::Standings;
+use writer::Writer;
+
+use crate::domain::executions::LiveSteps;
+use crate::domain::workflows::PlanCache;
+use crate::sandbox::Sandbox;
+
+/// How a node works.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Executions that this node drives at the same time.
+    pub capacity: usize,
+    /// How long a lease lasts without being renewed: what a crash costs before another node goes on.
+    pub lease: Duration,
+    /// Where values too large for a row are kept.
+    pub objects: PathBuf,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self { capacity: 256, lease: Duration::from_secs(6), objects: std::env::temp_dir().join("tenure-objects") }
+    }
+}
+
+/// How often leases are renewed and cancellations looked for.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+/// How often the queue is looked at although nobody said that there is work.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Why an execution is to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// It goes on.
+    No,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// This node lost its lease, or shuts down: another one goes on.
+    Abandoned,
+}
+
+/// What the parts of the engine share.
+struct Shared {
+    node: Uuid,
+    kernel: Kernel,
+    plans: PlanCache,
+    sandbox: Sandbox,
+    egress: EgressClient,
+    policy: Arc<dyn Policy>,
+    objects: ObjectStore,
+    standings: Standings,
+    writer: Writer,
+    live: Arc<LiveSteps>,
+    config: EngineConfig,
+    /// Executions that this node drives now, with the way to stop them.
+    running: Mutex<HashMap<ExecutionId, watch::Sender<Stop>>>,
+    work: Notify,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+/// A handle on this node's engine.
+#[derive(Debug, Clone)]
+pub struct Engine(Arc<Shared>);
+
+/// What an engine is made of.
+pub struct Parts {
+    /// Pools, clock, keys.
+    pub kernel: Kernel,
+    /// Compiled workflow versions.
+    pub plans: PlanCache,
+    /// Runs what tenants write.
+    pub sandbox: Sandbox,
+    /// Makes outbound calls.
+    pub egress: EgressClient,
+    /// What may happen.
+    pub policy: Arc<dyn Policy>,
+    /// Where it says what runs at this moment.
+    pub live: Arc<LiveSteps>,
+    /// How this node works.
+    pub config: EngineConfig,
+}
+
+impl Engine {
+    /// An engine that does nothing yet. [`Engine::run`] sets it going.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let Parts { kernel, plans, sandbox, egress, policy, live, config } = parts;
+        let node = Uuid::new_v4();
+        let shared = Arc::new(Shared {
+            node,
+            writer: Writer::new(kernel.clone(), node),
+            standings: Standings::new(&kernel),
+            objects: ObjectStore::new(config.objects.clone()),
+            live,
+            kernel,
+            plans,
+            sandbox,
+            egress,
+            policy,
+            config,
+            running: Mutex::default(),
+            work: Notify::new(),
+        });
+        let this = Arc::downgrade(&shared);
+        shared.kernel.bus().on_news(move |message| {
+            let Some(this) = this.upgrade() else { return };
+            match message {
+                Message::WorkQueued | Message::NewsLost => this.work.notify_one(),
+                Message::ExecutionCancelled { execution } => this.stop(*execution, Stop::Cancelled),
+                _ => {}
+            }
+        });
+        Self(shared)
+    }
+
+    /// Values too large for a row.
+    #[must_use]
+    pub fn objects(&self) -> &ObjectStore {
+        &self.0.objects
+    }
+
+    /// Works until the future is dropped; leases then run out and others go on.
+    pub async fn run(&self) {
+        tokio::join!(self.0.writer.run(), self.renew(), self.take());
+    }
+
+    /// Takes no new work, gives running steps `grace` to end, then leaves what is left to be resumed.
+    pub async fn stop(&self, grace: Duration) {
+        let deadline = tokio::time::Instant::now() + grace;
+        for stop in self.0.running.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            stop.send_if_modified(|stop| *stop == Stop::No && { *stop = Stop::Abandoned; true });
+        }
+        while !self.0.running.lock().unwrap_or_else(PoisonError::into_inner).is_empty() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn take(&self) {
+        let mut executions = JoinSet::new();
+        loop {
+            let free = self.0.config.capacity.saturating_sub(executions.len());
+            let claimed = if free == 0 { Ok(Vec::new()) } else { queue::claim(&self.0, free).await };
+            let full_batch = match claimed {
+                Ok(claimed) => {
+                    let any = !claimed.is_empty();
+                    for claim in claimed {
+                        let (stop, stopped) = watch::channel(Stop::No);
+                        self.0.running.lock().unwrap_or_else(PoisonError::into_inner).insert(claim.execution, stop);
+                        let shared = Arc::clone(&self.0);
+                        executions.spawn(async move {
+                            let execution = claim.execution;
+                            drive::drive(&shared, claim, stopped).await;
+                            shared.live.forget(execution);
+                            shared.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&execution);
+                            // Its slot is free: another of the tenant's may begin.
+                            shared.work.notify_one();
+                        });
+                    }
+                    any
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the queue could not be read");
+                    false
+                }
+            };
+            if full_batch && executions.len() < self.0.config.capacity {
+                continue;
+            }
+            tokio::select! {
+                () = self.0.work.notified() => {}
+                () = tokio::time::sleep(POLL) => {}
+                Some(_) = executions.join_next() => {}
+            }
+            while executions.try_join_next().is_some() {}
+        }
+    }
+
+    async fn renew(&self) {
+        let mut beat = tokio::time::interval(HEARTBEAT);
+        let mut renewed = tokio::time::Instant::now();
+        loop {
+            beat.tick().await;
+            let held: Vec<ExecutionId> = self.0.running.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
+            match queue::renew(&self.0, &held).await {
+                Ok(renewal) => {
+                    renewed = tokio::time::Instant::now();
+                    renewal.cancelled.into_iter().for_each(|execution| self.0.stop(execution, Stop::Cancelled));
+                    renewal.lost.into_iter().for_each(|execution| self.0.stop(execution, Stop::Abandoned));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "leases could not be renewed");
+                    if renewed.elapsed() >= self.0.config.lease {
+                        held.into_iter().for_each(|execution| self.0.stop(execution, Stop::Abandoned));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Wakes who watches on this node; those on others look again by themselves.
+    fn tell_progress(&self, tenant: TenantId, execution: ExecutionId) {
+        self.kernel.bus().tell_here(Message::ExecutionProgress { tenant, execution });
+    }
+
+    fn stop(&self, execution: ExecutionId, why: Stop) {
+        if let Some(stop) = self.running.lock().unwrap_or_else(PoisonError::into_inner).get(&execution) {
+            stop.send_if_modified(|stop| *stop == Stop::No && { *stop = why; true });
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The queue: claims in batches, fairly; leases; parking.
+
+use tenure_kernel::{Audited, ExecutionId, Result, SystemReason, TenantId, Timestamp, UserId, WorkflowId};
+use tenure_workflow::machine::StoredValue;
+
+use super::Shared;
+use crate::domain::quotas::Quota;
+use crate::domain::tenancy::Plan;
+
+/// An execution that this node holds the lease of.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) tenant: TenantId,
+    pub(super) tenant_slug: String,
+    pub(super) execution: ExecutionId,
+    pub(super) workflow: WorkflowId,
+    pub(super) workflow_name: String,
+    pub(super) version: i32,
+    pub(super) requested_by: UserId,
+    pub(super) actor: tenure_kernel::Actor,
+    pub(super) input: StoredValue,
+    /// Which time this is that it is taken up, from 1.
+    pub(super) attempt: i32,
+    /// How long it has run so far, in milliseconds.
+    pub(super) ran_ms: i64,
+    pub(super) cancelled: bool,
+}
+
+/// The most that one tenant gets out of one claim, so that the others' turn comes soon.
+const PER_TENANT: i64 = 16;
+
+/// Takes up to `most` executions that may run. Each tenant with work gets a share of each claim, whoever has how many
+/// queued; none gets more than its slots.
+pub(super) async fn claim(shared: &Shared, most: usize) -> Result<Vec<Claim>> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let limit = |plan: Plan| Quota::ConcurrentExecutions.limit(plan).map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    let (free, pro, enterprise) = (limit(Plan::Free), limit(Plan::Pro), limit(Plan::Enterprise));
+    let rows = shared
+        .kernel
+        .system(SystemReason::EngineBatch)
+        .run(async |tx| {
+            let now = tx.now();
+            // Two nodes that claim at once must not both take a tenant's last slot.
+            sqlx::query!("select pg_advisory_xact_lock(hashtext('tenure claim'))").execute(&mut *tx).await?;
+            let rows = sqlx::query!(
+                r#"
+                with recursive
+                -- The tenants that have work, by a loose scan of the index: one probe for each, however much it has.
+                ready (tenant_id) as (
+                    (select tenant_id from jobs where lease_owner is null and run_at is not null order by tenant_id limit 1)
+                    union all
+                    select (select j.tenant_id from jobs j
+                            where j.lease_owner is null and j.run_at is not null and j.tenant_id > ready.tenant_id
+                            order by j.tenant_id limit 1)
+                    from ready where ready.tenant_id is not null
+                ),
+                dead (tenant_id, id) as (
+                    select tenant_id, id from jobs where lease_owner is not null and lease_until < $1 for update skip locked
+                ),
+                turns (tenant_id, id, turn) as (
+                    select t.tenant_id, j.id, row_number() over (partition by t.tenant_id order by j.priority desc, j.run_at, j.id)
+                    from ready
+                    join tenants t on t.tenant_id = ready.tenant_id and t.status = 'active'
+                    left join quota_overrides o on o.tenant_id = t.tenant_id and o.quota = 'concurrent_executions'
+                    cross join lateral (
+                        select count(*) as taken from jobs l where l.tenant_id = t.tenant_id and l.lease_owner is not null
+                    ) slots
+                    cross join lateral (
+                        select id, priority, run_at from jobs j
+                        where j.tenant_id = t.tenant_id and j.lease_owner is null and j.run_at <= $1
+                        order by j.priority desc, j.run_at, j.id
+                        limit greatest(0, least($3, coalesce(
+                            case when o.tenant_id is not null then o.max
+                                 else case t.plan when 'enterprise' then $6::bigint when 'pro' then $5::bigint else $4::bigint end
+                            end, 1000000) - slots.taken))
+                        for update skip locked
+                    ) j
+                ),
+                chosen (tenant_id, id) as (
+                    select tenant_id, id from dead
+                    union all
+                    (select tenant_id, id from turns order by turn, random() limit $2)
+                ),
+                taken as (
+                    update jobs j set lease_owner = $7, lease_until = $8, attempts = j.attempts + 1
+                    from chosen c where j.tenant_id = c.tenant_id and j.id = c.id
+                    returning j.tenant_id, j.id, j.attempts, j.ran_ms, j.cancel_requested
+                ),
+                begun as (
+                    update executions e set state = 'running', started_at = coalesce(e.started_at, $1)
+                    from taken t where e.tenant_id = t.tenant_id and e.id = t.id
+                    returning e.tenant_id, e.id, e.workflow_id, e.version, e.requested_by, e.actor, e.input
+                )
+                select b.tenant_id as "tenant!: TenantId", b.id as "id!: ExecutionId", b.workflow_id as "workflow!: WorkflowId",
+                       b.version as "version!", b.requested_by as "requested_by!: UserId", b.actor as "actor!", b.input as "input!",
+                       t.attempts as "attempts!", t.ran_ms as "ran_ms!", t.cancel_requested as "cancelled!",
+                       w.name as "workflow_name!", n.slug as "slug!"
+                from begun b
+                join taken t on t.tenant_id = b.tenant_id and t.id = b.id
+                join workflows w on w.tenant_id = b.tenant_id and w.id = b.workflow_id
+                join tenants n on n.tenant_id = b.tenant_id
+                "#,
+                now,
+                most,
+                PER_TENANT,
+                free,
+                pro,
+                enterprise,
+                shared.node,
+                now.after(shared.config.lease)
+            )
+            .fetch_all(&mut *tx)
+            .await?;
+            Ok(Audited::none("steps are journal rows; an execution's request and end are its events", rows))
+        })
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Claim {
+                tenant: row.tenant,
+                tenant_slug: row.slug,
+                execution: row.id,
+                workflow: row.workflow,
+                workflow_name: row.workflow_name,
+                version: row.version,
+                requested_by: row.requested_by,
+                actor: serde_json::from_str(&row.actor)?,
+                input: serde_json::from_str(&row.input)?,
+                attempt: row.attempts,
+                ran_ms: row.ran_ms,
+                cancelled: row.cancelled,
+            })
+        })
+        .collect()
+}
+
+/// What came of a renewal.
+#[derive(Debug, Default)]
+pub(super) struct Renewal {
+    /// Somebody wants these to stop.
+    pub(super) cancelled: Vec<ExecutionId>,
+    /// These are not this node's any more.
+    pub(super) lost: Vec<ExecutionId>,
+}
+
+/// Keeps the leases of what this node drives.
+pub(super) async fn renew(shared: &Shared, held: &[ExecutionId]) -> Result<Renewal> {
+    if held.is_empty() {
+        return Ok(Renewal::default());
+    }
+    let ids: Vec<uuid::Uuid> = held.iter().map(|id| id.uuid()).collect();
+    let rows = shared
+        .kernel
+        .system(SystemReason::EngineBatch)
+        .run(async |tx| {
+            let until = tx.now().after(shared.config.lease);
+            let rows = sqlx::query!(
+                r#"update jobs set lease_until = $3 where lease_owner = $1 and id = any($2)
+                   returning id as "id: ExecutionId", cancel_requested"#,
+                shared.node,
+                &ids,
+                until
+            )
+            .fetch_all(&mut *tx)
+            .await?;
+            Ok(Audited::none("a node's sign of life", rows))
+        })
+        .await?;
+    let cancelled = rows.iter().filter(|row| row.cancel_requested).map(|row| row.id).collect();
+    let lost = held.iter().copied().filter(|id| !rows.iter().any(|row| row.id == *id)).collect();
+    Ok(Renewal { cancelled, lost })
+}
+
+/// Gives the lease back: the execution waits for a person (`None`) or until a moment.
+pub(super) async fn park(shared: &Shared, claim: &Claim, wake_at: Option<Timestamp>, ran_ms: i64, waiting: bool) -> Result<()> {
+    let state = if waiting { "waiting" } else { "queued" };
+    shared
+        .kernel
+        .system(SystemReason::EngineBatch)
+        .run(async |tx| {
+            // A decision or a cancellation that came meanwhile has set `run_at`: it is kept.
+            sqlx::query!(
+                "with job as (
+                    update jobs set lease_owner = null, lease_until = null, ran_ms = $5,
+                        run_at = case when cancel_requested then $6::timestamptz when $7 and exists (
+                            select from approvals a where a.tenant_id = $1 and a.execution_id = $2 and a.state not in ('pending', 'cancelled')
+                            and not exists (select from execution_journal x where x.tenant_id = $1 and x.execution_id = $2 and x.step = a.step))
+                            then $6 else $4::timestamptz end
+                    where tenant_id = $1 and id = $2 and lease_owner = $3 returning id)
+                 update executions set state = $8 where tenant_id = $1 and id = $2 and exists (select from job)",
+                claim.tenant.uuid(),
+                claim.execution.uuid(),
+                shared.node,
+                wake_at,
+                ran_ms,
+                tx.now(),
+                waiting,
+                state
+            )
+            .execute(&mut *tx)
+            .await?;
+            Ok(Audited::none("waiting is no event; what it waits for is", ()))
+        })
+        .await
+}

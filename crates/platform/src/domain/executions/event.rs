@@ -1,0 +1,13 @@
+use super::model::ExecutionSummary;
+
+tenure_kernel::actions! {
+    /// What happens to executions. Their steps are rows of the journal, not events.
+    pub ExecutionEvent on ExecutionSummary = "execution" {
+        REQUESTED = "requested", "An execution of a workflow was requested, let through the gate and queued.";
+        CANCEL_REQUESTED = "cancel-requested", "Somebody asked for an execution to be cancelled.";
+        SUCCEEDED = "succeeded", "An execution ended with an output.";
+        FAILED = "failed", "An execution ended because a step failed.";
+        CANCELLED = "cancelled", "An execution ended because somebody cancelled it.";
+        TIMED_OUT = "timed-out", "An execution ended because it took longer than its limit.";
+    }
+}

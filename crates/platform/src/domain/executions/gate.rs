@@ -1,0 +1,118 @@
+//! The gate: whether an execution may begin. Permission and the tenant's status were asked before the handler ran.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tenure_kernel::decision::{Decision, DecisionInput, DecisionPoint};
+use tenure_kernel::{
+    Audited, Code, Error, Load as _, NewEvent, Problem, Result, TenantTx, WorkflowId, Write,
+};
+use tenure_workflow::definition::InputSchema;
+
+use super::event::ExecutionEvent;
+use super::model::ExecutionSummary;
+use super::store::{self, QUEUE_LENGTH};
+use crate::app::App;
+use crate::domain::policies;
+use crate::domain::quotas::{self, Quota};
+use crate::domain::tenancy;
+use crate::domain::workflows::Workflow;
+
+/// What the gate said.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Admission {
+    /// Go on.
+    Queued(Box<ExecutionSummary>),
+    /// The policy refuses. Not an error, because the logged decision must be committed.
+    Denied(Decision),
+}
+
+impl Admission {
+    /// # Errors
+    /// 403 with the policy's reasons.
+    pub(super) fn into_result(self) -> Result<ExecutionSummary> {
+        match self {
+            Self::Queued(execution) => Ok(*execution),
+            Self::Denied(decision) => Err(denied(decision).into()),
+        }
+    }
+}
+
+/// What a caller wants to run.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) workflow: WorkflowId,
+    /// The newest unless told.
+    pub(super) version: Option<i32>,
+    pub(super) input: Value,
+}
+
+/// Queues the execution if it may begin. Whatever refuses it gives back what was taken for it.
+pub(super) async fn admit(tx: &mut TenantTx<Write>, app: &App, wanted: Wanted) -> Result<Audited<Admission>> {
+    let requested_by = tx.cx().actor().user().ok_or_else(|| Error::internal("an execution needs a person"))?;
+    // Not locked: executions of one workflow would wait for one another.
+    let workflow = Workflow::load(tx, wanted.workflow, false).await?.ok_or_else(Problem::not_found)?;
+    let version = version(&workflow, wanted.version)?;
+    let (tenant, now) = (tx.tenant(), tx.now());
+    let compiled = app.plans.get(&mut *tx, tenant, workflow.id, version).await?;
+    check(compiled.input_schema.as_ref(), &wanted.input)?;
+    let organization = tenancy::store::current(tx).await?;
+    let input = DecisionInput {
+        point: DecisionPoint::WorkflowExecute,
+        tenant,
+        tenant_slug: organization.slug,
+        principal: tx.cx().actor().principal.to_string(),
+        workflow: Some((workflow.id.to_string(), workflow.name)),
+        step: None,
+        host: None,
+    };
+    // From here on the tenant's other requests wait: nothing slow follows.
+    quotas::take(tx, Quota::ExecutionsPerMonth, 1).await?;
+    if store::queue_is_full(tx).await? {
+        return Err(queue_full().into());
+    }
+    let decision = policies::decide(&*app.policy, &mut *tx, now, &input).await?;
+    if !decision.allowed {
+        quotas::give_back(tx, Quota::ExecutionsPerMonth, 1).await?;
+        return Ok(Audited::none("its refusal is an event of its own, folded with its repeats", Admission::Denied(decision)));
+    }
+    let stored = store::store_value(wanted.input);
+    let execution = store::insert(tx, workflow.id, version, requested_by, &stored).await?;
+    let event = NewEvent::new(ExecutionEvent::REQUESTED, execution.id.to_string())
+        .detail("workflow", workflow.id)
+        .detail("version", version);
+    Ok(Audited::of(Admission::Queued(Box::new(execution)), event))
+}
+
+fn version(workflow: &Workflow, wanted: Option<i32>) -> Result<i32> {
+    let version = wanted.unwrap_or(workflow.version);
+    if !(1..=workflow.version).contains(&version) {
+        let detail = format!("must be a version of the workflow, 1 to {}", workflow.version);
+        return Err(Problem::invalid("/version", detail).into());
+    }
+    Ok(version)
+}
+
+fn check(schema: Option<&InputSchema>, input: &Value) -> Result<()> {
+    let faults = schema.map(|schema| schema.check(input)).unwrap_or_default();
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let problem = Problem::new(Code::Invalid, "the input is not what the workflow asks for; see errors");
+    let problem = faults
+        .into_iter()
+        .fold(problem, |problem, fault| problem.field(format!("/input{}", fault.pointer), fault.message));
+    Err(problem.into())
+}
+
+fn queue_full() -> Problem {
+    let detail = format!("the queue of executions is full ({QUEUE_LENGTH}); wait until some have ended, or cancel some");
+    Problem::new(Code::QuotaExceeded, detail).with("quota", "queued_executions").with("limit", QUEUE_LENGTH)
+}
+
+fn denied(decision: Decision) -> Problem {
+    let detail = format!("a policy refuses this execution: {}", decision.reasons.join("; "));
+    Problem::new(Code::Denied, detail)
+        .with("reasons", decision.reasons)
+        .with("policy_version", decision.policy_version)
+}

@@ -1,0 +1,26 @@
+//! Executions: what was asked to run, how it stands, and what its steps did. Owns `executions`; of the queue (`jobs`) it
+//! adds rows, asks for cancellation and wakes what waits, the rest is the engine's; the journal it only reads.
+//!
+//! - `gate.rs` decides whether an execution may begin: tenant, quota, queue, policy, in this order.
+//! - `follow.rs` tells how one goes on, as server-sent events; `wait.rs` waits for its end.
+//! - `live.rs` is where the engine says what runs at this moment.
+
+mod event;
+mod filter;
+mod follow;
+mod gate;
+mod http;
+mod live;
+mod model;
+mod news;
+mod steps;
+mod store;
+mod wait;
+
+pub use event::ExecutionEvent;
+pub use http::routes;
+pub use live::{LiveStep, LiveSteps};
+pub use model::{
+    Execution, ExecutionError, ExecutionState, ExecutionSummary, LogLine, PersonRef, StepState, StepSummary, WorkflowRef,
+};
+pub use store::{store_value, wake};

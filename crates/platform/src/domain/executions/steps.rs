@@ -1,0 +1,288 @@
+//! Steps, as the journal and the engine's live list tell of them.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::Value;
+use tenure_kernel::{Error, ExecutionId, Mode, Page, PageQuery, Permitted, Problem, Result, TenantTx, Timestamp};
+use tenure_workflow::ErrorClass;
+use tenure_workflow::machine::{Entry, Outcome, StepError, StepKey};
+
+use super::live::LiveStep;
+use super::model::{ExecutionError, ExecutionSummary, LogLine, Step, StepState, StepSummary, shown};
+
+/// A step's newest row, without what it gave.
+struct Row {
+    seq: i32,
+    step: String,
+    node_type: Option<String>,
+    state: Option<String>,
+    attempts: i32,
+    started_at: Timestamp,
+    finished_at: Timestamp,
+    /// The entry of a failed step.
+    failure: Option<String>,
+}
+
+/// A line of the journal's logs.
+#[derive(Deserialize)]
+struct StoredLine {
+    at: Option<Timestamp>,
+    level: String,
+    message: String,
+}
+
+/// A row of the journal for whoever follows.
+pub(super) struct Written {
+    pub(super) seq: i32,
+    pub(super) step: StepSummary,
+    pub(super) logs: Vec<LogLine>,
+}
+
+fn node_of(step: &str) -> String {
+    step.parse::<StepKey>().map_or_else(|_| step.to_owned(), |key| key.node.to_string())
+}
+
+fn failure(entry: &str) -> Result<Option<StepError>> {
+    match serde_json::from_str(entry)? {
+        Entry::Finished { outcome: Outcome::Failed { error, .. }, .. } => Ok(Some(error)),
+        _ => Ok(None),
+    }
+}
+
+impl TryFrom<Row> for StepSummary {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let error = row.failure.as_deref().map(failure).transpose()?.flatten();
+        let state = match row.state.as_deref() {
+            Some("succeeded") => StepState::Succeeded,
+            Some("skipped") => StepState::Skipped,
+            // Its list is known, its items run.
+            Some("expanded") => StepState::Running,
+            _ if error.as_ref().is_some_and(|error| error.class == ErrorClass::Cancelled) => StepState::Cancelled,
+            _ => StepState::Failed,
+        };
+        let began = (state != StepState::Skipped).then_some(row.started_at);
+        Ok(Self {
+            node: node_of(&row.step),
+            r#type: row.node_type.unwrap_or_default(),
+            state,
+            attempt: u32::try_from(row.attempts).unwrap_or(1),
+            queued_at: row.started_at,
+            started_at: began,
+            finished_at: (state != StepState::Running).then_some(row.finished_at),
+            error: error.map(|error| ExecutionError {
+                class: error.class.as_str().to_owned(),
+                message: error.message,
+                step: Some(row.step.clone()),
+                attempts: Some(error.attempts),
+            }),
+            name: row.step,
+        })
+    }
+}
+
+impl From<LiveStep> for StepSummary {
+    fn from(step: LiveStep) -> Self {
+        Self {
+            node: node_of(&step.step),
+            name: step.step,
+            r#type: step.node_type,
+            state: if step.state == "waiting" { StepState::Waiting } else { StepState::Running },
+            attempt: step.attempt,
+            queued_at: step.started_at,
+            started_at: Some(step.started_at),
+            finished_at: None,
+            error: None,
+        }
+    }
+}
+
+/// The steps, each as its newest row has it, in the order of the journal; on the last page what is in flight follows.
+pub(super) async fn list<M: Mode>(
+    tx: &mut TenantTx<M>,
+    execution: &Permitted<ExecutionSummary>,
+    live: Vec<LiveStep>,
+    page: &PageQuery,
+) -> Result<Page<StepSummary>> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select s.seq as "seq!", s.step as "step!", s.node_type, s.state, s.attempts as "attempts!",
+                  s.started_at as "started_at!", s.finished_at as "finished_at!", s.failure
+           from (select distinct on (j.step) j.seq, j.step, j.node_type, j.state, j.attempts, j.started_at, j.finished_at,
+                        case when j.state = 'failed' then j.entry end as failure
+                 from execution_journal j
+                 where j.tenant_id = $1 and j.execution_id = $2 and j.step is not null
+                 order by j.step, j.seq desc) s
+           where $3::integer is null or s.seq > $3
+           order by s.seq limit $4"#,
+        tx.tenant().uuid(),
+        execution.id.uuid(),
+        page.after::<i32>()?,
+        page.rows()?
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let page = page.page(rows, |last| last.seq)?;
+    let mut items: Vec<StepSummary> = page.items.into_iter().map(StepSummary::try_from).collect::<Result<_>>()?;
+    if page.next_cursor.is_none() && !execution.state.is_over() {
+        let flying = in_flight(tx, execution.id, live).await?;
+        let journaled = over(tx, execution.id, &flying).await?;
+        items.extend(flying.into_iter().filter(|step| !journaled.contains(&step.name)));
+    }
+    Ok(Page { items, next_cursor: page.next_cursor })
+}
+
+/// What runs on this node, and what waits for a person.
+pub(super) async fn in_flight<M: Mode>(
+    tx: &mut TenantTx<M>,
+    execution: ExecutionId,
+    live: Vec<LiveStep>,
+) -> Result<Vec<StepSummary>> {
+    // The one look into the table of approvals, which stand below executions: an execution that waits for a person runs
+    // nowhere, so no live list tells of it.
+    let waiting = sqlx::query!(
+        "select step, created_at from approvals where tenant_id = $1 and execution_id = $2 and state = 'pending' order by created_at",
+        tx.tenant().uuid(),
+        execution.uuid()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let mut steps: Vec<StepSummary> = live.into_iter().map(StepSummary::from).collect();
+    for row in waiting.into_iter().rev() {
+        let waits = LiveStep {
+            step: row.step,
+            node_type: "approval".to_owned(),
+            state: "waiting",
+            attempt: 1,
+            started_at: row.created_at,
+        };
+        match steps.iter_mut().find(|step| step.name == waits.step) {
+            Some(step) => step.state = StepState::Waiting,
+            None => steps.push(waits.into()),
+        }
+    }
+    Ok(steps)
+}
+
+/// Which of these steps have a row already: the live list learns of an end a little later than the journal, and a map
+/// that was expanded stands in both.
+async fn over<M: Mode>(
+    tx: &mut TenantTx<M>,
+    execution: ExecutionId,
+    steps: &[StepSummary],
+) -> Result<BTreeSet<String>> {
+    let names: Vec<String> = steps.iter().map(|step| step.name.clone()).collect();
+    let known = sqlx::query_scalar!(
+        r#"select step as "step!" from execution_journal where tenant_id = $1 and execution_id = $2 and step = any($3)"#,
+        tx.tenant().uuid(),
+        execution.uuid(),
+        &names
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(known.into_iter().collect())
+}
+
+fn lines(logs: Option<&str>, finished_at: Timestamp) -> Result<(Vec<LogLine>, bool)> {
+    let Some(logs) = logs else { return Ok((Vec::new(), false)) };
+    let stored: Vec<StoredLine> = serde_json::from_str(logs)?;
+    let line = |line: StoredLine| LogLine {
+        at: line.at.unwrap_or(finished_at),
+        level: line.level,
+        message: line.message,
+    };
+    Ok((stored.into_iter().map(line).collect(), false))
+}
+
+/// One step whole.
+pub(super) async fn one<M: Mode>(
+    tx: &mut TenantTx<M>,
+    execution: &Permitted<ExecutionSummary>,
+    live: Vec<LiveStep>,
+    step: &StepKey,
+) -> Result<Step> {
+    let name = step.to_string();
+    let row = sqlx::query!(
+        "select node_type, state, attempts, started_at, finished_at, entry, logs, usage
+         from execution_journal where tenant_id = $1 and execution_id = $2 and step = $3 order by seq desc limit 1",
+        tx.tenant().uuid(),
+        execution.id.uuid(),
+        name
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(row) = row else {
+        let flying = in_flight(tx, execution.id, live).await?.into_iter().find(|flying| flying.name == name);
+        return Ok(empty(flying.ok_or_else(Problem::not_found)?));
+    };
+    let output = match serde_json::from_str(&row.entry)? {
+        Entry::Finished { outcome: Outcome::Succeeded { output, .. }, .. } => Some(shown(&output)?),
+        _ => None,
+    };
+    let (output, output_size) = output.unzip();
+    let (logs, logs_truncated) = lines(row.logs.as_deref(), row.finished_at)?;
+    let failure = (row.state.as_deref() == Some("failed")).then_some(row.entry);
+    let summary = StepSummary::try_from(Row {
+        seq: 0,
+        step: name,
+        node_type: row.node_type,
+        state: row.state,
+        attempts: row.attempts,
+        started_at: row.started_at,
+        finished_at: row.finished_at,
+        failure,
+    })?;
+    let usage = row.usage.as_deref().map(serde_json::from_str).transpose()?.unwrap_or_default();
+    Ok(Step { output: output.unwrap_or_default(), output_size, logs, logs_truncated, usage, ..empty(summary) })
+}
+
+fn empty(summary: StepSummary) -> Step {
+    Step {
+        summary,
+        input: Value::Null,
+        output: Value::Null,
+        output_size: None,
+        logs: Vec::new(),
+        logs_truncated: false,
+        usage: Value::Null,
+    }
+}
+
+/// The rows of steps after `seq`, oldest first.
+pub(super) async fn written_after<M: Mode>(
+    tx: &mut TenantTx<M>,
+    execution: ExecutionId,
+    seq: i32,
+    most: i64,
+) -> Result<Vec<Written>> {
+    let rows = sqlx::query!(
+        r#"select seq, step as "step!", node_type, state, attempts, started_at, finished_at, logs,
+                  case when state = 'failed' then entry end as failure
+           from execution_journal
+           where tenant_id = $1 and execution_id = $2 and seq > $3 and step is not null
+           order by seq limit $4"#,
+        tx.tenant().uuid(),
+        execution.uuid(),
+        seq,
+        most
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let written = rows.into_iter().map(|row| {
+        let (logs, _) = lines(row.logs.as_deref(), row.finished_at)?;
+        let step = StepSummary::try_from(Row {
+            seq: row.seq,
+            step: row.step,
+            node_type: row.node_type,
+            state: row.state,
+            attempts: row.attempts,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+            failure: row.failure,
+        })?;
+        Ok(Written { seq: row.seq, step, logs })
+    });
+    written.collect()
+}

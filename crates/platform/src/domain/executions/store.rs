@@ -1,0 +1,259 @@
+//! All SQL on `executions`, and what people do to their rows of `jobs`.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tenure_kernel::{
+    Error, ExecutionId, Load, Mode, Page, PageQuery, Permitted, Problem, Result, TeamId, TenantTx, Timestamp, UserId,
+    WorkflowId, Write,
+};
+use tenure_workflow::machine::StoredValue;
+use uuid::Uuid;
+
+use super::filter::Filter;
+use super::model::{Execution, ExecutionError, ExecutionState, ExecutionSummary, PersonRef, WorkflowRef, shown};
+
+/// How many of a tenant's executions may stand in the queue, running ones among them.
+pub(super) const QUEUE_LENGTH: i64 = 10_000;
+
+struct Row {
+    id: ExecutionId,
+    workflow_id: WorkflowId,
+    workflow_name: String,
+    version: i32,
+    state: String,
+    requested_by: UserId,
+    requester: Option<String>,
+    created_at: Timestamp,
+    started_at: Option<Timestamp>,
+    finished_at: Option<Timestamp>,
+    error: Option<String>,
+    steps_done: i32,
+    node_count: i32,
+}
+
+impl TryFrom<Row> for ExecutionSummary {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let state = ExecutionState::parse(&row.state).ok_or_else(|| Error::internal("unknown state of an execution"))?;
+        let done = u32::try_from(row.steps_done).unwrap_or(0);
+        let nodes = u32::try_from(row.node_count).unwrap_or(0);
+        Ok(Self {
+            id: row.id,
+            workflow: WorkflowRef { id: row.workflow_id, name: row.workflow_name },
+            version: row.version,
+            state,
+            requested_by: PersonRef::new(row.requested_by, row.requester),
+            created_at: row.created_at,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+            error: row.error.as_deref().map(serde_json::from_str::<ExecutionError>).transpose()?,
+            steps_total: if state.is_over() { done } else { done.max(nodes) },
+            steps_finished: done,
+        })
+    }
+}
+
+/// The executions that the actor may see: of everybody's workflows, and of those of their own teams.
+async fn select<M: Mode>(
+    tx: &mut TenantTx<M>,
+    filter: &Filter,
+    after: Option<(Timestamp, ExecutionId)>,
+    rows: i64,
+) -> Result<Vec<ExecutionSummary>> {
+    let teams: Vec<Uuid> = tx.cx().identity.teams.iter().copied().map(TeamId::uuid).collect();
+    let (at, id) = after.unzip();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select e.id as "id: ExecutionId", e.workflow_id as "workflow_id: WorkflowId", w.name as workflow_name, e.version,
+                  e.state, e.requested_by as "requested_by: UserId", m.full_name as "requester?", e.created_at, e.started_at,
+                  e.finished_at, e.error, e.steps_done, v.node_count
+           from executions e
+           join workflows w on w.tenant_id = e.tenant_id and w.id = e.workflow_id
+           join workflow_versions v on v.tenant_id = e.tenant_id and v.workflow_id = e.workflow_id and v.version = e.version
+           left join memberships m on m.tenant_id = e.tenant_id and m.user_id = e.requested_by
+           where e.tenant_id = $1 and (w.team_id is null or w.team_id = any($2))
+             and ($3::uuid is null or e.id = $3)
+             and ($4::uuid is null or e.workflow_id = $4)
+             and ($5::text[] is null or e.state = any($5))
+             and ($6::uuid is null or e.requested_by = $6)
+             and ($7::timestamptz is null or e.created_at >= $7)
+             and ($8::timestamptz is null or e.created_at < $8)
+             and ($9::timestamptz is null or (e.created_at, e.id) < ($9, $10::uuid))
+           order by e.created_at desc, e.id desc limit $11"#,
+        tx.tenant().uuid(),
+        &teams,
+        filter.id.map(ExecutionId::uuid),
+        filter.workflow.map(WorkflowId::uuid),
+        filter.states.as_deref(),
+        filter.requested_by.map(UserId::uuid),
+        filter.from as Option<Timestamp>,
+        filter.to as Option<Timestamp>,
+        at as Option<Timestamp>,
+        id.map(ExecutionId::uuid),
+        rows
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    rows.into_iter().map(ExecutionSummary::try_from).collect()
+}
+
+impl Load for ExecutionSummary {
+    type Id = ExecutionId;
+
+    /// Never locked: the engine alone changes the row; what people want of an execution goes through its job.
+    async fn load<M: Mode>(tx: &mut TenantTx<M>, id: ExecutionId, _lock: bool) -> Result<Option<Self>> {
+        let filter = Filter { id: Some(id), ..Filter::default() };
+        Ok(select(tx, &filter, None, 1).await?.into_iter().next())
+    }
+}
+
+pub(super) async fn list<M: Mode>(
+    tx: &mut TenantTx<M>,
+    filter: &Filter,
+    page: &PageQuery,
+) -> Result<Page<ExecutionSummary>> {
+    let found = select(tx, filter, page.after()?, page.rows()?).await?;
+    page.page(found, |last| (last.created_at, last.id))
+}
+
+/// With definition, input and output.
+pub(super) async fn whole<M: Mode>(
+    tx: &mut TenantTx<M>,
+    execution: Permitted<ExecutionSummary>,
+) -> Result<Execution> {
+    let row = sqlx::query!(
+        "select e.input, e.output, v.definition
+         from executions e
+         join workflow_versions v on v.tenant_id = e.tenant_id and v.workflow_id = e.workflow_id and v.version = e.version
+         where e.tenant_id = $1 and e.id = $2",
+        tx.tenant().uuid(),
+        execution.id.uuid()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let stored = |text: &str| -> Result<(Value, u64)> { Ok(shown(&serde_json::from_str(text)?)?) };
+    let (input, input_size) = stored(&row.input)?;
+    let output = row.output.as_deref().map(stored).transpose()?;
+    let (output, output_size) = output.unzip();
+    Ok(Execution {
+        summary: execution.into_inner(),
+        definition: RawValue::from_string(row.definition)?,
+        input,
+        input_size,
+        output: output.unwrap_or_default(),
+        output_size,
+    })
+}
+
+/// How it stands, and nothing else: for whoever waits. Whether the actor may see it was asked before.
+pub(super) async fn state<M: Mode>(tx: &mut TenantTx<M>, id: ExecutionId) -> Result<ExecutionState> {
+    let state = sqlx::query_scalar!(
+        "select state from executions where tenant_id = $1 and id = $2",
+        tx.tenant().uuid(),
+        id.uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    .ok_or_else(Problem::not_found)?;
+    ExecutionState::parse(&state).ok_or_else(|| Error::internal("unknown state of an execution"))
+}
+
+/// How a caller's value is stored in an execution's row.
+#[must_use]
+pub fn store_value(value: Value) -> StoredValue {
+    StoredValue::Inline(Arc::new(value))
+}
+
+/// Whether the tenant's queue is as long as it may be.
+pub(super) async fn queue_is_full(tx: &mut TenantTx<Write>) -> Result<bool> {
+    let full = sqlx::query_scalar!(
+        r#"select exists (select from jobs where tenant_id = $1 offset $2) as "full!""#,
+        tx.tenant().uuid(),
+        QUEUE_LENGTH - 1
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok(full)
+}
+
+/// A new execution, queued.
+pub(super) async fn insert(
+    tx: &mut TenantTx<Write>,
+    workflow: WorkflowId,
+    version: i32,
+    requested_by: UserId,
+    input: &StoredValue,
+) -> Result<ExecutionSummary> {
+    let id: ExecutionId = tx.new_id();
+    sqlx::query!(
+        "with execution as (
+            insert into executions (tenant_id, id, workflow_id, version, state, requested_by, actor, input, created_at)
+            values ($1, $2, $3, $4, 'queued', $5, $6, $7, $8))
+         insert into jobs (tenant_id, id, kind, run_at, created_at) values ($1, $2, 'execution', $8, $8)",
+        tx.tenant().uuid(),
+        id.uuid(),
+        workflow.uuid(),
+        version,
+        requested_by.uuid(),
+        serde_json::to_string(tx.cx().actor())?,
+        serde_json::to_string(input)?,
+        tx.now()
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(tx.load::<ExecutionSummary>(id).await?.into_inner())
+}
+
+/// What asking for a cancellation changed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Cancelled {
+    Asked,
+    AskedBefore,
+    /// It is over; nothing is left to cancel.
+    TooLate,
+}
+
+/// Has the engine end it: what waits is taken up at once, what runs is told.
+pub(super) async fn cancel(tx: &mut TenantTx<Write>, execution: &Permitted<ExecutionSummary>) -> Result<Cancelled> {
+    let before = sqlx::query_scalar!(
+        "select cancel_requested from jobs where tenant_id = $1 and id = $2 for update",
+        tx.tenant().uuid(),
+        execution.id.uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    match before {
+        None => return Ok(Cancelled::TooLate),
+        Some(true) => return Ok(Cancelled::AskedBefore),
+        Some(false) => {}
+    }
+    sqlx::query!(
+        "update jobs set cancel_requested = true, run_at = $3 where tenant_id = $1 and id = $2",
+        tx.tenant().uuid(),
+        execution.id.uuid(),
+        tx.now()
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(Cancelled::Asked)
+}
+
+/// Has the engine look at an execution that waits for a person; after the commit say so with
+/// [`Message::WorkQueued`](tenure_kernel::bus::Message::WorkQueued).
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn wake(tx: &mut TenantTx<Write>, execution: ExecutionId) -> Result<()> {
+    sqlx::query!(
+        "update jobs set run_at = $3 where tenant_id = $1 and id = $2",
+        tx.tenant().uuid(),
+        execution.uuid(),
+        tx.now()
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
