@@ -24,10 +24,13 @@ const CLUSTER_DIR: &str = "postgres";
 /// Checkpoints and leaf hashes of every log, out of PostgreSQL's reach.
 const AUDIT_DIR: &str = "audit";
 const OBJECTS_DIR: &str = "objects";
-const GUESTS_DIR: &str = "guests";
+/// Compiled guests are native code: in a directory of the server's user alone.
+const IMAGES_DIR: &str = "images";
 const MASTER_KEY: &str = "master.key";
 /// Both pools, the listener, and a few for an operator's look.
 const SPARE_CONNECTIONS: u32 = 10;
+/// Running steps are put away this long.
+const STEPS_WITHIN: Duration = Duration::from_secs(3);
 /// A request that was cut off may hold its connection until PostgreSQL ends it.
 const POOLS_WITHIN: Duration = Duration::from_secs(5);
 
@@ -96,6 +99,8 @@ impl Platform {
 
     /// Ends what runs beside the requests, writes what is held back, closes the pools and stops PostgreSQL.
     pub(crate) async fn close(self) {
+        // Executions are left where the next start goes on with them.
+        self.app.engine.stop(STEPS_WITHIN).await;
         self.background.abort();
         // Cancelled is what it should be.
         let _ = self.background.await;
@@ -165,7 +170,6 @@ fn master_key(config: &Config) -> Result<LocalKeys, OpenError> {
 
 fn platform_config(config: &Config) -> PlatformConfig {
     let issuer = config.server.public_url.clone().unwrap_or_else(|| format!("http://{}", config.server.listen));
-    let guests = config.data_dir.join(GUESTS_DIR);
     PlatformConfig {
         production: config.environment == Environment::Production,
         logins: config.auth == Auth::On,
@@ -177,6 +181,6 @@ fn platform_config(config: &Config) -> PlatformConfig {
         egress_allow: config.egress_allow.clone(),
         require_signed_plugins: config.require_signed_plugins,
         policy: config.policy.clone(),
-        guests: Some(GuestPaths { images: guests.join("images"), modules: guests }),
+        guests: Some(GuestPaths { modules: config.guests.clone(), images: config.data_dir.join(IMAGES_DIR) }),
     }
 }

@@ -2,10 +2,14 @@
 
 mod audit;
 mod config;
+mod demo;
+mod inside;
 mod migrate;
 mod openapi;
 mod organization;
+mod run;
 mod serve;
+mod workflow;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,6 +54,12 @@ struct Global {
 enum Verb {
     /// Run the server
     Serve(serve::Args),
+    /// Run a workflow file here, without a server
+    Run(run::Args),
+    /// Work with workflow files
+    Workflow(workflow::Args),
+    /// Run a server with organisations, people and workflows to look at
+    Demo(demo::Args),
     /// Bring a database of your own up to date
     Migrate(migrate::Args),
     /// Look at the settings
@@ -71,6 +81,9 @@ pub(crate) enum Failure {
     /// It was tried and did not work: exit code 1.
     #[error("{0}")]
     Failed(String),
+    /// It waits for a person that no terminal can stand for: exit code 3.
+    #[error("{0}")]
+    Waiting(String),
     /// Several settings are wrong, a line each: exit code 2.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -113,6 +126,7 @@ pub(crate) fn main() -> ExitCode {
             let code = match &failure {
                 Failure::Usage(_) | Failure::Config(_) => 2,
                 Failure::Failed(_) => 1,
+                Failure::Waiting(_) => 3,
             };
             if let Failure::Config(ConfigError(faults)) = &failure {
                 faults.iter().for_each(output::error);
@@ -128,6 +142,9 @@ fn run(cli: Cli) -> Outcome {
     let flags = cli.global.flags();
     match cli.verb {
         Verb::Serve(args) => serve::run(&args, flags),
+        Verb::Run(args) => run::run(&args, &flags),
+        Verb::Workflow(args) => workflow::run(args, &flags),
+        Verb::Demo(args) => demo::run(&args, flags),
         Verb::Migrate(args) => migrate::run(&args, &flags),
         Verb::Config(args) => config::run(&args, &flags),
         Verb::Organization(args) => organization::run(args, &flags),

@@ -37,15 +37,20 @@ pub(super) struct Args {
     assets: Option<String>,
 }
 
-pub(super) fn run(args: &Args, mut flags: Flags) -> Outcome {
+pub(super) fn run(args: &Args, flags: Flags) -> Outcome {
+    run_with(args, flags, async |_| Ok(()))
+}
+
+/// The same, with something to be done before the first request.
+pub(super) fn run_with(args: &Args, mut flags: Flags, first: impl AsyncFnOnce(&Platform) -> Outcome) -> Outcome {
     flags.set("server.listen", args.listen.as_deref());
     flags.set("server.public_url", args.public_url.as_deref());
     flags.set("server.assets", args.assets.as_deref());
     let config = settings(&flags)?;
-    block_on(serve(config))
+    block_on(serve(config, first))
 }
 
-async fn serve(mut config: Config) -> Outcome {
+async fn serve(mut config: Config, first: impl AsyncFnOnce(&Platform) -> Outcome) -> Outcome {
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
     // From here on a signal is heard, also while PostgreSQL starts.
     let mut stop = Stop::listen().map_err(|error| failed(&error))?;
@@ -71,6 +76,10 @@ async fn serve(mut config: Config) -> Outcome {
         },
     };
     let router = router(&platform, watch, Site { assets, login, https });
+    if let Err(failure) = first(&platform).await {
+        platform.close().await;
+        return Err(failure);
+    }
     greet(&config, &platform);
 
     let begun = http::serve(listener, router, stop.signalled(), GRACE);

@@ -20,6 +20,11 @@ pub(crate) struct Flags {
 }
 
 impl Flags {
+    /// Whether this flag was given.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
     /// Adds a flag that was given.
     pub(crate) fn set(&mut self, key: &'static str, value: Option<impl Into<String>>) {
         if let Some(value) = value {

@@ -22,6 +22,7 @@ mod writer;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -90,6 +91,7 @@ struct Shared {
     /// Executions that this node drives now, with the way to stop them.
     running: Mutex<HashMap<ExecutionId, watch::Sender<Stop>>>,
     work: Notify,
+    stopping: AtomicBool,
 }
 
 impl std::fmt::Debug for Shared {
@@ -140,6 +142,7 @@ impl Engine {
             config,
             running: Mutex::default(),
             work: Notify::new(),
+            stopping: AtomicBool::new(false),
         });
         let this = Arc::downgrade(&shared);
         shared.kernel.bus().on_news(move |message| {
@@ -166,6 +169,7 @@ impl Engine {
 
     /// Takes no new work, gives running steps `grace` to end, then leaves what is left to be resumed.
     pub async fn stop(&self, grace: Duration) {
+        self.0.stopping.store(true, Ordering::Release);
         let deadline = tokio::time::Instant::now() + grace;
         for stop in self.0.running.lock().unwrap_or_else(PoisonError::into_inner).values() {
             stop.send_if_modified(|stop| *stop == Stop::No && { *stop = Stop::Abandoned; true });
@@ -178,9 +182,10 @@ impl Engine {
     async fn take(&self) {
         let mut executions = JoinSet::new();
         loop {
-            let free = self.0.config.capacity.saturating_sub(executions.len());
+            let stopping = self.0.stopping.load(Ordering::Acquire);
+            let free = if stopping { 0 } else { self.0.config.capacity.saturating_sub(executions.len()) };
             let claimed = if free == 0 { Ok(Vec::new()) } else { queue::claim(&self.0, free).await };
-            let full_batch = match claimed {
+            let claimed_any = match claimed {
                 Ok(claimed) => {
                     let any = !claimed.is_empty();
                     for claim in claimed {
@@ -203,7 +208,7 @@ impl Engine {
                     false
                 }
             };
-            if full_batch && executions.len() < self.0.config.capacity {
+            if claimed_any && executions.len() < self.0.config.capacity {
                 continue;
             }
             tokio::select! {

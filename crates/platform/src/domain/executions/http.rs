@@ -42,7 +42,11 @@ pub fn routes() -> Routes {
         .get("/executions/{id}/steps/{step}", get_step, "See a step, with its output and log.")
         .get("/executions/{id}/events", events, EVENTS)
         .post("/executions/{id}/cancel", cancel, CANCEL)
+        .body_limit(MAX_INPUT)
 }
+
+/// An execution's input may be larger than other bodies.
+const MAX_INPUT: usize = 16 * 1024 * 1024;
 
 /// What to execute a workflow with.
 #[derive(Debug, Deserialize, ToSchema)]
