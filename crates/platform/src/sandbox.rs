@@ -17,12 +17,12 @@ struct Guests {
 }
 
 impl Sandbox {
-    /// Loads the compiled guests: modules in `guests`, their images in `images` (see [`Images::open`]). Whatever is missing
+    /// Loads the compiled guests: modules in `guests`, their images in `images` (see [`Images::prepare`]: made at the first start, which takes a while). Whatever is missing
     /// makes a sandbox that refuses each call with the reason.
     #[must_use]
     pub fn open(guests: &Path, images: &Path) -> Self {
         let load = || -> Result<Guests, ImageError> {
-            let images = Images::open(guests, images)?;
+            let images = Images::prepare(guests, images)?;
             Ok(Guests {
                 expressions: Expressions::new(&images, ExpressionLimits::default())?,
                 python: Python::new(&images, PythonConfig::default())?,
