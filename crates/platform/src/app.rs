@@ -15,7 +15,9 @@ use crate::domain::executions::LiveSteps;
 use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
 use crate::domain::policies::ConfiguredPolicy;
 use crate::domain::workflows::PlanCache;
-use crate::domain::{approvals, audit, executions, identity, members, plugins, quotas, secrets, teams, tenancy, workflows};
+use crate::domain::{
+    approvals, audit, executions, identity, members, plugins, quotas, secrets, teams, tenancy, workflows,
+};
 use crate::sandbox::Sandbox;
 
 /// Routes on [`App`].

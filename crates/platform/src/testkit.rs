@@ -5,6 +5,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
     clippy::missing_panics_doc,
     missing_docs,
     reason = "a test wants the first thing that goes wrong to stop it"

@@ -21,7 +21,8 @@ async fn run(app: &TestApp, actor: &Actor, workflow: &str, input: Value) -> Valu
 }
 
 async fn start(app: &TestApp, actor: &Actor, workflow: &str, input: Value) -> String {
-    let accepted = app.post(actor, &format!("/workflows/{workflow}/executions"), json!({ "input": input })).await.expect(202);
+    let accepted =
+        app.post(actor, &format!("/workflows/{workflow}/executions"), json!({ "input": input })).await.expect(202);
     accepted["id"].as_str().unwrap().to_owned()
 }
 
@@ -101,7 +102,11 @@ async fn a_loop_ends_at_its_condition_or_its_limit() {
     assert_eq!((done["state"].as_str(), &done["output"]), (Some("succeeded"), &json!(5)), "{done:#}");
     let workflow = save(&app, &ada, counting(50, 3)).await;
     let done = run(&app, &ada, &workflow, json!({})).await;
-    assert_eq!((done["state"].as_str(), done["error"]["class"].as_str()), (Some("failed"), Some("recursion-limit")), "{done:#}");
+    assert_eq!(
+        (done["state"].as_str(), done["error"]["class"].as_str()),
+        (Some("failed"), Some("recursion-limit")),
+        "{done:#}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,10 +189,12 @@ async fn http_sends_granted_secrets_and_nothing_keeps_them() {
     assert_eq!(done["output"]["json"]["auth"], "Bearer [redacted:hook]");
     assert_eq!(done["output"]["json"]["body"], "{\"n\":7}");
     assert!(!done.to_string().contains(secret));
-    let kept: i64 = sqlx::query_scalar("select count(*) from execution_journal where entry like '%s3cr3t%' or logs like '%s3cr3t%'")
-        .fetch_one(&mut app.admin().await)
-        .await
-        .unwrap();
+    let kept: i64 = sqlx::query_scalar(
+        "select count(*) from execution_journal where entry like '%s3cr3t%' or logs like '%s3cr3t%'",
+    )
+    .fetch_one(&mut app.admin().await)
+    .await
+    .unwrap();
     assert_eq!(kept, 0);
     assert!(app.actions(ada.tenant()).await.iter().any(|action| action == "secret.opened"));
 
@@ -229,7 +236,11 @@ async fn an_approval_by_somebody_else() {
     assert_eq!(approval["shown"], json!({"amount": 5}), "{approvals:#}");
     let path = format!("/approvals/{}/decision", approval["id"].as_str().unwrap());
     assert_eq!(app.post(&ada, &path, json!({"decision": "approve"})).await.status, 403, "not the requester");
-    assert_eq!(app.post(&viewer, &path, json!({"decision": "approve"})).await.status, 403, "not without the permission");
+    assert_eq!(
+        app.post(&viewer, &path, json!({"decision": "approve"})).await.status,
+        403,
+        "not without the permission"
+    );
     let _ = app.post(&operator, &path, json!({"decision": "approve", "comment": "fine"})).await.expect(200);
     assert_eq!(app.post(&operator, &path, json!({"decision": "reject"})).await.status, 409, "only once");
     let done = until(&app, &ada, &execution, &["succeeded", "failed"]).await;
@@ -309,7 +320,10 @@ async fn another_node_goes_on_where_one_died_and_repeats_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_of_the_configuration_denies_and_is_recorded() {
-    let platform = PlatformConfig { policy: json!({"deny": [{"node_type": "http", "reason": "no calls from here"}]}), ..guests::platform() };
+    let platform = PlatformConfig {
+        policy: json!({"deny": [{"node_type": "http", "reason": "no calls from here"}]}),
+        ..guests::platform()
+    };
     let app = TestApp::with(Setup { platform, ..Setup::default() }).await;
     let ada = app.register("ada", "Engines").await;
     let workflow = save(
@@ -321,6 +335,10 @@ async fn a_policy_of_the_configuration_denies_and_is_recorded() {
     .await;
     let done = run(&app, &ada, &workflow, json!({})).await;
     assert_eq!(done["error"]["class"], "denied", "{done:#}");
-    let decisions: i64 = sqlx::query_scalar("select count(*) from decisions where not allowed and point = 'step-start'").fetch_one(&mut app.admin().await).await.unwrap();
+    let decisions: i64 =
+        sqlx::query_scalar("select count(*) from decisions where not allowed and point = 'step-start'")
+            .fetch_one(&mut app.admin().await)
+            .await
+            .unwrap();
     assert_eq!(decisions, 1);
 }

@@ -44,7 +44,8 @@ pub(super) fn run(args: &Args, mut flags: Flags) -> Outcome {
 
 async fn seed(platform: &Platform) -> Result<(), Failure> {
     let anonymous = Inside::anonymous(platform);
-    let acme = organization(platform, &anonymous, "ada", "Acme Corporation", &["Field operations", "Fleet", "Safety"]).await?;
+    let acme =
+        organization(platform, &anonymous, "ada", "Acme Corporation", &["Field operations", "Fleet", "Safety"]).await?;
     let globex = organization(platform, &anonymous, "hank", "Globex", &["Research"]).await?;
     for definition in WORKFLOWS.iter().skip(1) {
         save(&globex, definition).await?;
@@ -60,20 +61,29 @@ async fn seed(platform: &Platform) -> Result<(), Failure> {
         let id = started.get("id").and_then(Value::as_str).unwrap_or_default();
         output::note(format_args!("strike triage runs on 10,000 reports as {id}; it then waits for an operator"));
     }
-    output::note("log in as ada (Acme Corporation) or hank (Globex), or as developer, operator, executor, viewer or auditor of Acme");
+    output::note(
+        "log in as ada (Acme Corporation) or hank (Globex), or as developer, operator, executor, viewer or auditor of Acme",
+    );
     output::note(format_args!("everybody's password: {PASSWORD}"));
     Ok(())
 }
 
 /// The organisation's administrator, registered now or before; with teams and a person in each role.
-async fn organization(platform: &Platform, anonymous: &Inside, admin: &str, name: &str, teams: &[&str]) -> Result<Inside, Failure> {
+async fn organization(
+    platform: &Platform,
+    anonymous: &Inside,
+    admin: &str,
+    name: &str,
+    teams: &[&str],
+) -> Result<Inside, Failure> {
     let register = json!({
         "email": format!("{admin}@example.com"), "username": admin, "password": PASSWORD, "full_name": admin, "organization_name": name,
     });
     let (status, mut answer) = anonymous.send(Method::POST, "/auth/register", &register).await?;
     let new = status == StatusCode::CREATED;
     if !new {
-        answer = anonymous.call(Method::POST, "/auth/login", &json!({ "username": admin, "password": PASSWORD })).await?;
+        answer =
+            anonymous.call(Method::POST, "/auth/login", &json!({ "username": admin, "password": PASSWORD })).await?;
     }
     let token = answer.get("access_token").and_then(Value::as_str).unwrap_or_default().to_owned();
     let inside = Inside::with_token(platform, token);
@@ -95,7 +105,8 @@ async fn organization(platform: &Platform, anonymous: &Inside, admin: &str, name
 
 /// The new workflow's id; nothing where it was there before.
 async fn save(inside: &Inside, definition: &str) -> Result<Option<String>, Failure> {
-    let (status, answer) = inside.send_as(Method::POST, "/workflows", "application/yaml", definition.to_owned()).await?;
+    let (status, answer) =
+        inside.send_as(Method::POST, "/workflows", "application/yaml", definition.to_owned()).await?;
     if status == StatusCode::CONFLICT {
         return Ok(None);
     }

@@ -36,7 +36,13 @@ impl Inside {
     }
 
     /// Sends text of this media type.
-    pub(super) async fn send_as(&self, method: Method, path: &str, media: &str, body: String) -> Result<(StatusCode, Value), Failure> {
+    pub(super) async fn send_as(
+        &self,
+        method: Method,
+        path: &str,
+        media: &str,
+        body: String,
+    ) -> Result<(StatusCode, Value), Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
         let mut request = Request::builder().method(method).uri(format!("/api/v1{path}")).header(CONTENT_TYPE, media);
         if let Some(token) = &self.token {

@@ -41,7 +41,9 @@ pub(super) fn run(args: &Args, flags: &Flags) -> Outcome {
         let login = LocalLogin::begin(&platform.app).await?;
         let inside = Inside::with_token(platform, login.access_token()?);
         let workflow = save(&inside, definition.clone()).await.map_err(|failure| match failure {
-            Failure::Usage(words) => Failure::Usage(words.lines().map(|line| format!("{}:{line}", args.file.display())).collect::<Vec<_>>().join("\n")),
+            Failure::Usage(words) => Failure::Usage(
+                words.lines().map(|line| format!("{}:{line}", args.file.display())).collect::<Vec<_>>().join("\n"),
+            ),
             other => other,
         })?;
         execute(&inside, &workflow, &input).await
@@ -57,7 +59,9 @@ fn read_input(text: &str) -> Result<Value, Failure> {
             std::io::stdin().read_to_string(&mut all).map_err(|error| wrong(&error))?;
             all
         }
-        (_, Some(file)) => std::fs::read_to_string(file).map_err(|error| wrong(&format!("cannot read {file}: {error}")))?,
+        (_, Some(file)) => {
+            std::fs::read_to_string(file).map_err(|error| wrong(&format!("cannot read {file}: {error}")))?
+        }
         (text, None) => text.to_owned(),
     };
     serde_json::from_str(&text).map_err(|error| wrong(&format!("is not JSON: {error}")))
@@ -74,9 +78,11 @@ async fn save(inside: &Inside, definition: String) -> Result<String, Failure> {
             let known = inside.call(Method::GET, "/workflows?limit=200", &Value::Null).await?;
             let name = name_of(&definition);
             let known = known.get("items").and_then(Value::as_array).into_iter().flatten();
-            let same = known.filter(|workflow| workflow.get("name").and_then(Value::as_str) == name.as_deref()).find_map(id);
+            let same =
+                known.filter(|workflow| workflow.get("name").and_then(Value::as_str) == name.as_deref()).find_map(id);
             let workflow = same.ok_or_else(|| Failure::Failed(explain(&answer)))?;
-            let (status, answer) = inside.send_as(Method::PUT, &format!("/workflows/{workflow}"), "application/yaml", definition).await?;
+            let (status, answer) =
+                inside.send_as(Method::PUT, &format!("/workflows/{workflow}"), "application/yaml", definition).await?;
             success(status, answer).map(|_| workflow)
         }
         _ => Err(Failure::Failed(explain(&answer))),

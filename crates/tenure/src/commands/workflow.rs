@@ -22,7 +22,9 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
     /// Check a workflow file: every fault at once, with its place
-    #[command(after_help = "Examples:\n  tenure workflow validate demo/greeting.yaml\n  tenure workflow validate triage.yaml --json")]
+    #[command(
+        after_help = "Examples:\n  tenure workflow validate demo/greeting.yaml\n  tenure workflow validate triage.yaml --json"
+    )]
     Validate(Validate),
 }
 
@@ -42,7 +44,8 @@ pub(super) fn run(args: Args, flags: &Flags) -> Outcome {
     let report = on_platform(flags, async |platform: &Platform| {
         let login = LocalLogin::begin(&platform.app).await?;
         let inside = Inside::with_token(platform, login.access_token()?);
-        let (status, report) = inside.send_as(Method::POST, "/workflows/validate", "application/yaml", definition).await?;
+        let (status, report) =
+            inside.send_as(Method::POST, "/workflows/validate", "application/yaml", definition).await?;
         success(status, report)
     })?;
     if args.json {
@@ -54,6 +57,7 @@ pub(super) fn run(args: Args, flags: &Flags) -> Outcome {
         }
         return Ok(());
     }
-    let faults = explain(&report).lines().map(|line| format!("{}:{line}", args.file.display())).collect::<Vec<_>>().join("\n");
+    let faults =
+        explain(&report).lines().map(|line| format!("{}:{line}", args.file.display())).collect::<Vec<_>>().join("\n");
     Err(Failure::Usage(faults))
 }

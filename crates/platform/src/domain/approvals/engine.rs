@@ -3,7 +3,9 @@
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use tenure_kernel::{ApprovalId, Error, ExecutionId, NewEvent, Result, SystemTx, TenantId, Timestamp, UserId, WorkflowId};
+use tenure_kernel::{
+    ApprovalId, Error, ExecutionId, NewEvent, Result, SystemTx, TenantId, Timestamp, UserId, WorkflowId,
+};
 use tenure_workflow::nodes::Approvers;
 
 use super::event::ApprovalEvent;
@@ -87,7 +89,8 @@ pub async fn request(tx: &mut SystemTx, new: &NewApproval<'_>) -> Result<Request
         .await?;
         return Ok(Requested { id: known, event: None });
     }
-    let event = event(ApprovalEvent::REQUESTED, new.tenant, id, new.execution, new.step).detail("shown_digest", hex(&digest));
+    let event =
+        event(ApprovalEvent::REQUESTED, new.tenant, id, new.execution, new.step).detail("shown_digest", hex(&digest));
     Ok(Requested { id, event: Some(event) })
 }
 

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use tenure_kernel::bus::Message;
 use tenure_kernel::permission::{ApprovalDecide, ApprovalRead};
 use tenure_kernel::{
-    ApprovalId, Audited, Authorized, ExecutionId, Json, NewEvent, Page, PageQuery, Path, Personal, Problem, Query, Result,
-    Sample, TenantTx, Write,
+    ApprovalId, Audited, Authorized, ExecutionId, Json, NewEvent, Page, PageQuery, Path, Personal, Problem, Query,
+    Result, Sample, TenantTx, Write,
 };
 use utoipa::{IntoParams, ToSchema};
 

@@ -4,14 +4,12 @@ use std::collections::HashMap;
 
 use tenure_kernel::permission::{ApprovalDecide, Permission as _};
 use tenure_kernel::{
-    ApprovalId, Error, ExecutionId, Load, Mode, Page, PageQuery, Permitted, Result, TeamId, TenantTx, Timestamp, UserId,
-    WorkflowId, Write,
+    ApprovalId, Error, ExecutionId, Load, Mode, Page, PageQuery, Permitted, Result, TeamId, TenantTx, Timestamp,
+    UserId, WorkflowId, Write,
 };
 use uuid::Uuid;
 
-use super::model::{
-    Approval, ApprovalState, Approvers, Comment, Decision, Named, StoredApprovers, Verdict, hex,
-};
+use super::model::{Approval, ApprovalState, Approvers, Comment, Decision, Named, StoredApprovers, Verdict, hex};
 use super::rules::{Caller, Refusal, Standing, refusal};
 use crate::domain::executions::{PersonRef, WorkflowRef};
 
@@ -269,9 +267,13 @@ impl Load for Approval {
     async fn load<M: Mode>(tx: &mut TenantTx<M>, id: ApprovalId, lock: bool) -> Result<Option<Self>> {
         if lock {
             let tenant = tx.tenant().uuid();
-            sqlx::query!("select 1 as one from approvals where tenant_id = $1 and id = $2 for update", tenant, id.uuid())
-                .fetch_optional(&mut *tx)
-                .await?;
+            sqlx::query!(
+                "select 1 as one from approvals where tenant_id = $1 and id = $2 for update",
+                tenant,
+                id.uuid()
+            )
+            .fetch_optional(&mut *tx)
+            .await?;
         }
         let filter = Filter { id: Some(id), ..Filter::default() };
         Ok(select(tx, &filter, None, 1).await?.into_iter().next())

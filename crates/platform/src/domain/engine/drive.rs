@@ -13,7 +13,9 @@ use tenure_kernel::event::Outcome as EventOutcome;
 use tenure_kernel::{Audited, Error, Result, SystemReason, Timestamp};
 use tenure_sandbox::Evaluation;
 use tenure_workflow::ErrorClass;
-use tenure_workflow::machine::{Entry, Machine, Outcome, Output, StepError, StepKey, StoredValue, Subject, Task, Work, Write};
+use tenure_workflow::machine::{
+    Entry, Machine, Outcome, Output, StepError, StepKey, StoredValue, Subject, Task, Work, Write,
+};
 use tenure_workflow::nodes::{Node, NodeKind};
 use tenure_workflow::plan::{Condition, EdgeIndex, NodeIndex};
 use tokio::sync::watch;
@@ -98,7 +100,8 @@ impl Drive {
         let next_seq = i32::try_from(entries.len()).map_err(Error::internal)?;
         let entries = entries.iter().map(|entry| serde_json::from_str(entry)).collect::<Result<Vec<Entry>, _>>()?;
         let execution = Arc::new(json!({ "id": claim.execution, "environment": "dev", "attempt": 1 }));
-        let machine = Machine::replay(Arc::clone(&compiled.plan), claim.input.clone(), execution, entries).map_err(Error::internal)?;
+        let machine = Machine::replay(Arc::clone(&compiled.plan), claim.input.clone(), execution, entries)
+            .map_err(Error::internal)?;
         Ok(Self {
             values: Values::new(shared.objects.clone(), keys, claim.tenant),
             shared: Arc::clone(shared),
@@ -218,7 +221,14 @@ impl Drive {
         self.machine.start(&work.step).map_err(Error::internal)?;
         if instant {
             let now = self.now();
-            let done = Done { key: work.step, end: StepEnd::Output(Value::Null), attempts: 1, started_at: now, logs: None, usage: None };
+            let done = Done {
+                key: work.step,
+                end: StepEnd::Output(Value::Null),
+                attempts: 1,
+                started_at: now,
+                logs: None,
+                usage: None,
+            };
             // No task for what takes no time.
             return Box::pin(self.finish(done)).await;
         }
@@ -227,7 +237,15 @@ impl Drive {
             Err(error) => {
                 let now = self.now();
                 let end = StepEnd::Failed(Failure::from(error));
-                return Box::pin(self.finish(Done { key: work.step, end, attempts: 1, started_at: now, logs: None, usage: None })).await;
+                return Box::pin(self.finish(Done {
+                    key: work.step,
+                    end,
+                    attempts: 1,
+                    started_at: now,
+                    logs: None,
+                    usage: None,
+                }))
+                .await;
             }
         };
         let step = Step {
@@ -260,13 +278,19 @@ impl Drive {
             return Ok((Arc::new(value), None));
         }
         // A plugin that asks for nothing is given its item alone: no need to make the rest.
-        let item_alone = matches!(&node.kind, NodeKind::Plugin(plugin) if plugin.needs.is_none() && !plugin.config.is_templated());
-        let known = self.shared_document.as_ref().filter(|(index, round, _)| *index == work.node && *round == work.step.round);
+        let item_alone =
+            matches!(&node.kind, NodeKind::Plugin(plugin) if plugin.needs.is_none() && !plugin.config.is_templated());
+        let known =
+            self.shared_document.as_ref().filter(|(index, round, _)| *index == work.node && *round == work.step.round);
         if let Some((_, _, value)) = known {
             let value = Arc::clone(value);
             return Ok((value, self.values.locals(&document).await?));
         }
-        let (value, locals) = if item_alone { (Value::Null, self.values.locals(&document).await?) } else { self.values.document(&document).await? };
+        let (value, locals) = if item_alone {
+            (Value::Null, self.values.locals(&document).await?)
+        } else {
+            self.values.document(&document).await?
+        };
         let value = Arc::new(value);
         self.shared_document = Some((work.node, work.step.round, Arc::clone(&value)));
         Ok((value, locals))
@@ -283,7 +307,13 @@ impl Drive {
             Ok(Some(Value::Array(list))) => list,
             Ok(other) => {
                 let kind = other.map_or("nothing", |value| kind_of(&value));
-                return self.fail(work, started_at, Failure::new(ErrorClass::Expression, format!("`over` gave {kind}, not a list"))).await;
+                return self
+                    .fail(
+                        work,
+                        started_at,
+                        Failure::new(ErrorClass::Expression, format!("`over` gave {kind}, not a list")),
+                    )
+                    .await;
             }
             Err(failure) => return self.fail(work, started_at, failure).await,
         };
@@ -296,7 +326,11 @@ impl Drive {
     }
 
     /// Assembles a map's list.
-    async fn close(&mut self, work: &Work, parts: Result<Vec<tenure_workflow::machine::Part>, StepError>) -> Result<()> {
+    async fn close(
+        &mut self,
+        work: &Work,
+        parts: Result<Vec<tenure_workflow::machine::Part>, StepError>,
+    ) -> Result<()> {
         let started_at = self.now();
         let batched = matches!(&self.compiled.plan.node(work.node).kind, NodeKind::Map(map) if map.batch.is_some());
         let end = match parts {
@@ -308,7 +342,14 @@ impl Drive {
     }
 
     async fn fail(&mut self, work: &Work, started_at: Timestamp, failure: Failure) -> Result<()> {
-        let done = Done { key: work.step.clone(), end: StepEnd::Failed(failure), attempts: 1, started_at, logs: None, usage: None };
+        let done = Done {
+            key: work.step.clone(),
+            end: StepEnd::Failed(failure),
+            attempts: 1,
+            started_at,
+            logs: None,
+            usage: None,
+        };
         self.finish(done).await
     }
 
@@ -397,7 +438,8 @@ impl Drive {
         if node.set.is_empty() {
             return Ok(Ok(Vec::new()));
         }
-        let programs: Vec<(String, Option<&Map<String, Value>>)> = node.set.iter().map(|set| (format!("{}/set/{}", node.pointer, set.key), None)).collect();
+        let programs: Vec<(String, Option<&Map<String, Value>>)> =
+            node.set.iter().map(|set| (format!("{}/set/{}", node.pointer, set.key), None)).collect();
         let values = match self.evaluate(&programs, output).await {
             Ok(values) => values,
             Err(failure) => return Ok(Err(failure)),
@@ -431,17 +473,26 @@ impl Drive {
     }
 
     /// Evaluates the conditions of the edges and says which are taken.
-    async fn decide(&mut self, subject: Subject<'_>, document: &tenure_workflow::machine::Document) -> Result<Vec<EdgeIndex>, Failure> {
+    async fn decide(
+        &mut self,
+        subject: Subject<'_>,
+        document: &tenure_workflow::machine::Document,
+    ) -> Result<Vec<EdgeIndex>, Failure> {
         let conditions = self.machine.conditions(subject);
-        let programs: Vec<(String, Option<&Map<String, Value>>)> = conditions.expressions().map(|pointer| (pointer.to_owned(), None)).collect();
+        let programs: Vec<(String, Option<&Map<String, Value>>)> =
+            conditions.expressions().map(|pointer| (pointer.to_owned(), None)).collect();
         let mut results = Vec::with_capacity(programs.len());
         if !programs.is_empty() {
             let (value, _) = self.values.document(document).await?;
-            let evaluations: Vec<Evaluation<'_>> = programs.iter().map(|(program, _)| Evaluation::new(program, &value)).collect();
+            let evaluations: Vec<Evaluation<'_>> =
+                programs.iter().map(|(program, _)| Evaluation::new(program, &value)).collect();
             for result in self.shared.sandbox.expressions()?.evaluate(&self.compiled.programs, &evaluations).await? {
                 results.push(match result {
                     Ok(Value::Bool(holds)) => Ok(holds),
-                    Ok(other) => Err(Failure::new(ErrorClass::Expression, format!("a condition gave {}, not true or false", kind_of(&other)))),
+                    Ok(other) => Err(Failure::new(
+                        ErrorClass::Expression,
+                        format!("a condition gave {}, not true or false", kind_of(&other)),
+                    )),
                     Err(error) => Err(Failure::from(error)),
                 });
             }
@@ -449,7 +500,11 @@ impl Drive {
         conditions.decide(results)
     }
 
-    async fn evaluate(&self, programs: &[(String, Option<&Map<String, Value>>)], document: &Value) -> Result<Vec<Value>, Failure> {
+    async fn evaluate(
+        &self,
+        programs: &[(String, Option<&Map<String, Value>>)],
+        document: &Value,
+    ) -> Result<Vec<Value>, Failure> {
         let evaluations: Vec<Evaluation<'_>> = programs
             .iter()
             .map(|(program, locals)| match locals {
@@ -466,7 +521,8 @@ impl Drive {
     }
 
     fn row(&self, step: &StepKey, state: Option<&'static str>, started_at: Timestamp, attempts: u32) -> Row {
-        let node_type = self.compiled.plan.find(&step.node).map(|index| self.body_of(index, step).kind.name().to_owned());
+        let node_type =
+            self.compiled.plan.find(&step.node).map(|index| self.body_of(index, step).kind.name().to_owned());
         Row {
             seq: 0,
             step: Some(step.to_string()),
@@ -487,7 +543,16 @@ impl Drive {
         let text = serde_json::to_string(&entry)?;
         let change = self.machine.apply(entry).map_err(Error::internal)?;
         let row = row.unwrap_or(Row {
-            seq: 0, step: None, node_type: None, state: None, attempts: 1, started_at: now, finished_at: now, entry: String::new(), logs: None, usage: None,
+            seq: 0,
+            step: None,
+            node_type: None,
+            state: None,
+            attempts: 1,
+            started_at: now,
+            finished_at: now,
+            entry: String::new(),
+            logs: None,
+            usage: None,
         });
         self.unwritten.push(Row { seq: self.next_seq, entry: text, ..row });
         self.next_seq += 1;
@@ -525,7 +590,10 @@ impl Drive {
             tenure_workflow::machine::Status::Running => Ok(None),
             tenure_workflow::machine::Status::Failed { step, error } => {
                 let reason = reason_of(error.class);
-                Ok(Some(failed(&json!({ "class": error.class, "message": error.message, "step": step.to_string() }), reason)))
+                Ok(Some(failed(
+                    &json!({ "class": error.class, "message": error.message, "step": step.to_string() }),
+                    reason,
+                )))
             }
             tenure_workflow::machine::Status::Ended => match self.output().await? {
                 Ok(output) => Ok(Some(End { output: Some(serde_json::to_string(&output)?), ..succeeded() })),
@@ -575,10 +643,13 @@ impl Drive {
     }
 
     fn next_due(&self) -> Option<Timestamp> {
-        self.parked.values().filter_map(|parking| match parking {
-            Parking::Until(at) => Some(*at),
-            Parking::People(expires) => *expires,
-        }).min()
+        self.parked
+            .values()
+            .filter_map(|parking| match parking {
+                Parking::Until(at) => Some(*at),
+                Parking::People(expires) => *expires,
+            })
+            .min()
     }
 
     fn release_due(&mut self) -> Result<()> {
@@ -610,7 +681,9 @@ impl Drive {
     }
 
     async fn wait(&mut self, stopped: &mut watch::Receiver<Stop>) -> Result<Woken> {
-        let left = self.limit().map(|limit| limit.saturating_sub(Duration::from_millis(u64::try_from(self.ran_ms()).unwrap_or(0))));
+        let left = self
+            .limit()
+            .map(|limit| limit.saturating_sub(Duration::from_millis(u64::try_from(self.ran_ms()).unwrap_or(0))));
         let out_of_time = async {
             match left {
                 Some(left) => tokio::time::sleep(left).await,

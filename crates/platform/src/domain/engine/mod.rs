@@ -172,9 +172,16 @@ impl Engine {
         self.0.stopping.store(true, Ordering::Release);
         let deadline = tokio::time::Instant::now() + grace;
         for stop in self.0.running.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            stop.send_if_modified(|stop| *stop == Stop::No && { *stop = Stop::Abandoned; true });
+            stop.send_if_modified(|stop| {
+                *stop == Stop::No && {
+                    *stop = Stop::Abandoned;
+                    true
+                }
+            });
         }
-        while !self.0.running.lock().unwrap_or_else(PoisonError::into_inner).is_empty() && tokio::time::Instant::now() < deadline {
+        while !self.0.running.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+            && tokio::time::Instant::now() < deadline
+        {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -225,7 +232,8 @@ impl Engine {
         let mut renewed = tokio::time::Instant::now();
         loop {
             beat.tick().await;
-            let held: Vec<ExecutionId> = self.0.running.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
+            let held: Vec<ExecutionId> =
+                self.0.running.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
             match queue::renew(&self.0, &held).await {
                 Ok(renewal) => {
                     renewed = tokio::time::Instant::now();
@@ -251,7 +259,12 @@ impl Shared {
 
     fn stop(&self, execution: ExecutionId, why: Stop) {
         if let Some(stop) = self.running.lock().unwrap_or_else(PoisonError::into_inner).get(&execution) {
-            stop.send_if_modified(|stop| *stop == Stop::No && { *stop = why; true });
+            stop.send_if_modified(|stop| {
+                *stop == Stop::No && {
+                    *stop = why;
+                    true
+                }
+            });
         }
     }
 }

@@ -31,7 +31,13 @@ impl ObjectStore {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub async fn store(&self, keys: &TenantKeys, tenant: TenantId, execution: ExecutionId, value: Value) -> Result<StoredValue> {
+    pub async fn store(
+        &self,
+        keys: &TenantKeys,
+        tenant: TenantId,
+        execution: ExecutionId,
+        value: Value,
+    ) -> Result<StoredValue> {
         // Cheap values are the rule: their size is seen without writing them out.
         if is_small(&value, &mut { INLINE_MAX / 2 }) {
             return Ok(StoredValue::from(value));
@@ -45,7 +51,10 @@ impl ObjectStore {
         let key = format!("{}/{}/{hex}", tenant.uuid(), execution.uuid());
         let sealed = keys.seal("objects", "value", row(&digest), &bytes)?;
         let path = self.0.join(&key);
-        tokio::task::spawn_blocking(move || write(&path, &sealed)).await.map_err(Error::internal)?.map_err(Error::internal)?;
+        tokio::task::spawn_blocking(move || write(&path, &sealed))
+            .await
+            .map_err(Error::internal)?
+            .map_err(Error::internal)?;
         Ok(StoredValue::Object(Arc::new(ObjectRef { key, size: bytes.len() as u64, digest: hex })))
     }
 
@@ -58,7 +67,8 @@ impl ObjectStore {
             return Err(Error::internal("a journal names an object of another tenant"));
         }
         let sealed = tokio::fs::read(self.0.join(&object.key)).await.map_err(Error::internal)?;
-        let digest = parse_hex(&object.digest).ok_or_else(|| Error::internal("an object's digest is not hexadecimal"))?;
+        let digest =
+            parse_hex(&object.digest).ok_or_else(|| Error::internal("an object's digest is not hexadecimal"))?;
         let bytes = keys.open("objects", "value", row(&digest), &sealed)?;
         let actual: [u8; 32] = Sha256::digest(bytes.expose()).into();
         if actual != digest {

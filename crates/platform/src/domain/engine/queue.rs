@@ -33,7 +33,8 @@ const PER_TENANT: i64 = 16;
 /// queued; none gets more than its slots.
 pub(super) async fn claim(shared: &Shared, most: usize) -> Result<Vec<Claim>> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let limit = |plan: Plan| Quota::ConcurrentExecutions.limit(plan).map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    let limit =
+        |plan: Plan| Quota::ConcurrentExecutions.limit(plan).map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
     let (free, pro, enterprise) = (limit(Plan::Free), limit(Plan::Pro), limit(Plan::Enterprise));
     let rows = shared
         .kernel
@@ -172,7 +173,13 @@ pub(super) async fn renew(shared: &Shared, held: &[ExecutionId]) -> Result<Renew
 }
 
 /// Gives the lease back: the execution waits for a person (`None`) or until a moment.
-pub(super) async fn park(shared: &Shared, claim: &Claim, wake_at: Option<Timestamp>, ran_ms: i64, waiting: bool) -> Result<()> {
+pub(super) async fn park(
+    shared: &Shared,
+    claim: &Claim,
+    wake_at: Option<Timestamp>,
+    ran_ms: i64,
+    waiting: bool,
+) -> Result<()> {
     let state = if waiting { "waiting" } else { "queued" };
     shared
         .kernel

@@ -28,7 +28,8 @@ struct Standing {
 
 impl Standings {
     pub(super) fn new(kernel: &Kernel) -> Self {
-        let known: Cache<(TenantId, UserId), Option<Standing>> = Cache::builder().max_capacity(50_000).time_to_live(BELIEVED_FOR).build();
+        let known: Cache<(TenantId, UserId), Option<Standing>> =
+            Cache::builder().max_capacity(50_000).time_to_live(BELIEVED_FOR).build();
         let stale = known.clone();
         kernel.bus().on_news(move |message| {
             if matches!(message, Message::UserChanged { .. } | Message::TenantChanged { .. } | Message::NewsLost) {
@@ -48,7 +49,9 @@ impl Standings {
                 standing
             }
         };
-        Ok(standing.map(|standing| Arc::new(Identity { tenant, actor, permissions: standing.permissions, teams: standing.teams })))
+        Ok(standing.map(|standing| {
+            Arc::new(Identity { tenant, actor, permissions: standing.permissions, teams: standing.teams })
+        }))
     }
 
     async fn ask(&self, tenant: TenantId, user: UserId) -> Result<Option<Standing>> {
@@ -69,6 +72,9 @@ impl Standings {
                 Ok(Audited::none("asks again what an actor may do", row))
             })
             .await?;
-        Ok(row.map(|row| Standing { permissions: access::effective(&row.roles, &row.permissions), teams: row.teams.into() }))
+        Ok(row.map(|row| Standing {
+            permissions: access::effective(&row.roles, &row.permissions),
+            teams: row.teams.into(),
+        }))
     }
 }

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use tenure_kernel::event::Outcome;
-use tenure_kernel::{Actor, Audited, Error, ExecutionId, Kernel, NewEvent, Problem, Result, SystemReason, SystemTx, TenantId, Timestamp};
+use tenure_kernel::{
+    Actor, Audited, Error, ExecutionId, Kernel, NewEvent, Problem, Result, SystemReason, SystemTx, TenantId, Timestamp,
+};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
 
@@ -117,7 +119,8 @@ impl Writer {
                 let kept = self.held(tx, requests).await?;
                 let of: Vec<&Request> = requests.iter().filter(|request| kept.contains(&request.execution)).collect();
                 insert_rows(tx, &of).await?;
-                let ended: Vec<(&Request, &End)> = of.iter().filter_map(|request| Some((*request, request.end.as_ref()?))).collect();
+                let ended: Vec<(&Request, &End)> =
+                    of.iter().filter_map(|request| Some((*request, request.end.as_ref()?))).collect();
                 if ended.is_empty() {
                     return Ok(Audited::none("steps are journal rows, not events", kept));
                 }
@@ -146,12 +149,14 @@ impl Writer {
 }
 
 async fn insert_rows(tx: &mut SystemTx, requests: &[&Request]) -> Result<()> {
-    let rows: Vec<(&Request, &Row)> = requests.iter().flat_map(|request| request.rows.iter().map(move |row| (*request, row))).collect();
+    let rows: Vec<(&Request, &Row)> =
+        requests.iter().flat_map(|request| request.rows.iter().map(move |row| (*request, row))).collect();
     if rows.is_empty() {
         return Ok(());
     }
     let column = |f: fn(&(&Request, &Row)) -> Uuid| rows.iter().map(f).collect::<Vec<_>>();
-    let (tenants, executions) = (column(|(request, _)| request.tenant.uuid()), column(|(request, _)| request.execution.uuid()));
+    let (tenants, executions) =
+        (column(|(request, _)| request.tenant.uuid()), column(|(request, _)| request.execution.uuid()));
     let seqs: Vec<i32> = rows.iter().map(|(_, row)| row.seq).collect();
     let steps: Vec<Option<String>> = rows.iter().map(|(_, row)| row.step.clone()).collect();
     let types: Vec<Option<String>> = rows.iter().map(|(_, row)| row.node_type.clone()).collect();
@@ -218,7 +223,10 @@ fn event(request: &Request, end: &End) -> NewEvent {
         "timed_out" => ExecutionEvent::TIMED_OUT,
         _ => ExecutionEvent::FAILED,
     };
-    let event = NewEvent::new(action, request.execution.to_string()).in_tenant(request.tenant).by(end.actor).detail("workflow", &end.workflow);
+    let event = NewEvent::new(action, request.execution.to_string())
+        .in_tenant(request.tenant)
+        .by(end.actor)
+        .detail("workflow", &end.workflow);
     match end.reason {
         Some(reason) => event.outcome(end.outcome, reason),
         None => event,

@@ -3,9 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenure_kernel::decision::{Decision, DecisionInput, DecisionPoint};
-use tenure_kernel::{
-    Audited, Code, Error, Load as _, NewEvent, Problem, Result, TenantTx, WorkflowId, Write,
-};
+use tenure_kernel::{Audited, Code, Error, Load as _, NewEvent, Problem, Result, TenantTx, WorkflowId, Write};
 use tenure_workflow::definition::InputSchema;
 
 use super::event::ExecutionEvent;
@@ -74,7 +72,10 @@ pub(super) async fn admit(tx: &mut TenantTx<Write>, app: &App, wanted: Wanted) -
     let decision = policies::decide(&*app.policy, &mut *tx, now, &input).await?;
     if !decision.allowed {
         quotas::give_back(tx, Quota::ExecutionsPerMonth, 1).await?;
-        return Ok(Audited::none("its refusal is an event of its own, folded with its repeats", Admission::Denied(decision)));
+        return Ok(Audited::none(
+            "its refusal is an event of its own, folded with its repeats",
+            Admission::Denied(decision),
+        ));
     }
     let stored = store::store_value(wanted.input);
     let execution = store::insert(tx, workflow.id, version, requested_by, &stored).await?;
@@ -106,13 +107,12 @@ fn check(schema: Option<&InputSchema>, input: &Value) -> Result<()> {
 }
 
 fn queue_full() -> Problem {
-    let detail = format!("the queue of executions is full ({QUEUE_LENGTH}); wait until some have ended, or cancel some");
+    let detail =
+        format!("the queue of executions is full ({QUEUE_LENGTH}); wait until some have ended, or cancel some");
     Problem::new(Code::QuotaExceeded, detail).with("quota", "queued_executions").with("limit", QUEUE_LENGTH)
 }
 
 fn denied(decision: Decision) -> Problem {
     let detail = format!("a policy refuses this execution: {}", decision.reasons.join("; "));
-    Problem::new(Code::Denied, detail)
-        .with("reasons", decision.reasons)
-        .with("policy_version", decision.policy_version)
+    Problem::new(Code::Denied, detail).with("reasons", decision.reasons).with("policy_version", decision.policy_version)
 }

@@ -91,9 +91,7 @@ pub enum Events {}
 
 impl Output for Events {
     fn describe(description: &mut Description) {
-        let schema = utoipa::openapi::ObjectBuilder::new()
-            .schema_type(utoipa::openapi::schema::Type::String)
-            .build();
+        let schema = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String).build();
         description.answers_with(200, "A stream.", "text/event-stream", utoipa::openapi::Schema::Object(schema));
     }
 }
@@ -198,7 +196,9 @@ async fn cancel(cx: Authorized<ExecutionCancel>, Path(id): Path<ExecutionId>) ->
             match store::cancel(tx, &execution).await? {
                 Cancelled::Asked => Ok(Audited::of(execution.into_inner(), event)),
                 Cancelled::AskedBefore => Ok(Audited::none("it was asked for before", execution.into_inner())),
-                Cancelled::TooLate => Err(Problem::conflict("the execution is over; there is nothing to cancel").into()),
+                Cancelled::TooLate => {
+                    Err(Problem::conflict("the execution is over; there is nothing to cancel").into())
+                }
             }
         })
         .await?;

@@ -21,6 +21,7 @@ pub use event::ExecutionEvent;
 pub use http::routes;
 pub use live::{LiveStep, LiveSteps};
 pub use model::{
-    Execution, ExecutionError, ExecutionState, ExecutionSummary, LogLine, PersonRef, StepState, StepSummary, WorkflowRef,
+    Execution, ExecutionError, ExecutionState, ExecutionSummary, LogLine, PersonRef, StepState, StepSummary,
+    WorkflowRef,
 };
 pub use store::{store_value, wake};

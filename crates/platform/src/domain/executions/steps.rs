@@ -188,11 +188,8 @@ async fn over<M: Mode>(
 fn lines(logs: Option<&str>, finished_at: Timestamp) -> Result<(Vec<LogLine>, bool)> {
     let Some(logs) = logs else { return Ok((Vec::new(), false)) };
     let stored: Vec<StoredLine> = serde_json::from_str(logs)?;
-    let line = |line: StoredLine| LogLine {
-        at: line.at.unwrap_or(finished_at),
-        level: line.level,
-        message: line.message,
-    };
+    let line =
+        |line: StoredLine| LogLine { at: line.at.unwrap_or(finished_at), level: line.level, message: line.message };
     Ok((stored.into_iter().map(line).collect(), false))
 }
 

@@ -37,7 +37,8 @@ impl TryFrom<Row> for ExecutionSummary {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self> {
-        let state = ExecutionState::parse(&row.state).ok_or_else(|| Error::internal("unknown state of an execution"))?;
+        let state =
+            ExecutionState::parse(&row.state).ok_or_else(|| Error::internal("unknown state of an execution"))?;
         let done = u32::try_from(row.steps_done).unwrap_or(0);
         let nodes = u32::try_from(row.node_count).unwrap_or(0);
         Ok(Self {
@@ -120,10 +121,7 @@ pub(super) async fn list<M: Mode>(
 }
 
 /// With definition, input and output.
-pub(super) async fn whole<M: Mode>(
-    tx: &mut TenantTx<M>,
-    execution: Permitted<ExecutionSummary>,
-) -> Result<Execution> {
+pub(super) async fn whole<M: Mode>(tx: &mut TenantTx<M>, execution: Permitted<ExecutionSummary>) -> Result<Execution> {
     let row = sqlx::query!(
         "select e.input, e.output, v.definition
          from executions e

@@ -23,8 +23,9 @@ pub(super) fn parse(text: &str) -> Result<Duration> {
         None => (text.strip_suffix('s').unwrap_or(text), 1000),
     };
     let wait = number.parse().ok().map(|number: u32| Duration::from_millis(u64::from(number) * milliseconds));
-    wait.filter(|wait| *wait <= LONGEST)
-        .ok_or_else(|| Problem::invalid("#query/wait", "must be a time of at most a minute, such as 30s or 500ms").into())
+    wait.filter(|wait| *wait <= LONGEST).ok_or_else(|| {
+        Problem::invalid("#query/wait", "must be a time of at most a minute, such as 30s or 500ms").into()
+    })
 }
 
 /// Whether it is over by then. `bus` was subscribed to before the execution was queued.

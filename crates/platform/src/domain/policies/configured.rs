@@ -9,7 +9,9 @@ pub enum PolicyError {
     #[error("[policy] cannot be read: {0}")]
     Shape(#[from] serde_json::Error),
     /// A rule would deny everything.
-    #[error("[[policy.deny]] number {0} names nothing to deny; give it at least one of tenant, workflow, node_type, host")]
+    #[error(
+        "[[policy.deny]] number {0} names nothing to deny; give it at least one of tenant, workflow, node_type, host"
+    )]
     Empty(usize),
 }
 

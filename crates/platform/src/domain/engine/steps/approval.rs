@@ -28,7 +28,9 @@ pub(super) async fn run(step: &Step, approval: &Approval) -> Ran {
     match known.state {
         ApprovalState::Pending => Ok(StepEnd::Parked(Parking::People(known.expires_at))),
         ApprovalState::Approved => Ok(StepEnd::Output(decided("approve", &known))),
-        ApprovalState::Rejected if approval.on_reject == OnReject::Continue => Ok(StepEnd::Output(decided("reject", &known))),
+        ApprovalState::Rejected if approval.on_reject == OnReject::Continue => {
+            Ok(StepEnd::Output(decided("reject", &known)))
+        }
         ApprovalState::Rejected => {
             let comment = known.comment.as_deref().map(|comment| format!(": {comment}")).unwrap_or_default();
             Err(Failure::new(ErrorClass::Rejected, format!("the approval was rejected{comment}")))

@@ -13,7 +13,11 @@ use crate::domain::secrets;
 
 pub(super) async fn run(step: &Step, http: &Http, extras: &mut Extras) -> Ran {
     let (placeholders, names) = open_secrets(step, &http.request).await?;
-    let rendered = if http.request.is_templated() { step.evaluate_with("request", Some(&names)).await? } else { http.request.value().clone() };
+    let rendered = if http.request.is_templated() {
+        step.evaluate_with("request", Some(&names)).await?
+    } else {
+        http.request.value().clone()
+    };
     let mut request = request(http, &rendered)?;
     if http.idempotent {
         request = request.header("Idempotency-Key", step.idempotency_key());
@@ -26,7 +30,9 @@ pub(super) async fn run(step: &Step, http: &Http, extras: &mut Extras) -> Ran {
     step.decide(DecisionPoint::Egress, host(&rendered)).await?;
     let response = step.shared.egress.send(request, &placeholders).await.map_err(|error| failure(&error))?;
     let total = u64::try_from(response.timing.total.as_millis()).unwrap_or(u64::MAX);
-    extras.usage = Some(json!({ "received_bytes": response.received_bytes, "duration_ms": total, "redirects": response.redirects }));
+    extras.usage = Some(
+        json!({ "received_bytes": response.received_bytes, "duration_ms": total, "redirects": response.redirects }),
+    );
     let status = response.status.as_u16();
     if !http.expect_status.contains(&status) {
         let (first, last) = (http.expect_status.start(), http.expect_status.end());
@@ -46,7 +52,11 @@ async fn open_secrets(step: &Step, request: &Template) -> Result<(Placeholders, 
         return Ok((placeholders, tokens));
     }
     let (workflow, execution) = (step.claim.workflow, step.claim.execution);
-    let opened = step.authorized().await?.read_audited(async |tx| secrets::resolve(tx, workflow, execution, &named).await).await?;
+    let opened = step
+        .authorized()
+        .await?
+        .read_audited(async |tx| secrets::resolve(tx, workflow, execution, &named).await)
+        .await?;
     for (name, value) in opened {
         let token = placeholders.insert(&name, value.expose().to_vec()).map_err(|error| failure(&error))?;
         tokens.insert(name, token);
@@ -54,7 +64,9 @@ async fn open_secrets(step: &Step, request: &Template) -> Result<(Placeholders, 
     match named.iter().find(|name| !tokens.contains_key(*name)) {
         None => Ok((placeholders, tokens)),
         Some(missing) => {
-            let message = format!("the secret `{missing}` is not there, or is not granted to this workflow; grant it under Secrets");
+            let message = format!(
+                "the secret `{missing}` is not there, or is not granted to this workflow; grant it under Secrets"
+            );
             Err(Failure::new(ErrorClass::Expression, message))
         }
     }
@@ -73,7 +85,8 @@ fn names(value: &Value) -> std::collections::BTreeSet<String> {
                 for after in text.split("{{").skip(1) {
                     let inside = after.split("}}").next().unwrap_or_default();
                     for rest in inside.split("secrets.").skip(1) {
-                        let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                        let name: String =
+                            rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
                         if !name.is_empty() {
                             found.insert(name);
                         }
@@ -89,7 +102,10 @@ fn names(value: &Value) -> std::collections::BTreeSet<String> {
 fn request(http: &Http, rendered: &Value) -> Result<EgressRequest, Failure> {
     let wrong = |message: &str| Failure::new(ErrorClass::Expression, message.to_owned());
     let method = http.method.as_str().parse().map_err(|_| wrong("the method is none"))?;
-    let url = rendered.get("url").and_then(Value::as_str).ok_or_else(|| wrong("the URL is not text once its templates are filled in"))?;
+    let url = rendered
+        .get("url")
+        .and_then(Value::as_str)
+        .ok_or_else(|| wrong("the URL is not text once its templates are filled in"))?;
     let mut request = EgressRequest::new(method, url);
     request.headers = pairs(rendered.get("headers"));
     request.query = pairs(rendered.get("query"));
@@ -115,7 +131,11 @@ fn host(rendered: &Value) -> Option<String> {
     let url = rendered.get("url")?.as_str()?;
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next()?;
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let name = if host.starts_with('[') { host.split(']').next().unwrap_or(host) } else { host.split(':').next().unwrap_or(host) };
+    let name = if host.starts_with('[') {
+        host.split(']').next().unwrap_or(host)
+    } else {
+        host.split(':').next().unwrap_or(host)
+    };
     Some(name.trim_start_matches('[').trim_end_matches('.').to_ascii_lowercase())
 }
 

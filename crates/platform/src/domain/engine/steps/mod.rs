@@ -18,8 +18,8 @@ use tenure_workflow::ErrorClass;
 use tenure_workflow::machine::StepKey;
 use tenure_workflow::nodes::{Node, NodeKind};
 
-use super::queue::Claim;
 use super::Shared;
+use super::queue::Claim;
 use crate::domain::executions::LiveStep;
 use crate::domain::policies;
 use crate::domain::workflows::CompiledWorkflow;
@@ -140,7 +140,9 @@ impl Step {
             let ran = match self.node.timeout {
                 Some(limit) => match tokio::time::timeout(limit.as_duration(), self.attempt(&mut extras)).await {
                     Ok(ran) => ran,
-                    Err(_) => Err(Failure::new(ErrorClass::Timeout, format!("it took longer than its timeout of {limit}"))),
+                    Err(_) => {
+                        Err(Failure::new(ErrorClass::Timeout, format!("it took longer than its timeout of {limit}")))
+                    }
                 },
                 None => self.attempt(&mut extras).await,
             };
@@ -186,7 +188,9 @@ impl Step {
             NodeKind::Wait(wait) => wait::run(self, wait).await,
             // What a branch decides are its edges; the driver makes its output of them.
             NodeKind::Branch(_) | NodeKind::Note(_) => Ok(StepEnd::Output(Value::Null)),
-            NodeKind::Map(_) | NodeKind::Unknown(_) => Err(Failure::new(ErrorClass::Internal, "this node cannot run here")),
+            NodeKind::Map(_) | NodeKind::Unknown(_) => {
+                Err(Failure::new(ErrorClass::Internal, "this node cannot run here"))
+            }
         }
     }
 
@@ -204,7 +208,12 @@ impl Step {
     pub(super) async fn authorized(&self) -> Result<Authorized<WorkflowExecute>, Failure> {
         let claim = &self.claim;
         let identity = self.shared.standings.identity(claim.tenant, claim.requested_by, claim.actor).await?;
-        let withdrawn = || Failure::new(ErrorClass::PermissionWithdrawn, "whoever started this execution is no active member of the organisation any more");
+        let withdrawn = || {
+            Failure::new(
+                ErrorClass::PermissionWithdrawn,
+                "whoever started this execution is no active member of the organisation any more",
+            )
+        };
         let identity = identity.ok_or_else(withdrawn)?;
         Ok(self.shared.kernel.act_as::<WorkflowExecute>(identity, Origin::default())?)
     }
@@ -237,8 +246,10 @@ impl Step {
         if decision.allowed {
             return Ok(());
         }
-        let problem = Problem::new(Code::Denied, format!("a policy refuses this step: {}", decision.reasons.join("; ")));
-        let refused = self.shared.kernel.refused(Some(claim.tenant), &claim.actor, &Origin::default(), problem.into()).await;
+        let problem =
+            Problem::new(Code::Denied, format!("a policy refuses this step: {}", decision.reasons.join("; ")));
+        let refused =
+            self.shared.kernel.refused(Some(claim.tenant), &claim.actor, &Origin::default(), problem.into()).await;
         Err(Failure::from(refused))
     }
 
@@ -248,7 +259,11 @@ impl Step {
     }
 
     /// The same, with what stands for the secrets it may name.
-    pub(super) async fn evaluate_with(&self, part: &str, secrets: Option<&std::collections::BTreeMap<String, String>>) -> Result<Value, Failure> {
+    pub(super) async fn evaluate_with(
+        &self,
+        part: &str,
+        secrets: Option<&std::collections::BTreeMap<String, String>>,
+    ) -> Result<Value, Failure> {
         let program = format!("{}/{part}", self.node.pointer);
         let mut evaluation = Evaluation::new(&program, &self.document);
         if let Some(locals) = &self.locals {

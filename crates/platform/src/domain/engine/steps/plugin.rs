@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use tenure_egress::{Body, EgressClient, EgressRequest, Placeholders};
-use tenure_sandbox::{HostFuture, HttpRequest, HttpResponse, NoHost, PluginError, PluginHost, PythonCall, PythonLimits};
+use tenure_sandbox::{
+    HostFuture, HttpRequest, HttpResponse, NoHost, PluginError, PluginHost, PythonCall, PythonLimits,
+};
 use tenure_workflow::ErrorClass;
 use tenure_workflow::nodes::{Plugin, PluginCode};
 
@@ -19,21 +21,30 @@ pub(super) async fn run(step: &Step, plugin: &Plugin, extras: &mut Extras) -> Ra
         PluginCode::Published(reference) => {
             let published = step.authorized().await?.read(async |tx| plugins::resolve(tx, reference).await).await?;
             let missing = || {
-                let message = format!("no active version of {}/{} fits {}", reference.publisher, reference.name, reference.range);
+                let message =
+                    format!("no active version of {}/{} fits {}", reference.publisher, reference.name, reference.range);
                 Failure::new(ErrorClass::Plugin, message)
             };
             let published = published.ok_or_else(missing)?;
             limits = published.limits.clone();
-            let hosts: Vec<String> = published.capabilities.into_iter().flat_map(|capability| match capability {
-                Capability::Http { hosts } => hosts,
-                Capability::Log => Vec::new(),
-            }).collect();
-            let host: Arc<dyn PluginHost> =
-                if hosts.is_empty() { Arc::new(NoHost) } else { Arc::new(GrantedHosts { egress: step.shared.egress.clone(), hosts }) };
+            let hosts: Vec<String> = published
+                .capabilities
+                .into_iter()
+                .flat_map(|capability| match capability {
+                    Capability::Http { hosts } => hosts,
+                    Capability::Log => Vec::new(),
+                })
+                .collect();
+            let host: Arc<dyn PluginHost> = if hosts.is_empty() {
+                Arc::new(NoHost)
+            } else {
+                Arc::new(GrantedHosts { egress: step.shared.egress.clone(), hosts })
+            };
             (published.source, host)
         }
     };
-    let config = if plugin.config.is_templated() { step.evaluate("config").await? } else { plugin.config.value().clone() };
+    let config =
+        if plugin.config.is_templated() { step.evaluate("config").await? } else { plugin.config.value().clone() };
     let state = state(step, plugin);
     let mut call = PythonCall::new(&source, &state, &config);
     call.seed = u64::from_str_radix(step.idempotency_key().get(..16).unwrap_or_default(), 16).unwrap_or_default();
@@ -102,7 +113,8 @@ impl PluginHost for GrantedHosts {
             outbound.body = request.body.map_or(Body::Empty, Body::Text);
             // A redirect could leave the granted hosts: the plugin gets it as the answer.
             outbound.max_redirects = Some(0);
-            let response = self.egress.send(outbound, &Placeholders::none()).await.map_err(|error| error.to_string())?;
+            let response =
+                self.egress.send(outbound, &Placeholders::none()).await.map_err(|error| error.to_string())?;
             let headers: BTreeMap<String, String> = response.headers.clone();
             Ok(HttpResponse { status: response.status.as_u16(), headers, body: response.text() })
         })
@@ -125,7 +137,8 @@ mod tests {
 
     #[test]
     fn needs_cut_the_state_down_to_its_paths() {
-        let document = json!({"input": {"text": "a", "rest": 1}, "state": {"parse": {"rows": [1]}, "other": 2}, "execution": {}});
+        let document =
+            json!({"input": {"text": "a", "rest": 1}, "state": {"parse": {"rows": [1]}, "other": 2}, "execution": {}});
         let mut cut = Map::new();
         for path in [&["input", "text"][..], &["state", "parse"], &["input", "missing"]] {
             copy(&document, &mut cut, &path.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>());

@@ -31,7 +31,12 @@ async fn moment(step: &Step, wait: &Wait) -> Result<Timestamp, Failure> {
         Wait::Until(template) if template.is_templated() => step.evaluate("until").await?,
         Wait::Until(template) => template.value().clone(),
     };
-    let wrong = || Failure::new(ErrorClass::Expression, format!("`until` gave {until}, which is no moment such as 2026-12-24T18:00:00Z"));
+    let wrong = || {
+        Failure::new(
+            ErrorClass::Expression,
+            format!("`until` gave {until}, which is no moment such as 2026-12-24T18:00:00Z"),
+        )
+    };
     match &until {
         Value::String(text) => text.parse().map_err(|_| wrong()),
         _ => Err(wrong()),
