@@ -22,7 +22,7 @@ pub(crate) struct Args {
 /// Sets up, builds, and becomes `tenure demo`.
 pub(crate) fn run(cx: &Context, args: &Args) -> anyhow::Result<()> {
     setup::run(cx)?;
-    guests::build(cx)?;
+    let guests = guests::build(cx)?;
     console::build(cx)?;
     let (profile, directory) = if args.release { ("release", "release") } else { ("dev", "debug") };
     step(cx, &format!("build tenure ({profile})"), minutes(if args.release { 15 } else { 8 }), || {
@@ -30,6 +30,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> anyhow::Result<()> {
     })?;
     let mut tenure = std::process::Command::new(cx.target.join(directory).join("tenure"));
     tenure.current_dir(&cx.root).arg("demo").args(&args.arguments);
+    tenure.env("TENURE_GUESTS_DIR", guests).env("TENURE_ASSETS", cx.root.join("console/dist"));
     // The same process from here on, so that Ctrl-C and the exit status are the demo's own.
     let error = std::os::unix::process::CommandExt::exec(&mut tenure);
     Err(anyhow::Error::from(error).context("cannot run tenure"))

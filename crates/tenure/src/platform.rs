@@ -24,7 +24,7 @@ const CLUSTER_DIR: &str = "postgres";
 /// Checkpoints and leaf hashes of every log, out of PostgreSQL's reach.
 const AUDIT_DIR: &str = "audit";
 const OBJECTS_DIR: &str = "objects";
-/// Compiled guests are native code: in a directory of the server's user alone.
+/// Below the guests: what was compiled of them for this machine, native code that only the server's user may reach.
 const IMAGES_DIR: &str = "images";
 const MASTER_KEY: &str = "master.key";
 /// Both pools, the listener, and a few for an operator's look.
@@ -183,6 +183,6 @@ fn platform_config(config: &Config) -> PlatformConfig {
         egress_allow: config.egress_allow.clone(),
         require_signed_plugins: config.require_signed_plugins,
         policy: config.policy.clone(),
-        guests: Some(GuestPaths { modules: config.guests.clone(), images: config.data_dir.join(IMAGES_DIR) }),
+        guests: Some(GuestPaths { modules: config.guests.clone(), images: config.guests.join(IMAGES_DIR) }),
     }
 }
