@@ -59,7 +59,33 @@ impl std::fmt::Debug for Kernel {
     }
 }
 
+/// A handle that does not keep the kernel alive: for what the kernel itself holds.
+#[derive(Clone)]
+pub struct WeakKernel(std::sync::Weak<Inner>);
+
+impl std::fmt::Debug for WeakKernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WeakKernel")
+    }
+}
+
+impl WeakKernel {
+    /// The kernel, while it lives.
+    ///
+    /// # Errors
+    /// 503 once the process is ending.
+    pub fn upgrade(&self) -> Result<Kernel> {
+        self.0.upgrade().map(Kernel).ok_or_else(|| Problem::unavailable("the server is stopping").into())
+    }
+}
+
 impl Kernel {
+    /// A handle that does not keep it alive.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakKernel {
+        WeakKernel(Arc::downgrade(&self.0))
+    }
+
     /// What [`crate::database::connect`] opened, with everything else that is shared.
     #[must_use]
     pub fn new(pools: Pools, clock: Clock, keys: Keys, config: KernelConfig) -> Self {

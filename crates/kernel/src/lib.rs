@@ -36,7 +36,7 @@ pub use error::{Code, Error, OnConstraint, Problem, Result};
 pub use event::{Action, Audited, Change, NewEvent, Resource};
 pub use extract::{Created, Json, NoContent, Path, Query, Sample};
 pub use id::*;
-pub use kernel::{Authenticator, Kernel, KernelConfig};
+pub use kernel::{Authenticator, Kernel, KernelConfig, WeakKernel};
 pub use page::{Page, PageQuery};
 pub use permission::{Access, All, Mode, Permission, PermissionId, PermissionSet, Read, Write};
 pub use personal::Personal;

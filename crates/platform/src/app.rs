@@ -61,8 +61,8 @@ impl App {
     pub async fn start(kernel: Kernel, config: PlatformConfig) -> Result<Self> {
         kernel.ensure_platform_keys().await?;
         let tokens = Arc::new(Tokens::load(&kernel, config.tokens.clone()).await?);
-        let authenticator = Arc::new(TokenAuthenticator::new(kernel.clone(), Arc::clone(&tokens)));
-        authenticator.follow();
+        let authenticator = Arc::new(TokenAuthenticator::new(&kernel, Arc::clone(&tokens)));
+        authenticator.follow(&kernel);
         kernel.set_authenticator(authenticator);
         let passwords = Passwords::start()?;
         let sandbox = open_sandbox(config.guests.clone()).await?;

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use tenure_kernel::bus::Message;
 use tenure_kernel::{
     Actor, Audited, Authenticator, Code, Identity, Kernel, Principal, Problem, Result, SessionId, SystemReason,
-    Timestamp,
+    Timestamp, WeakKernel,
 };
 
 use super::store;
@@ -35,7 +35,8 @@ struct Known {
 
 /// See the module.
 pub struct TokenAuthenticator {
-    kernel: Kernel,
+    /// Weak, because the kernel holds this.
+    kernel: WeakKernel,
     tokens: SharedTokens,
     verified: Cache<[u8; 32], Arc<Claims>>,
     known: Cache<SessionId, Known>,
@@ -52,9 +53,9 @@ impl std::fmt::Debug for TokenAuthenticator {
 impl TokenAuthenticator {
     /// With empty caches. Without [`TokenAuthenticator::follow`] revocations take up to a minute.
     #[must_use]
-    pub fn new(kernel: Kernel, tokens: SharedTokens) -> Self {
+    pub fn new(kernel: &Kernel, tokens: SharedTokens) -> Self {
         Self {
-            kernel,
+            kernel: kernel.downgrade(),
             tokens,
             verified: Cache::builder().max_capacity(TOKENS_KEPT).time_to_live(Duration::from_secs(3600)).build(),
             known: Cache::builder()
@@ -67,9 +68,9 @@ impl TokenAuthenticator {
     }
 
     /// Forgets, from now on, what the bus says is out of date.
-    pub fn follow(self: &Arc<Self>) {
+    pub fn follow(self: &Arc<Self>, kernel: &Kernel) {
         let this = Arc::downgrade(self);
-        self.kernel.bus().on_news(move |message| {
+        kernel.bus().on_news(move |message| {
             if let Some(this) = this.upgrade() {
                 this.forget(message);
             }
@@ -120,13 +121,13 @@ impl TokenAuthenticator {
     }
 
     async fn known(&self, claims: &Claims) -> Result<Option<Known>> {
-        let believe = self.kernel.bus().hears();
+        let kernel = self.kernel.upgrade()?;
+        let believe = kernel.bus().hears();
         if believe && let Some(known) = self.known.get(&claims.sid) {
             return Ok(Some(known));
         }
         let before = self.epoch.load(Ordering::Acquire);
-        let standing = self
-            .kernel
+        let standing = kernel
             .system(SystemReason::Authenticate)
             .run(async |tx| {
                 Ok(Audited::none("looks up what a token stands for", store::standing(tx, claims.sid).await?))
@@ -159,7 +160,7 @@ impl TokenAuthenticator {
                 "the access token is not valid, or not any more; refresh it or log in again",
             )
         };
-        let now = self.kernel.clock().now();
+        let now = self.kernel.upgrade()?.clock().now();
         let claims = self.claims(token, now).ok_or_else(invalid)?;
         let known = self.known(&claims).await?.filter(|known| known.expires_at > now).ok_or_else(invalid)?;
         if !known.tenant_active {
