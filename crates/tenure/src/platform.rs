@@ -174,8 +174,6 @@ fn platform_config(config: &Config) -> PlatformConfig {
         production: config.environment == Environment::Production,
         logins: config.auth == Auth::On,
         engine: EngineConfig { objects: config.data_dir.join(OBJECTS_DIR), ..EngineConfig::default() },
-        production: config.environment == Environment::Production,
-        logins: config.auth == Auth::On,
         audit: AuditConfig { directory: Some(config.data_dir.join(AUDIT_DIR)) },
         registration: config.registration,
         default_plan: config.default_plan,
