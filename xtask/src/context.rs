@@ -21,8 +21,9 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new() -> anyhow::Result<Self> {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = manifest.parent().context("xtask lies in the repository")?.to_owned();
+        // As cargo says now, not as compiled: with a shared target directory one build serves several clones.
+        let manifest = env::var_os("CARGO_MANIFEST_DIR").context("run it as `cargo xtask`")?;
+        let root = Path::new(&manifest).parent().context("xtask lies in the repository")?.to_owned();
         let cache = match env::var_os("TENURE_CACHE") {
             Some(cache) => PathBuf::from(cache),
             None => PathBuf::from(env::var_os("HOME").context("neither TENURE_CACHE nor HOME is set")?)
