@@ -1,6 +1,6 @@
 //! News between the nodes of one installation, over PostgreSQL's notifications.
 //!
-//! Two ways to send: [`announce`] inside a transaction, for what must not be lost (a revocation); and [`Bus::wake`],
+//! Two ways to send: `announce` inside a transaction, for what must not be lost (a revocation); and [`Bus::wake`],
 //! which reaches this process at once and the other nodes a few milliseconds later, folded, from a transaction of its
 //! own: a `NOTIFY` in a transaction takes a database-wide lock until the commit and would undo group commit.
 //!
