@@ -15,6 +15,7 @@ mod engine;
 mod guests;
 mod identity;
 mod matrix;
+mod openapi;
 mod plugins;
 mod quotas;
 mod secrets;
