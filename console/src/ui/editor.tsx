@@ -34,8 +34,6 @@ export interface Mark {
   message: string;
   line: number;
   column: number;
-  endLine?: number | null | undefined;
-  endColumn?: number | null | undefined;
 }
 
 export interface EditorHandle {
@@ -81,10 +79,13 @@ function offsetOf(state: EditorState, line: number, column: number): number {
 
 function diagnostic(state: EditorState, mark: Mark): Diagnostic {
   const from = offsetOf(state, mark.line, mark.column);
-  const end = mark.endLine && mark.endColumn ? offsetOf(state, mark.endLine, mark.endColumn) : from;
   const line = state.doc.lineAt(from);
-  const to = end > from ? end : Math.max(from, line.to);
-  return { from: from === to ? line.from : from, to, severity: mark.severity, message: mark.message };
+  return {
+    from: from === line.to ? line.from : from,
+    to: line.to,
+    severity: mark.severity,
+    message: mark.message,
+  };
 }
 
 /** A text editor. Tab moves on, as everywhere (Escape leaves nothing trapped); Ctrl+] indents. */

@@ -14,6 +14,7 @@ mod engine;
 mod guests;
 mod identity;
 mod matrix;
+mod openapi;
 mod plugins;
 mod quotas;
 mod secrets;
