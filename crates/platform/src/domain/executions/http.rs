@@ -106,6 +106,7 @@ async fn start(
     State(app): State<App>,
     Path(workflow): Path<WorkflowId>,
     Query(query): Query<StartQuery>,
+    headers: HeaderMap,
     Json(new): Json<NewExecution>,
 ) -> Result<Raw<Accepted>> {
     let patience = query.wait.as_deref().map(wait::parse).transpose()?;
@@ -119,7 +120,7 @@ async fn start(
     };
     cx.kernel().bus().wake(Message::WorkQueued);
     if let Some(patience) = patience
-        && wait::is_over(&cx, bus, execution.id, patience).await?
+        && wait::is_over(&cx, &headers, bus, execution.id, patience).await?
     {
         let whole = cx
             .read(async |tx| {
