@@ -12,21 +12,21 @@ use tenure_platform::testkit::{Actor, Setup, TestApp};
 
 use crate::guests;
 
-async fn save(app: &TestApp, actor: &Actor, definition: Value) -> String {
+pub async fn save(app: &TestApp, actor: &Actor, definition: Value) -> String {
     app.post(actor, "/workflows", definition).await.expect(201)["id"].as_str().unwrap().to_owned()
 }
 
-async fn run(app: &TestApp, actor: &Actor, workflow: &str, input: Value) -> Value {
+pub async fn run(app: &TestApp, actor: &Actor, workflow: &str, input: Value) -> Value {
     app.post(actor, &format!("/workflows/{workflow}/executions?wait=30s"), json!({ "input": input })).await.expect(200)
 }
 
-async fn start(app: &TestApp, actor: &Actor, workflow: &str, input: Value) -> String {
+pub async fn start(app: &TestApp, actor: &Actor, workflow: &str, input: Value) -> String {
     let accepted =
         app.post(actor, &format!("/workflows/{workflow}/executions"), json!({ "input": input })).await.expect(202);
     accepted["id"].as_str().unwrap().to_owned()
 }
 
-async fn until(app: &TestApp, actor: &Actor, execution: &str, states: &[&str]) -> Value {
+pub async fn until(app: &TestApp, actor: &Actor, execution: &str, states: &[&str]) -> Value {
     let begun = Instant::now();
     loop {
         let now = app.get(actor, &format!("/executions/{execution}")).await.expect(200);
@@ -39,7 +39,7 @@ async fn until(app: &TestApp, actor: &Actor, execution: &str, states: &[&str]) -
 }
 
 /// Steps by name, in the order of their names, with how they stand.
-async fn steps(app: &TestApp, actor: &Actor, execution: &str) -> Vec<(String, String)> {
+pub async fn steps(app: &TestApp, actor: &Actor, execution: &str) -> Vec<(String, String)> {
     let list = app.get(actor, &format!("/executions/{execution}/steps")).await.expect(200);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let items = list["items"].as_array().unwrap();
@@ -169,7 +169,7 @@ async fn failures_are_shown_as_failures() {
 }
 
 /// An outside receiver that counts what reaches it.
-async fn receiver() -> (String, Arc<AtomicUsize>) {
+pub async fn receiver() -> (String, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
     let echo = post(move |headers: axum::http::HeaderMap, body: String| {
