@@ -88,6 +88,20 @@ function diagnostic(state: EditorState, mark: Mark): Diagnostic {
   };
 }
 
+/**
+ * What is typed over a selection is put in by the editor. The browser would do it by itself, and keep the look of what was
+ * there with a style attribute, which the policy forbids and reports.
+ */
+const typedOver = EditorView.domEventHandlers({
+  beforeinput: (event, view) => {
+    const typed = event.inputType === 'insertText' ? event.data : null;
+    if (!typed || event.isComposing || view.state.readOnly || view.state.selection.main.empty) return false;
+    event.preventDefault();
+    view.dispatch(view.state.replaceSelection(typed), { scrollIntoView: true, userEvent: 'input.type' });
+    return true;
+  },
+});
+
 /** A text editor. Tab moves on, as everywhere (Escape leaves nothing trapped); Ctrl+] indents. */
 export function Editor({
   label,
@@ -122,6 +136,7 @@ export function Editor({
       indentUnit.of(language === 'python' ? '    ' : '  '),
       syntaxHighlighting(highlighting),
       LANGUAGES[language](),
+      typedOver,
       keymap.of([...defaultKeymap, ...historyKeymap]),
       EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' }),
       EditorView.lineWrapping,
