@@ -57,8 +57,12 @@ fn images(cx: &Context, guests: &Path) -> anyhow::Result<()> {
     let rustc = shell::capture(Command::new("rustc").current_dir(&cx.root).arg("--version"))?;
     let compiler = format!("{} {}", files::digest(cx, &COMPILER)?, String::from_utf8_lossy(&rustc).trim());
     let stamp = guests.join(COMPILED);
-    let known: serde_json::Value = fs::read(&stamp).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-    if known["compiler"] == compiler.as_str() && paths(&known).iter().all(|path| path.is_file()) && !paths(&known).is_empty() {
+    let known: serde_json::Value =
+        fs::read(&stamp).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+    if known["compiler"] == compiler.as_str()
+        && paths(&known).iter().all(|path| path.is_file())
+        && !paths(&known).is_empty()
+    {
         return Ok(());
     }
     step(cx, "build what compiles the guests", minutes(6), || {
@@ -108,7 +112,8 @@ pub(crate) fn pack(cx: &Context, guests: &Path, to: &Path) -> anyhow::Result<()>
                         let path = packed(image).context("an image has a name")?;
                         files::write(&path.with_extension("").with_extension("sha256"), digest)?;
                         let mut out = Vec::new();
-                        let parameters = brotli::enc::BrotliEncoderParams { quality: 9, lgwin: 24, ..Default::default() };
+                        let parameters =
+                            brotli::enc::BrotliEncoderParams { quality: 9, lgwin: 24, ..Default::default() };
                         brotli::BrotliCompress(&mut content.as_slice(), &mut out, &parameters)?;
                         let draft = path.with_extension("new");
                         files::write(&draft, out)?;

@@ -231,7 +231,9 @@ mod tests {
         board.step(&json!({"name": "grade", "type": "map", "state": "running", "started_at": "2026-01-01T00:00:00Z"}));
         board.step(&json!({"name": "grade[0]", "type": "plugin", "state": "succeeded"}));
         board.step(&json!({"name": "grade[1]", "type": "plugin", "state": "running"}));
-        board.step(&json!({"name": "write#2", "type": "transform", "state": "failed", "error": {"message": "no\u{1b}[2J"}}));
+        board.step(
+            &json!({"name": "write#2", "type": "transform", "state": "failed", "error": {"message": "no\u{1b}[2J"}}),
+        );
         let lines: Vec<String> = board.rows.iter().map(Row::plain).collect();
         assert_eq!(lines[0], "grade (map) running: 1 items done");
         assert!(lines[1].starts_with("write#2 (transform) failed: no"), "{}", lines[1]);

@@ -32,7 +32,9 @@ enum Verb {
         tenure execution list --json | jq -r '.items[].id'")]
     List(List),
     /// Show an execution with its steps, what it waits for, and why it failed
-    #[command(after_help = "Examples:\n  tenure execution show exe_01…\n  tenure execution show exe_01… --json | jq .steps")]
+    #[command(
+        after_help = "Examples:\n  tenure execution show exe_01…\n  tenure execution show exe_01… --json | jq .steps"
+    )]
     Show(Show),
     /// Approve what an execution waits for, and go on with it
     #[command(after_help = "Examples:\n  \
@@ -102,7 +104,9 @@ struct Resume {
 
 fn execution_id(given: &str) -> Result<String, String> {
     let parsed: Result<tenure_kernel::ExecutionId, _> = given.parse();
-    parsed.map(|id| id.to_string()).map_err(|_| "an execution's id is like exe_01jq…; `tenure execution list` has them".to_owned())
+    parsed
+        .map(|id| id.to_string())
+        .map_err(|_| "an execution's id is like exe_01jq…; `tenure execution list` has them".to_owned())
 }
 
 pub(super) fn run(args: Args, flags: &Flags) -> Outcome {

@@ -242,7 +242,8 @@ mod tests {
 
     #[test]
     fn an_end_names_step_class_and_message() {
-        let now = json!({"id": "exe_1", "state": "failed", "error": {"step": "a", "class": "plugin", "message": "boom"}});
+        let now =
+            json!({"id": "exe_1", "state": "failed", "error": {"step": "a", "class": "plugin", "message": "boom"}});
         assert_eq!(ending(&now), "exe_1 failed at step a: plugin: boom");
         assert_eq!(ending(&json!({"id": "exe_1", "state": "cancelled"})), "exe_1 cancelled");
     }

@@ -82,7 +82,11 @@ pub(super) async fn serve(
             }
         },
     };
-    let router = router(&platform, watch, Site { assets, login, https, trusted_proxies: config.server.trusted_proxies.clone().into() });
+    let router = router(
+        &platform,
+        watch,
+        Site { assets, login, https, trusted_proxies: config.server.trusted_proxies.clone().into() },
+    );
     let url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{}", config.server.listen));
     let words = tokio::select! {
         words = first(&platform, &url) => words,

@@ -181,7 +181,8 @@ pub(crate) struct LogConfig {
 
 impl LogConfig {
     pub(super) fn read(layers: &mut Layers<'_>) -> Self {
-        let filter: String = layers.get("log.level", "TENURE_LOG", if layers.quiet() { "warn" } else { "info" }.to_owned());
+        let filter: String =
+            layers.get("log.level", "TENURE_LOG", if layers.quiet() { "warn" } else { "info" }.to_owned());
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&filter) {
             layers
                 .refuse("log.level", format!("{error}; write a level (error, warn, info, debug, trace) or directives"));

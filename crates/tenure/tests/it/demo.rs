@@ -59,10 +59,19 @@ fn plain(value: &Value) -> Value {
     }
 }
 
+fn demo(data: &tempfile::TempDir) -> Server {
+    let mut command = tenure(data.path());
+    // It is asked more often here than people ask.
+    for variable in ["TENURE_LIMITS_USER", "TENURE_LIMITS_TENANT", "TENURE_LIMITS_ADDRESS"] {
+        command.env(variable, "100000/60s");
+    }
+    Server::start_verb("demo", &mut command)
+}
+
 #[test]
 fn strike_triage_comes_to_what_the_file_says() {
     let data = data_dir();
-    let mut server = Server::start_verb("demo", &mut tenure(data.path()));
+    let mut server = demo(&data);
     server.eventually("it says what to do", |server| server.errors().contains("Ctrl-C ends it"));
     let words = server.errors();
     for word in ["log in as operator", PASSWORD, "/approvals", "hank (admin)"] {
@@ -75,7 +84,8 @@ fn strike_triage_comes_to_what_the_file_says() {
         approval = operator.get("/approvals?state=pending")["items"][0].clone();
         !approval.is_null()
     });
-    let expected = Command::new("python3").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../demo/totals.py")).output().unwrap();
+    let expected =
+        Command::new("python3").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../demo/totals.py")).output().unwrap();
     let expected: Value = serde_json::from_slice(&expected.stdout).expect("python3 runs demo/totals.py");
     assert_eq!(approval["shown"]["count"], expected["expensive"]);
     assert_eq!(approval["shown"]["strikes"].as_array().unwrap().len(), 50);
@@ -106,7 +116,8 @@ fn strike_triage_comes_to_what_the_file_says() {
     // The page shows what was computed, and needs nothing but itself.
     let url = done["output"]["report"].as_str().unwrap();
     let page = fetch(url);
-    for word in ["Wildlife strikes on aircraft", "$40,545,276", "Approved by operator", "prefers-color-scheme", "<svg"] {
+    for word in ["Wildlife strikes on aircraft", "$40,545,276", "Approved by operator", "prefers-color-scheme", "<svg"]
+    {
         let found = page.contains(word) || word == "prefers-color-scheme" && page.contains("color-scheme: light dark");
         assert!(found, "{word}");
     }
@@ -116,7 +127,9 @@ fn strike_triage_comes_to_what_the_file_says() {
         assert!(!body.contains(outside), "{outside}");
     }
     let posted: Value = serde_json::from_str(fetch(&format!("{url}.json")).split_once("\r\n\r\n").unwrap().1).unwrap();
-    for (chart, name) in [("Cost by operator", "operator"), ("Cost by state", "state"), ("Cost by phase of flight", "phase")] {
+    for (chart, name) in
+        [("Cost by operator", "operator"), ("Cost by state", "state"), ("Cost by phase of flight", "phase")]
+    {
         let found = posted["charts"].as_array().unwrap().iter().find(|one| one["title"] == chart).unwrap();
         assert_eq!(plain(&object(&found["values"])), plain(&expected["by"][name]), "{chart}");
     }
@@ -137,7 +150,7 @@ fn strike_triage_comes_to_what_the_file_says() {
     // A second start seeds nothing again and begins a triage of its own.
     server.signal(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(server.wait(), Some(0), "{}", server.errors());
-    let server = Server::start_verb("demo", &mut tenure(data.path()));
+    let server = demo(&data);
     let ada = Person::log_in(&server, "ada");
     assert_eq!(ada.get("/executions?limit=10")["items"].as_array().unwrap().len(), 2);
     assert!(fetch(url).contains("Wildlife strikes"), "the receiver keeps its address and what it got");

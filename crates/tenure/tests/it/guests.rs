@@ -16,12 +16,14 @@ fn a_server_without_guests_says_so_and_runs_what_needs_none() {
     let token = server.register("ada");
     let headers = [("authorization", format!("Bearer {token}")), ("content-type", "application/yaml".to_owned())];
     let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let jq = "name: a\nnodes: { a: { type: transform, jq: . } }\nedges: [{ from: start, to: a }, { from: a, to: end }]\n";
+    let jq =
+        "name: a\nnodes: { a: { type: transform, jq: . } }\nedges: [{ from: start, to: a }, { from: a, to: end }]\n";
     let refused = server.ask("POST", "/api/v1/workflows", &headers, jq);
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert!(refused.json()["detail"].as_str().unwrap().contains("cargo xtask guests"), "{}", refused.text());
 
-    let wait = "name: w\nnodes: { w: { type: wait, for: 10ms } }\nedges: [{ from: start, to: w }, { from: w, to: end }]\n";
+    let wait =
+        "name: w\nnodes: { w: { type: wait, for: 10ms } }\nedges: [{ from: start, to: w }, { from: w, to: end }]\n";
     let saved = server.ask("POST", "/api/v1/workflows", &headers, wait);
     assert_eq!(saved.status, 201, "{}", saved.text());
     let id = saved.json()["id"].as_str().unwrap().to_owned();

@@ -16,44 +16,55 @@ const MOST_BARS: usize = 12;
 pub(super) fn policy() -> String {
     let digest = Sha256::digest(STYLE);
     let style = STANDARD.encode(digest);
-    format!("default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+    format!(
+        "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
 }
 
 /// A report.
 pub(super) fn report(report: &Report) -> String {
-    frame(&report.title, &html! {
-        header {
-            p.source { (report.source) }
-            h1 { (report.title) }
-            p.quiet { "Execution " code { (report.execution) } }
-        }
-        dl.tiles { @for tile in &report.tiles {
-            div { dt { (tile.label) } dd { (number(tile.value, &tile.unit)) } }
-        } }
-        div.charts { @for one in &report.charts { (chart(one)) } }
-        @if let Some(table) = &report.table { (rows(table)) }
-    })
+    frame(
+        &report.title,
+        &html! {
+            header {
+                p.source { (report.source) }
+                h1 { (report.title) }
+                p.quiet { "Execution " code { (report.execution) } }
+            }
+            dl.tiles { @for tile in &report.tiles {
+                div { dt { (tile.label) } dd { (number(tile.value, &tile.unit)) } }
+            } }
+            div.charts { @for one in &report.charts { (chart(one)) } }
+            @if let Some(table) = &report.table { (rows(table)) }
+        },
+    )
 }
 
 /// All that came, newest first.
 pub(super) fn list(reports: &[Report]) -> String {
-    frame("Reports", &html! {
-        header { h1 { "Reports" } }
-        @if reports.is_empty() {
-            p { "None has come yet. Strike triage posts its report once an operator has approved the expensive strikes: log in to the console as " code { "operator" } " and open Approvals." }
-        }
-        ul.reports { @for report in reports {
-            li { a href={ "/reports/" (report.execution) } { (report.title) } p.quiet { (report.source) } }
-        } }
-    })
+    frame(
+        "Reports",
+        &html! {
+            header { h1 { "Reports" } }
+            @if reports.is_empty() {
+                p { "None has come yet. Strike triage posts its report once an operator has approved the expensive strikes: log in to the console as " code { "operator" } " and open Approvals." }
+            }
+            ul.reports { @for report in reports {
+                li { a href={ "/reports/" (report.execution) } { (report.title) } p.quiet { (report.source) } }
+            } }
+        },
+    )
 }
 
 /// There is none of this name.
 pub(super) fn missing() -> String {
-    frame("No such report", &html! {
-        header { h1 { "There is no such report" } }
-        p { a href="/" { "All reports" } }
-    })
+    frame(
+        "No such report",
+        &html! {
+            header { h1 { "There is no such report" } }
+            p { a href="/" { "All reports" } }
+        },
+    )
 }
 
 fn frame(title: &str, content: &Markup) -> String {

@@ -62,8 +62,7 @@ pub(super) struct Table {
 impl Chart {
     /// The names with their figures.
     pub(super) fn figures(&self) -> Vec<(&str, f64)> {
-        let mut figures: Vec<(&str, f64)> =
-            self.values.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let mut figures: Vec<(&str, f64)> = self.values.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         if self.kind == Kind::Bars {
             figures.sort_by(|one, other| other.1.total_cmp(&one.1));
         }
