@@ -2,7 +2,8 @@
 //!
 //! A secret is looked for as it is (in any letter case, as hosts and header names lose theirs), in hexadecimal, and in
 //! standard and URL-safe base64 at each of the three alignments it can have inside a longer encoded text. Each of these
-//! is looked for in the text itself and behind up to two layers of percent-encoding and JSON string escapes.
+//! is looked for in the text itself and behind up to three layers of percent-encoding and JSON string escapes: a request's
+//! JSON body, quoted as text in a document that travels as text in another, is three.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -143,15 +144,7 @@ impl Redactor {
         if self.needles.is_empty() {
             return found;
         }
-        for view in views(bytes) {
-            let lower = Zeroizing::new(view.bytes.to_ascii_lowercase());
-            for needle in &self.needles {
-                let haystack = if needle.case == Case::Any { lower.as_slice() } else { &view.bytes };
-                for at in memmem::find_iter(haystack, needle.bytes.as_slice()) {
-                    found.push((view.origin(at)..view.origin(at + needle.bytes.len()), &needle.mask));
-                }
-            }
-        }
+        self.find_behind(&View { bytes: Cow::Borrowed(bytes), origin: None }, LAYERS, &mut found);
         found.sort_by_key(|(range, _)| (range.start, usize::MAX - range.end));
         found.dedup_by(|later, earlier| {
             let overlaps = later.0.start < earlier.0.end;
@@ -162,6 +155,25 @@ impl Redactor {
         });
         found
     }
+
+    /// What stands in `view`, and behind so many more layers of escapes. Depth first, so that no more views than layers are held.
+    fn find_behind<'a>(&'a self, view: &View<'_>, layers: usize, found: &mut Vec<(Range<usize>, &'a str)>) {
+        let lower = Zeroizing::new(view.bytes.to_ascii_lowercase());
+        for needle in &self.needles {
+            let haystack = if needle.case == Case::Any { lower.as_slice() } else { &view.bytes };
+            for at in memmem::find_iter(haystack, needle.bytes.as_slice()) {
+                found.push((view.origin(at)..view.origin(at + needle.bytes.len()), &needle.mask));
+            }
+        }
+        drop(lower);
+        if let Some(layers) = layers.checked_sub(1) {
+            for decode in [View::percent_decoded, View::json_unescaped] {
+                if let Some(decoded) = decode(view) {
+                    self.find_behind(&decoded, layers, found);
+                }
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for Redactor {
@@ -170,22 +182,8 @@ impl std::fmt::Debug for Redactor {
     }
 }
 
-/// `bytes` as they are and behind up to two layers of percent-encoding and JSON escapes, in either order.
-fn views(bytes: &[u8]) -> Vec<View<'_>> {
-    let mut views = vec![View { bytes: Cow::Borrowed(bytes), origin: None }];
-    let mut undecoded = 0;
-    for _layer in 0..2 {
-        let decoded: Vec<_> = views
-            .iter()
-            .skip(undecoded)
-            .flat_map(|view| [view.percent_decoded(), view.json_unescaped()])
-            .flatten()
-            .collect();
-        undecoded = views.len();
-        views.extend(decoded);
-    }
-    views
-}
+/// How many layers of escapes are looked behind.
+const LAYERS: usize = 3;
 
 /// A text behind an encoding, with the place each byte came from.
 struct View<'a> {
@@ -200,7 +198,7 @@ impl View<'_> {
         mapped.and_then(|&index| usize::try_from(index).ok()).unwrap_or(at)
     }
 
-    /// Behind `%41`; `None` if there is no percent sign.
+    /// Behind `%41`; `None` if there is none.
     fn percent_decoded(&self) -> Option<View<'static>> {
         self.decoded(b'%', |rest| {
             let &[_, high, low, ..] = rest else { return None };
@@ -208,7 +206,7 @@ impl View<'_> {
         })
     }
 
-    /// Behind `\n`, `\/`, `\u0041`; `None` if there is no backslash.
+    /// Behind `\n`, `\/`, `\u0041`; `None` if there is none.
     fn json_unescaped(&self) -> Option<View<'static>> {
         self.decoded(b'\\', |rest| {
             let byte = match rest.get(1)? {
@@ -244,6 +242,9 @@ impl View<'_> {
             bytes.extend_from_slice(decoded);
             origin.resize(bytes.len(), index(at));
             at += escape.read;
+        }
+        if bytes.len() == self.bytes.len() {
+            return None;
         }
         origin.push(index(at));
         Some(View { bytes: Cow::Owned(bytes), origin: Some(origin) })

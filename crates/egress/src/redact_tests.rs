@@ -105,3 +105,17 @@ proptest! {
         prop_assert_eq!(redactor.text(&text).into_owned(), text);
     }
 }
+
+#[test]
+fn a_secret_is_found_behind_three_layers_of_escapes_in_any_order() {
+    let secret = "a \"quoted\" & 100% s3cret";
+    let redactor = redactor(&[("key", secret.as_bytes())]);
+    let json = |text: &str| serde_json::to_string(text).unwrap();
+    let percent = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    for order in 0..8 {
+        let encode = |text: String, bit: u32| if order >> bit & 1 == 0 { json(&text) } else { percent(&text) };
+        let text = (0..3).fold(secret.to_owned(), encode);
+        let shown = redactor.text(&text);
+        assert!(shown.contains("[redacted:key]") && !shown.contains("s3cret"), "{text}: {shown}");
+    }
+}
