@@ -58,6 +58,7 @@ struct Columns {
     reason: Vec<Option<String>>,
     request: Vec<Option<Uuid>>,
     trace: Vec<Option<String>>,
+    policy_version: Vec<Option<String>>,
     diff: Vec<Option<Value>>,
     address_digest: Vec<Option<Vec<u8>>>,
     user_agent_digest: Vec<Option<Vec<u8>>>,
@@ -135,7 +136,7 @@ impl Columns {
             request_id: request.as_deref(),
             trace_id: setting.origin.trace.as_deref(),
             region: Some(setting.kernel.region()),
-            policy_version: None,
+            policy_version: event.policy_version.as_deref(),
             diff: diff.as_ref(),
             address,
             user_agent,
@@ -161,6 +162,7 @@ impl Columns {
         self.reason.push(event.reason.map(std::borrow::Cow::into_owned));
         self.request.push(setting.origin.request);
         self.trace.push(setting.origin.trace.as_deref().map(str::to_owned));
+        self.policy_version.push(event.policy_version);
         self.diff.push(diff);
         self.address_digest.push(address.map(|digest| digest.0.to_vec()));
         self.user_agent_digest.push(user_agent.map(|digest| digest.0.to_vec()));
@@ -212,17 +214,17 @@ const INSERT: &str = "
     with written as (
         insert into events (
             tenant_id, id, at, schema_version, principal, session_id, key_id, on_behalf_of, action, resource_type,
-            resource_id, outcome, reason, request_id, trace_id, region, diff, address_digest, user_agent_digest,
+            resource_id, outcome, reason, request_id, trace_id, region, policy_version, diff, address_digest, user_agent_digest,
             personal, personal_key_id, hmac, hmac_key_id)
         select e.tenant_id, e.id, e.at, 1, e.principal, e.session_id, e.key_id, e.on_behalf_of, e.action,
-            e.resource_type, e.resource_id, e.outcome, e.reason, e.request_id, e.trace_id, $22, e.diff,
+            e.resource_type, e.resource_id, e.outcome, e.reason, e.request_id, e.trace_id, $22, e.policy_version, e.diff,
             e.address_digest, e.user_agent_digest, e.personal, e.personal_key_id, e.hmac, e.hmac_key_id
         from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::uuid[], $6::uuid[], $7::text[],
             $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::uuid[], $14::text[], $15::jsonb[],
-            $16::bytea[], $17::bytea[], $18::bytea[], $19::uuid[], $20::bytea[], $21::uuid[])
+            $16::bytea[], $17::bytea[], $18::bytea[], $19::uuid[], $20::bytea[], $21::uuid[], $23::text[])
             as e (tenant_id, id, at, principal, session_id, key_id, on_behalf_of, action, resource_type, resource_id,
                 outcome, reason, request_id, trace_id, diff, address_digest, user_agent_digest, personal,
-                personal_key_id, hmac, hmac_key_id)
+                personal_key_id, hmac, hmac_key_id, policy_version)
         -- no RETURNING: the narrow roles may insert events and not read them
     )
     insert into unsealed_events (tenant_id, at, id)
@@ -251,6 +253,7 @@ async fn insert(connection: &mut crate::database::Connection, kernel: &Kernel, c
         .bind(columns.hmac)
         .bind(columns.hmac_key)
         .bind(kernel.region())
+        .bind(columns.policy_version)
         .execute(connection)
         .await?;
     Ok(())
