@@ -19,6 +19,8 @@ mod idempotency;
 mod kernel;
 pub mod keys;
 pub mod limits;
+#[cfg(doctest)]
+pub mod must_not_compile;
 pub mod page;
 pub mod permission;
 mod personal;
