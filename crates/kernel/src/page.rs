@@ -17,8 +17,8 @@ use crate::error::{Problem, Result};
 pub struct Page<T> {
     /// At most `limit` of them.
     pub items: Vec<T>,
-    /// Pass as `cursor` to get the next page; absent on the last.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Pass as `cursor` to get the next page; null on the last.
+    #[schema(required = true)]
     pub next_cursor: Option<String>,
 }
 

@@ -5,12 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::middleware::from_fn;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::{Extension, Router};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
@@ -21,7 +21,7 @@ use utoipa::{PartialSchema as _, ToSchema as _};
 
 use crate::describe::{Description, Guard, Guarded, KnownCaller, Returns};
 use crate::error::{Code, Problem, ProblemDocument};
-use crate::request;
+use crate::request::{self, BodyLimit};
 
 /// What is known of one route.
 pub struct RouteInfo {
@@ -183,7 +183,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// Lets the routes so far take bodies of up to `bytes`.
     #[must_use]
     pub fn body_limit(mut self, bytes: usize) -> Self {
-        self.router = self.router.layer(DefaultBodyLimit::max(bytes));
+        self.router = self.router.layer(DefaultBodyLimit::max(bytes)).layer(Extension(BodyLimit(bytes)));
         self
     }
 
@@ -196,7 +196,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
                 Problem::new(Code::MethodNotAllowed, "this path knows other methods; see the API's description")
             })
             .layer(from_fn(request::surround))
-            .layer(DefaultBodyLimit::max(request::MAX_BODY));
+            .layer(DefaultBodyLimit::max(request::MAX_BODY))
+            .layer(Extension(BodyLimit(request::MAX_BODY)));
         (router, self.table.into())
     }
 }

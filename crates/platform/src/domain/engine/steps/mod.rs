@@ -271,7 +271,8 @@ impl Step {
             return Ok(());
         }
         let problem =
-            Problem::new(Code::Denied, format!("a policy refuses this step: {}", decision.reasons.join("; ")));
+            Problem::new(Code::Denied, format!("a policy refuses this step: {}", decision.reasons.join("; ")))
+                .with("policy_version", decision.policy_version);
         let refused =
             self.shared.kernel.refused(Some(claim.tenant), &claim.actor, &Origin::default(), problem.into()).await;
         Err(Failure::from(refused))
