@@ -16,15 +16,10 @@ fn directory() -> PathBuf {
     cache.or_else(home).expect("TENURE_GUESTS_DIR, TENURE_CACHE or HOME is set").join("guests/current")
 }
 
-/// Whether there are guests.
-pub fn are_built() -> bool {
-    directory().join("python.wasm").exists()
-}
-
 /// A platform with guests.
 pub fn platform() -> PlatformConfig {
     let modules = directory();
-    assert!(are_built(), "no guests in {}; run `cargo xtask guests`", modules.display());
+    assert!(modules.join("python.wasm").exists(), "no guests in {}; run `cargo xtask guests`", modules.display());
     let images = modules.join("images");
     static COMPILED: Once = Once::new();
     COMPILED.call_once(|| drop(Images::prepare(&modules, &images).expect("the guests compile")));
@@ -34,9 +29,4 @@ pub fn platform() -> PlatformConfig {
 /// An installation with guests.
 pub async fn app() -> TestApp {
     TestApp::with(Setup { platform: platform(), ..Setup::default() }).await
-}
-
-/// An installation with guests where they are built, for what needs them in passing.
-pub async fn app_if_built() -> TestApp {
-    if are_built() { app().await } else { TestApp::start().await }
 }

@@ -11,10 +11,14 @@
 mod audit;
 mod catalogue;
 mod engine;
+mod foreign;
+mod foreign_keys;
 mod guests;
 mod identity;
 mod matrix;
+mod plugin_calls;
 mod plugins;
+mod policies;
 mod quotas;
 mod secrets;
 mod teams;
