@@ -20,6 +20,7 @@ mod kernel;
 pub mod keys;
 pub mod limits;
 pub mod page;
+mod partitions;
 pub mod permission;
 mod personal;
 pub mod record;
