@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use tenure_egress::{Body, EgressError, EgressRequest, EgressResponse, Placeholders};
 use tenure_kernel::decision::DecisionPoint;
+use tenure_seal::SecretBytes;
 use tenure_workflow::ErrorClass;
 use tenure_workflow::nodes::{Http, Template};
+use zeroize::Zeroizing;
 
 use super::{Extras, Failure, Ran, Step, StepEnd};
 use crate::domain::secrets;
 
 pub(super) async fn run(step: &Step, http: &Http, extras: &mut Extras) -> Ran {
-    let (placeholders, names) = open_secrets(step, &http.request).await?;
+    let Secrets { placeholders, names, values } = open_secrets(step, &http.request).await?;
     let rendered = if http.request.is_templated() {
         step.evaluate_with("request", Some(&names)).await?
     } else {
@@ -27,7 +29,10 @@ pub(super) async fn run(step: &Step, http: &Http, extras: &mut Extras) -> Ran {
     }
     let limit = usize::try_from(step.node.limits.output.0).unwrap_or(usize::MAX);
     request.max_response_bytes = Some(limit);
-    step.decide(DecisionPoint::Egress, host(&rendered)).await?;
+    if step.asks(DecisionPoint::Egress) {
+        let url = rendered.get("url").and_then(Value::as_str).unwrap_or_default();
+        step.decide(DecisionPoint::Egress, Some(host(url, &values)?)).await?;
+    }
     let response = step.shared.egress.send(request, &placeholders).await.map_err(|error| failure(&error))?;
     let total = u64::try_from(response.timing.total.as_millis()).unwrap_or(u64::MAX);
     extras.usage = Some(
@@ -43,13 +48,22 @@ pub(super) async fn run(step: &Step, http: &Http, extras: &mut Extras) -> Ran {
     Ok(StepEnd::Output(output(&response)))
 }
 
+/// The secrets of one request.
+#[derive(Default)]
+struct Secrets {
+    placeholders: Placeholders,
+    /// What stands for each, by name.
+    names: BTreeMap<String, String>,
+    /// What each of these stands for.
+    values: Vec<(String, SecretBytes)>,
+}
+
 /// The granted secrets that the request names, each behind a token of this request alone.
-async fn open_secrets(step: &Step, request: &Template) -> Result<(Placeholders, BTreeMap<String, String>), Failure> {
-    let mut placeholders = Placeholders::none();
-    let mut tokens = BTreeMap::new();
+async fn open_secrets(step: &Step, request: &Template) -> Result<Secrets, Failure> {
+    let mut secrets = Secrets::default();
     let named = names(request.value());
     if named.is_empty() {
-        return Ok((placeholders, tokens));
+        return Ok(secrets);
     }
     let (workflow, execution) = (step.claim.workflow, step.claim.execution);
     let opened = step
@@ -58,11 +72,12 @@ async fn open_secrets(step: &Step, request: &Template) -> Result<(Placeholders, 
         .read_audited(async |tx| secrets::resolve(tx, workflow, execution, &named).await)
         .await?;
     for (name, value) in opened {
-        let token = placeholders.insert(&name, value.expose().to_vec()).map_err(|error| failure(&error))?;
-        tokens.insert(name, token);
+        let token = secrets.placeholders.insert(&name, value.expose().to_vec()).map_err(|error| failure(&error))?;
+        secrets.values.push((token.clone(), value));
+        secrets.names.insert(name, token);
     }
-    match named.iter().find(|name| !tokens.contains_key(*name)) {
-        None => Ok((placeholders, tokens)),
+    match named.iter().find(|name| !secrets.names.contains_key(*name)) {
+        None => Ok(secrets),
         Some(missing) => {
             let message = format!(
                 "the secret `{missing}` is not there, or is not granted to this workflow; grant it under Secrets"
@@ -126,17 +141,26 @@ fn pairs(value: Option<&Value>) -> Vec<(String, String)> {
     map.iter().map(|(name, value)| (name.clone(), text(value))).collect()
 }
 
-/// The host as it stands in the rendered URL; a placeholder where it is secret.
-fn host(rendered: &Value) -> Option<String> {
-    let url = rendered.get("url")?.as_str()?;
-    let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next()?;
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let name = if host.starts_with('[') {
-        host.split(']').next().unwrap_or(host)
-    } else {
-        host.split(':').next().unwrap_or(host)
-    };
-    Some(name.trim_start_matches('[').trim_end_matches('.').to_ascii_lowercase())
+/// The host that the request goes to, as the client reads it: the policy must not be asked about another one.
+fn host(url: &str, secrets: &[(String, SecretBytes)]) -> Result<String, Failure> {
+    let value = |secret: &SecretBytes| Zeroizing::new(String::from_utf8_lossy(secret.expose()).into_owned());
+    let mut whole = Zeroizing::new(url.to_owned());
+    for (token, secret) in secrets {
+        whole = Zeroizing::new(whole.replace(token.as_str(), &value(secret)));
+    }
+    let unknown = || Failure::new(ErrorClass::Expression, "the URL has no host once its templates are filled in");
+    let parsed = url::Url::parse(&whole).map_err(|_| unknown())?;
+    let host = parsed.host_str().ok_or_else(unknown)?;
+    let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
+    // A decision is logged with its host; a secret is not.
+    if secrets
+        .iter()
+        .any(|(_, secret)| !secret.expose().is_empty() && host.contains(&value(secret).to_ascii_lowercase()))
+    {
+        let message = "a policy rules on hosts, and the host of this call is a secret: write it into the URL";
+        return Err(Failure::new(ErrorClass::Denied, message));
+    }
+    Ok(host)
 }
 
 fn output(response: &EgressResponse) -> Value {
@@ -175,8 +199,15 @@ mod tests {
             ("https://Example.com./a?b", "example.com"),
             ("http://user@example.com:8080", "example.com"),
             ("http://[::1]:80/", "::1"),
+            ("http://denied.example\\@allowed.example/", "denied.example"),
+            ("http://0x7f.1/", "127.0.0.1"),
+            ("T0/services/x", "hooks.example"),
         ] {
-            assert_eq!(host(&json!({ "url": url })).as_deref(), Some(name));
+            let secrets = vec![("T0".to_owned(), SecretBytes::from(b"https://hooks.example/abc".to_vec()))];
+            assert_eq!(host(url, &secrets).unwrap(), name, "{url}");
         }
+        let secrets = vec![("T0".to_owned(), SecretBytes::from(b"hidden.example".to_vec()))];
+        assert_eq!(host("https://T0/", &secrets).unwrap_err().class, ErrorClass::Denied);
+        assert!(host("nowhere", &[]).is_err());
     }
 }

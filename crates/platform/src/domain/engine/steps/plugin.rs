@@ -1,25 +1,31 @@
 //! `plugin`: Python in the sandbox, inline or published.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use serde_json::{Map, Value, json};
-use tenure_egress::{Body, EgressClient, EgressRequest, Placeholders};
+use serde_json::json;
+use tenure_egress::{Body, EgressRequest, Placeholders};
+use tenure_kernel::decision::DecisionPoint;
 use tenure_sandbox::{
     HostFuture, HttpRequest, HttpResponse, NoHost, PluginError, PluginHost, PythonCall, PythonLimits,
 };
 use tenure_workflow::ErrorClass;
 use tenure_workflow::nodes::{Plugin, PluginCode};
+use tenure_workflow::sensitive::SensitiveSchema;
 
 use super::{Extras, Failure, Ran, Step, StepEnd};
 use crate::domain::plugins::{self, Capability};
 
 pub(super) async fn run(step: &Step, plugin: &Plugin, extras: &mut Extras) -> Ran {
     let mut limits = PythonLimits::default();
+    let mut outputs = SensitiveSchema::default();
+    let refused = Arc::<OnceLock<Failure>>::default();
     let (source, host): (Arc<str>, Arc<dyn PluginHost>) = match &plugin.code {
         PluginCode::Inline { source, .. } => (source.as_str().into(), Arc::new(NoHost)),
         PluginCode::Published(reference) => {
-            let published = step.authorized().await?.read(async |tx| plugins::resolve(tx, reference).await).await?;
+            let execution = step.claim.execution;
+            let published =
+                step.authorized().await?.read(async |tx| plugins::kept(tx, execution, reference).await).await?;
             let missing = || {
                 let message =
                     format!("no active version of {}/{} fits {}", reference.publisher, reference.name, reference.range);
@@ -27,6 +33,7 @@ pub(super) async fn run(step: &Step, plugin: &Plugin, extras: &mut Extras) -> Ra
             };
             let published = published.ok_or_else(missing)?;
             limits = published.limits.clone();
+            outputs = published.sensitive;
             let hosts: Vec<String> = published
                 .capabilities
                 .into_iter()
@@ -38,14 +45,14 @@ pub(super) async fn run(step: &Step, plugin: &Plugin, extras: &mut Extras) -> Ra
             let host: Arc<dyn PluginHost> = if hosts.is_empty() {
                 Arc::new(NoHost)
             } else {
-                Arc::new(GrantedHosts { egress: step.shared.egress.clone(), hosts })
+                Arc::new(GrantedHosts { step: step.clone(), hosts, refused: Arc::clone(&refused) })
             };
             (published.source, host)
         }
     };
     let config =
         if plugin.config.is_templated() { step.evaluate("config").await? } else { plugin.config.value().clone() };
-    let state = state(step, plugin);
+    let state = plugin.state(&step.document, step.locals.as_deref());
     let mut call = PythonCall::new(&source, &state, &config);
     call.seed = u64::from_str_radix(step.idempotency_key().get(..16).unwrap_or_default(), 16).unwrap_or_default();
     call.host = host;
@@ -61,51 +68,38 @@ pub(super) async fn run(step: &Step, plugin: &Plugin, extras: &mut Extras) -> Ra
         "fuel": usage.fuel, "cpu_ms": millis(usage.cpu), "peak_memory": usage.peak_memory, "duration_ms": millis(usage.duration),
         "logs_truncated": outcome.logs_truncated,
     }));
-    outcome.result.map(StepEnd::Output).map_err(|error| failure(&error))
-}
-
-/// What the plugin is given: everything; or the paths its `needs` names; or, in a map, the item.
-fn state(step: &Step, plugin: &Plugin) -> Value {
-    match (&plugin.needs, &step.locals) {
-        (None, None) => Value::clone(&step.document),
-        (None, Some(locals)) => Value::Object(Map::clone(locals)),
-        (Some(paths), locals) => {
-            let mut cut = locals.as_deref().cloned().unwrap_or_default();
-            for path in paths {
-                copy(&step.document, &mut cut, path);
-            }
-            Value::Object(cut)
+    match outcome.result {
+        Ok(output) => {
+            extras.sensitive = outputs.parts(&output);
+            Ok(StepEnd::Output(output))
         }
+        // A plugin that fails because a policy refused its call was denied.
+        Err(error) => Err(refused.get().cloned().unwrap_or_else(|| failure(&error))),
     }
 }
 
-/// Copies what is at the path, with the objects that lead there.
-fn copy(from: &Value, into: &mut Map<String, Value>, path: &[String]) {
-    let Some((first, rest)) = path.split_first() else { return };
-    let Some(value) = from.get(first) else { return };
-    if rest.is_empty() {
-        into.insert(first.clone(), value.clone());
-        return;
-    }
-    let below = into.entry(first.clone()).or_insert_with(|| Value::Object(Map::new()));
-    if let Value::Object(below) = below {
-        copy(value, below, rest);
-    }
-}
-
-/// Outbound calls to the hosts that the plugin's manifest names and its installer granted.
+/// Outbound calls to the hosts that the plugin's manifest names and its installer granted, where no policy refuses them.
 struct GrantedHosts {
-    egress: EgressClient,
+    step: Step,
     hosts: Vec<String>,
+    /// What a policy said to a call.
+    refused: Arc<OnceLock<Failure>>,
 }
 
 impl PluginHost for GrantedHosts {
     fn http(&self, request: HttpRequest) -> HostFuture<'_, Result<HttpResponse, String>> {
         Box::pin(async move {
-            let url: axum::http::Uri = request.url.parse().map_err(|_| "the URL cannot be read".to_owned())?;
-            let host = url.host().unwrap_or_default().to_ascii_lowercase();
+            // Read as the client reads it: what was granted and asked for must be where the call goes.
+            let url = url::Url::parse(&request.url).map_err(|_| "the URL cannot be read".to_owned())?;
+            let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
             if !self.hosts.iter().any(|granted| granted.eq_ignore_ascii_case(&host)) {
                 return Err(format!("calls to {host} are not among the capabilities that this plugin was granted"));
+            }
+            if let Err(failure) = self.step.decide(DecisionPoint::Egress, Some(host)).await {
+                let message = failure.message.clone();
+                // The first refusal stands for all.
+                let _ = self.refused.set(failure);
+                return Err(message);
             }
             let method = request.method.parse().map_err(|_| "the method is none".to_owned())?;
             let mut outbound = EgressRequest::new(method, &request.url);
@@ -113,8 +107,13 @@ impl PluginHost for GrantedHosts {
             outbound.body = request.body.map_or(Body::Empty, Body::Text);
             // A redirect could leave the granted hosts: the plugin gets it as the answer.
             outbound.max_redirects = Some(0);
-            let response =
-                self.egress.send(outbound, &Placeholders::none()).await.map_err(|error| error.to_string())?;
+            let response = self
+                .step
+                .shared
+                .egress
+                .send(outbound, &Placeholders::none())
+                .await
+                .map_err(|error| error.to_string())?;
             let headers: BTreeMap<String, String> = response.headers.clone();
             Ok(HttpResponse { status: response.status.as_u16(), headers, body: response.text() })
         })
@@ -129,20 +128,4 @@ fn failure(error: &PluginError) -> Failure {
         _ => ErrorClass::Internal,
     };
     Failure::new(class, error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn needs_cut_the_state_down_to_its_paths() {
-        let document =
-            json!({"input": {"text": "a", "rest": 1}, "state": {"parse": {"rows": [1]}, "other": 2}, "execution": {}});
-        let mut cut = Map::new();
-        for path in [&["input", "text"][..], &["state", "parse"], &["input", "missing"]] {
-            copy(&document, &mut cut, &path.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>());
-        }
-        assert_eq!(Value::Object(cut), json!({"input": {"text": "a"}, "state": {"parse": {"rows": [1]}}}));
-    }
 }
