@@ -98,6 +98,11 @@ export function useSaveDefinition(workflow: { id: string; version: number } | un
       await client.invalidateQueries({ queryKey: [...KEY, 'list'] });
       await client.invalidateQueries({ queryKey: [...KEY, 'versions', saved.id] });
     },
+    // A conflict means that someone else was first: show what they saved.
+    onError: ({ status }) =>
+      workflow !== undefined && status === 409
+        ? client.invalidateQueries({ queryKey: workflowQuery(workflow.id).queryKey })
+        : undefined,
   });
 }
 
