@@ -17,7 +17,7 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
   origin: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of the fixtures from the pattern
     async ({}, use) => {
-      const server = await Server.start();
+      const server = await Server.start({ TENURE_EGRESS_ALLOW: 'localhost' });
       try {
         await use(server.origin);
       } finally {

@@ -12,9 +12,12 @@ const AS_YAML = {
   bodySerializer: (body: unknown) => String(body),
 };
 
-export function useWorkflows(search: string) {
-  return usePages([...KEY, 'list', search], (cursor) =>
-    unwrap(api.GET('/api/v1/workflows', { params: { query: { cursor, search: search || undefined } } })),
+export function useWorkflows(search: string, enabled = true) {
+  return usePages(
+    [...KEY, 'list', search],
+    (cursor) =>
+      unwrap(api.GET('/api/v1/workflows', { params: { query: { cursor, search: search || undefined } } })),
+    { enabled },
   );
 }
 
