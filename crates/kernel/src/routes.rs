@@ -2,6 +2,7 @@
 //!
 //! The permission stands once: in the handler's signature. A handler without a guard does not compile.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
@@ -225,6 +226,17 @@ pub fn openapi(title: &str, version: &str, description: &str, routes: &[RouteInf
         .paths(paths.build())
         .components(Some(components.build()))
         .build()
+}
+
+/// The names that stand for two different schemas among these routes; [`openapi`] could keep only one of the two.
+#[must_use]
+pub fn ambiguous_schemas(routes: &[RouteInfo]) -> BTreeSet<&str> {
+    let mut known = BTreeMap::new();
+    let schemas = routes.iter().flat_map(|route| &route.description.schemas);
+    schemas
+        .filter(|(name, schema)| *known.entry(name).or_insert(schema) != schema)
+        .map(|(name, _)| name.as_str())
+        .collect()
 }
 
 fn operation(route: &RouteInfo) -> utoipa::openapi::path::Operation {

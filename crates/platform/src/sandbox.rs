@@ -4,7 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tenure_kernel::{Problem, Result};
-use tenure_sandbox::{ExpressionLimits, Expressions, ImageError, Images, Python, PythonConfig};
+use tenure_sandbox::{ExpressionLimits, Expressions, ImageError, Images, Python, PythonConfig, PythonLimits};
+
+/// The longest output of a plugin that a node may ask for (`limits.output`).
+const MAX_OUTPUT: usize = 16 << 20;
 
 /// The guests that run what tenants write. Cheap to clone.
 #[derive(Clone)]
@@ -17,15 +20,16 @@ struct Guests {
 }
 
 impl Sandbox {
-    /// Loads the compiled guests: modules in `guests`, their images in `images` (see [`Images::prepare`]: made at the first start, which takes a while). Whatever is missing
-    /// makes a sandbox that refuses each call with the reason.
+    /// Loads the compiled guests: modules in `guests`, their images in `images` (see [`Images::open`]). Whatever is missing makes a
+    /// sandbox that refuses each call with the reason: compiling takes a minute of every core, which is for the build to spend.
     #[must_use]
     pub fn open(guests: &Path, images: &Path) -> Self {
         let load = || -> Result<Guests, ImageError> {
-            let images = Images::prepare(guests, images)?;
+            let images = Images::open(guests, images)?;
+            let most = PythonLimits { output: MAX_OUTPUT, ..PythonLimits::default() };
             Ok(Guests {
                 expressions: Expressions::new(&images, ExpressionLimits::default())?,
-                python: Python::new(&images, PythonConfig::default())?,
+                python: Python::new(&images, PythonConfig { most, ..PythonConfig::default() })?,
             })
         };
         Self(load().map_err(|error| {
@@ -54,6 +58,12 @@ impl Sandbox {
     /// 503 where the guests are not built.
     pub fn python(&self) -> Result<&Python> {
         self.guests().map(|guests| &guests.python)
+    }
+
+    /// Why nothing runs, where that is so.
+    #[must_use]
+    pub fn missing(&self) -> Option<&str> {
+        self.0.as_ref().err().map(AsRef::as_ref)
     }
 
     fn guests(&self) -> Result<&Guests> {

@@ -19,8 +19,8 @@ export function useDecide(approval: Approval) {
   return useMutation<Approval, Problem, { decision: 'approve' | 'reject'; comment: string }>({
     mutationFn: ({ decision, comment }) =>
       unwrap(
-        api.POST('/api/v1/approvals/{approval_id}/decision', {
-          params: { path: { approval_id: approval.id } },
+        api.POST('/api/v1/approvals/{id}/decision', {
+          params: { path: { id: approval.id } },
           body: { decision, shown_digest: approval.shown_digest, ...(comment ? { comment } : {}) },
         }),
       ),

@@ -52,8 +52,7 @@ export function Failure({ error }: { error: ExecutionError }) {
       }
     >
       <p>{error.message}</p>
-      {error.line != null && <p>Line {error.line} of the source.</p>}
-      {error.attempts !== undefined && error.attempts > 1 && <p>After {error.attempts} attempts.</p>}
+      {error.attempts != null && error.attempts > 1 && <p>After {error.attempts} attempts.</p>}
     </Notice>
   );
 }

@@ -23,7 +23,7 @@ export const executionQuery = (id: string) =>
   queryOptions({
     queryKey: [...KEY, 'one', id],
     queryFn: (): Promise<Execution> =>
-      unwrap(api.GET('/api/v1/executions/{execution_id}', { params: { path: { execution_id: id } } })),
+      unwrap(api.GET('/api/v1/executions/{id}', { params: { path: { id } } })),
   });
 
 /** One step in full. Its state and attempt are part of the key, so that it is fetched again when they change. */
@@ -32,8 +32,8 @@ export const stepQuery = (id: string, { name, state, attempt }: StepSummary) =>
     queryKey: [...KEY, 'step', id, name, state, attempt],
     queryFn: () =>
       unwrap(
-        api.GET('/api/v1/executions/{execution_id}/steps/{step}', {
-          params: { path: { execution_id: id, step: name } },
+        api.GET('/api/v1/executions/{id}/steps/{step}', {
+          params: { path: { id, step: name } },
         }),
       ),
   });
@@ -41,10 +41,7 @@ export const stepQuery = (id: string, { name, state, attempt }: StepSummary) =>
 export function useCancelExecution(id: string) {
   const client = useQueryClient();
   return useMutation<ExecutionSummary, Problem, void>({
-    mutationFn: () =>
-      unwrap(
-        api.POST('/api/v1/executions/{execution_id}/cancel', { params: { path: { execution_id: id } } }),
-      ),
+    mutationFn: () => unwrap(api.POST('/api/v1/executions/{id}/cancel', { params: { path: { id } } })),
     onSuccess: () => client.invalidateQueries({ queryKey: [...KEY, 'one', id] }),
   });
 }

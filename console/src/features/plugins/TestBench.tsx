@@ -88,13 +88,10 @@ function Result({ result }: { result: PluginTestResult }) {
         <div className="field">
           <span className="field-label">Log</span>
           <ol className="bench-log">
-            {logs.map(({ at, level, message }, index) => (
+            {logs.map(({ level, message }, index) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: the lines never change
               <li key={index}>
-                <span className="muted" title={at}>
-                  {level}
-                </span>{' '}
-                {message}
+                <span className="muted">{level}</span> {message}
               </li>
             ))}
           </ol>

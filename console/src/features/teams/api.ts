@@ -18,7 +18,7 @@ export function useSaveTeam(id: string | undefined) {
     mutationFn: (body) =>
       id === undefined
         ? unwrap(api.POST('/api/v1/teams', { body }))
-        : unwrap(api.PATCH('/api/v1/teams/{team_id}', { params: { path: { team_id: id } }, body })),
+        : unwrap(api.PATCH('/api/v1/teams/{id}', { params: { path: { id } }, body })),
     onSuccess: (team) => {
       toast(`Team “${team.name}” saved`);
       return client.invalidateQueries({ queryKey: KEY });
@@ -29,8 +29,7 @@ export function useSaveTeam(id: string | undefined) {
 export function useDeleteTeam() {
   const client = useQueryClient();
   return useMutation<unknown, Problem, Team>({
-    mutationFn: ({ id }) =>
-      unwrap(api.DELETE('/api/v1/teams/{team_id}', { params: { path: { team_id: id } } })),
+    mutationFn: ({ id }) => unwrap(api.DELETE('/api/v1/teams/{id}', { params: { path: { id } } })),
     onSuccess: (_, team) => {
       toast(`Team “${team.name}” deleted`);
       return client.invalidateQueries({ queryKey: KEY });

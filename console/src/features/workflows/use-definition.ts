@@ -36,7 +36,7 @@ export function useDefinition(source: string) {
   const validation = useValidation(settled);
   const checking = settled !== source || validation.isFetching;
   const faults = validation.data?.faults;
-  const marks = useMemo(() => (faults ?? []).filter(located).map(mark), [faults]);
+  const marks = useMemo(() => (faults ?? []).map(mark), [faults]);
   const faulty = useMemo(
     () => new Set((faults ?? []).flatMap((fault) => nodeAt(fault.pointer) ?? [])),
     [faults],
@@ -44,14 +44,9 @@ export function useDefinition(source: string) {
   return { model, validation, checking, faults, marks, faulty };
 }
 
-function located(fault: Fault): fault is Fault & { line: number } {
-  return fault.line !== null;
-}
-
-function mark(fault: Fault & { line: number }): Mark {
-  const { severity, message, suggestion, line, column, end_line, end_column } = fault;
+function mark({ severity, message, suggestion, line, column }: Fault): Mark {
   const text = suggestion ? `${message}\nTry: ${suggestion}` : message;
-  return { severity, message: text, line, column: column ?? 1, endLine: end_line, endColumn: end_column };
+  return { severity: severity === 'warning' ? 'warning' : 'error', message: text, line, column };
 }
 
 /** The node that a JSON Pointer leads into: `/nodes/<id>/…`. */

@@ -8,14 +8,17 @@
     reason = "a test wants the first thing that goes wrong to stop it, and looks at tables past the kernel"
 )]
 
+mod approvals;
 mod audit;
 mod catalogue;
 mod engine;
+mod executions;
 mod guests;
 mod identity;
 mod logins;
 mod members;
 mod matrix;
+mod openapi;
 mod plugins;
 mod quotas;
 mod refusals;

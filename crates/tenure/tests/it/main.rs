@@ -6,6 +6,10 @@
 mod audit;
 mod auth_off;
 mod cli;
+mod demo;
+mod guests;
 mod harness;
 mod lifecycle;
 mod pages;
+mod proxies;
+mod run;

@@ -59,6 +59,7 @@ pub struct EventFilter {
     resource_id: Option<String>,
     /// That ended so.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(inline)]
     outcome: Option<EventOutcome>,
     /// Of this request.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,11 +68,17 @@ pub struct EventFilter {
     #[serde(skip_serializing_if = "Option::is_none")]
     q: Option<String>,
     /// How many at most, 1 to 200; 50 unless told.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "of_the_page")]
     limit: Option<u16>,
     /// `next_cursor` of the page before.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "of_the_page")]
     cursor: Option<String>,
+}
+
+/// Which page is read is no part of what is told of the reading. Not `skip_serializing`: with it the API's description
+/// would leave the parameter out.
+fn of_the_page<T>(_: &Option<T>) -> bool {
+    true
 }
 
 /// How what an event tells of ended.
