@@ -71,9 +71,11 @@ impl Program {
     ///
     /// # Errors
     /// If it does not start, with what it said.
-    pub async fn serve(&self, data: &Path, listen: &str, env: &[(&str, &str)]) -> Result<Server> {
+    pub async fn serve(&self, data: &Path, listen: &str, env: &[(&str, String)]) -> Result<Server> {
         let mut command = self.command(data);
-        command.args(["--log-format", "text", "serve", "--listen", listen]).envs(env.iter().copied());
+        command
+            .args(["--log-format", "text", "serve", "--listen", listen])
+            .envs(env.iter().map(|(name, value)| (name, value)));
         Server::start(command, "listening on http://").await
     }
 }

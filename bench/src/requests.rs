@@ -18,13 +18,10 @@ use crate::figure::{Findings, Target};
 use crate::load::Load;
 use crate::program::{Program, Server};
 use crate::run::{Contender, Measured, Settings, compare};
-use crate::scratch::Scratch;
+use crate::scratch::{MASTER_KEY, Scratch};
 use crate::serve::MARKER;
 
 const CONNECTIONS: u64 = 32;
-
-/// 32 bytes for a scratch installation.
-pub const MASTER_KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
 /// A load whose effect in the database is counted, where it has one.
 struct Loaded<'a> {
@@ -68,9 +65,7 @@ impl Contender for Loaded<'_> {
 /// # Errors
 /// If a server fails or refuses a request.
 pub async fn read(scratch: &Scratch, program: &Program, data: &Path, settings: &Settings) -> Result<Findings> {
-    let (app, system) = scratch.urls();
-    let env = [("DATABASE_URL", app.as_str()), ("TENURE_SYSTEM_DATABASE_URL", system.as_str())];
-    let server = program.serve(data, "127.0.0.1:0", &env).await?;
+    let server = program.serve(data, "127.0.0.1:0", &scratch.environment()).await?;
     server.ready_after().await?;
     let mut anonymous = Api::anonymous(server.address);
     let (tenant, token) = register(&mut anonymous, &unique()).await?;
@@ -79,7 +74,8 @@ pub async fn read(scratch: &Scratch, program: &Program, data: &Path, settings: &
         api.call("POST", "/teams", Some(&json!({ "name": "Field operations", "description": "all" })), 201).await?;
     let team = text(&team, "id")?;
 
-    let bare = own_server(&["serve-bare", &app_superuser(scratch)]).await?;
+    // The bare handler has no tenant to name, so its login must not be bound by row-level security.
+    let bare = own_server(&["serve-bare", &scratch.superuser_url()]).await?;
     let bearer = format!("Bearer {token}");
     let ours = request("GET", &format!("/api/v1/teams/{team}"), &[("authorization", &bearer)], None);
     let id: TeamId = team.parse().map_err(|_| anyhow::anyhow!("{team} is no team's identifier"))?;
@@ -98,11 +94,6 @@ pub async fn read(scratch: &Scratch, program: &Program, data: &Path, settings: &
     let mut findings = Findings::default();
     findings.compared(report, Target::RatioAtLeast(0.5));
     Ok(findings)
-}
-
-/// The bare handler has no tenant to name, so its login must not be bound by row-level security.
-fn app_superuser(scratch: &Scratch) -> String {
-    scratch.superuser_url()
 }
 
 /// A write through the kernel's only door with its event, beside the same without. The sealer works meanwhile.

@@ -9,6 +9,9 @@ use tenure_pgembed::{Binaries, Cluster, ClusterConfig};
 
 const DATABASE: &str = "tenure";
 
+/// Above the keys of every scratch installation: 32 bytes that protect nothing.
+pub const MASTER_KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+
 #[expect(clippy::disallowed_types, reason = "a superuser's look at the tables, and the bare handler's own pool")]
 mod types {
     /// The superuser's connection.
@@ -72,6 +75,14 @@ impl Scratch {
     pub fn urls(&self) -> (String, String) {
         let url = |user, password: &str| self.cluster.endpoint().url(DATABASE, user, Some(password));
         (url("tenure_app", &self.logins.app), url("tenure_system", &self.logins.system))
+    }
+
+    /// What a server needs to work with this database.
+    #[must_use]
+    pub fn environment(&self) -> [(&'static str, String); 3] {
+        let (app, system) = self.urls();
+        let key = MASTER_KEY.to_owned();
+        [("DATABASE_URL", app), ("TENURE_SYSTEM_DATABASE_URL", system), ("TENURE_MASTER_KEY", key)]
     }
 
     /// A superuser's connection.

@@ -12,9 +12,8 @@ use tenure_platform::config::PlatformConfig;
 use tenure_platform::domain::audit::{AuditConfig, Sealer};
 
 use crate::figure::{Figure, Findings, Target};
-use crate::requests::MASTER_KEY;
 use crate::run::{Contender, Measured, Settings, compare};
-use crate::scratch::Scratch;
+use crate::scratch::{MASTER_KEY, Scratch};
 use crate::serve::{self, BenchEvent, BenchTeam};
 
 const TENANTS: usize = 10;

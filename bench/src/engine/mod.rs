@@ -71,8 +71,8 @@ impl Chain {
 
     fn definition(self) -> Value {
         let node = match self {
-            // The step that asks nothing of anybody: it waits for no time at all.
-            Self::Empty20 | Self::Empty40 => json!({ "type": "wait", "for": "0s" }),
+            // The step that asks nothing of anybody: what it waits for is long past.
+            Self::Empty20 | Self::Empty40 => json!({ "type": "wait", "until": "2000-01-01T00:00:00Z" }),
             Self::Jq20 | Self::Jq3 => json!({ "type": "transform", "jq": ".input" }),
         };
         let name = |index: u64| format!("s{index}");
@@ -104,9 +104,7 @@ impl<'a> Stage<'a> {
     /// # Errors
     /// If the server does not start, or refuses something.
     pub async fn set(scratch: &'a Scratch, program: &Program, data: &std::path::Path) -> Result<Stage<'a>> {
-        let (app, system) = scratch.urls();
-        let env = [("DATABASE_URL", app.as_str()), ("TENURE_SYSTEM_DATABASE_URL", system.as_str())];
-        let server = program.serve(data, "127.0.0.1:0", &env).await?;
+        let server = program.serve(data, "127.0.0.1:0", &scratch.environment()).await?;
         server.ready_after().await?;
         let mut tenants = Vec::with_capacity(TENANTS);
         let mut anonymous = Api::anonymous(server.address);

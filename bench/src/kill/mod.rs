@@ -85,7 +85,7 @@ pub async fn kill(program: &Program, directory: &Path, plan: Plan) -> Result<Out
     let mut random = fastrand::Rng::with_seed(plan.seed);
     let receiver = Receiver::start(random.u64(..)).await?;
     let host = receiver.address.to_string();
-    let env = [("TENURE_EGRESS_ALLOW", host.as_str())];
+    let env = [("TENURE_EGRESS_ALLOW", host.clone())];
     let mut server = program.serve(data.path(), "127.0.0.1:0", &env).await?;
     // The same port each time, so that whoever asks finds it again.
     let address = server.address;

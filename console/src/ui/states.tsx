@@ -76,7 +76,9 @@ export function Failed({
       <div className="state boxed" role="alert">
         <CircleAlert aria-hidden />
         <h2>Not found</h2>
-        <p>This server does not offer {label}, or a team that you are not in owns it.</p>
+        <p>
+          Nothing is here that you may see as {label}: it was deleted, or a team that you are not in owns it.
+        </p>
       </div>
     );
   }

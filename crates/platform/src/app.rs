@@ -42,6 +42,8 @@ pub struct App {
     pub policy: Arc<dyn Policy>,
     /// What runs on this node at this moment.
     pub live: Arc<LiveSteps>,
+    /// Who verifies a log at this moment.
+    pub verifications: audit::Verifications,
     /// Drives executions.
     pub engine: Engine,
 }
@@ -65,7 +67,7 @@ impl App {
         authenticator.follow(&kernel);
         kernel.set_authenticator(authenticator);
         let passwords = Passwords::start()?;
-        let sandbox = open_sandbox(config.guests.clone()).await?;
+        let sandbox = open_sandbox(config.guests.clone()).await?.signed_only(config.require_signed_plugins);
         let policy: Arc<dyn Policy> = Arc::new(ConfiguredPolicy::parse(&config.policy).map_err(Error::internal)?);
         let allowed = AllowList::new(&config.egress_allow).map_err(Error::internal)?;
         let egress = EgressClient::new(EgressPolicy { allowed, ..EgressPolicy::default() }).map_err(Error::internal)?;
@@ -79,7 +81,19 @@ impl App {
             live: Arc::clone(&live),
             config: config.engine.clone(),
         });
-        Ok(Self { kernel, config: Arc::new(config), tokens, passwords, sandbox, plans, policy, live, engine })
+        let verifications = audit::Verifications::default();
+        Ok(Self {
+            kernel,
+            config: Arc::new(config),
+            tokens,
+            passwords,
+            sandbox,
+            plans,
+            policy,
+            live,
+            verifications,
+            engine,
+        })
     }
 
     /// What runs beside the requests; ends only when dropped.

@@ -1,4 +1,4 @@
-import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useRouter } from '@tanstack/react-router';
 import { Problem } from '~/api/problem';
 import { adopt, CONSOLE_HEADERS } from '~/api/session';
@@ -30,16 +30,3 @@ export function useOpenSession(path: 'login' | 'register', returnTo: string | un
     },
   });
 }
-
-export const instanceQuery = queryOptions({
-  queryKey: ['instance'],
-  queryFn: async (): Promise<Schemas['Instance']> => {
-    const response = await fetch('/api/v1/instance').catch(() => {
-      throw Problem.unreachable();
-    });
-    const body: unknown = await response.json().catch(() => undefined);
-    if (!response.ok) throw Problem.from(response, body);
-    return body as Schemas['Instance'];
-  },
-  staleTime: Number.POSITIVE_INFINITY,
-});

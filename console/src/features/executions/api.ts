@@ -3,6 +3,7 @@ import { api, unwrap } from '~/api/client';
 import type { Problem } from '~/api/problem';
 import { usePages } from '~/api/query';
 import type { Execution, ExecutionState, ExecutionSummary, StepSummary } from '~/api/types';
+import { isOver } from '~/ui/state-badge';
 
 const KEY = ['executions'];
 
@@ -12,10 +13,15 @@ export interface ExecutionFilter {
 }
 
 export function useExecutions({ workflow, states }: ExecutionFilter) {
-  return usePages([...KEY, 'list', workflow, states], (cursor) =>
-    unwrap(
-      api.GET('/api/v1/executions', { params: { query: { cursor, workflow_id: workflow, state: states } } }),
-    ),
+  return usePages(
+    [...KEY, 'list', workflow, states],
+    (cursor) =>
+      unwrap(
+        api.GET('/api/v1/executions', {
+          params: { query: { cursor, workflow_id: workflow, state: states } },
+        }),
+      ),
+    (executions) => executions.some((execution) => !isOver(execution.state)),
   );
 }
 
@@ -38,10 +44,12 @@ export const stepQuery = (id: string, { name, state, attempt }: StepSummary) =>
       ),
   });
 
-export function useCancelExecution(id: string) {
+export function useControlExecution(id: string, verb: 'cancel' | 'pause' | 'resume' | 'retry') {
   const client = useQueryClient();
+  // All four take and give the same.
+  const path = `/api/v1/executions/{id}/${verb}` as '/api/v1/executions/{id}/cancel';
   return useMutation<ExecutionSummary, Problem, void>({
-    mutationFn: () => unwrap(api.POST('/api/v1/executions/{id}/cancel', { params: { path: { id } } })),
+    mutationFn: () => unwrap(api.POST(path, { params: { path: { id } } })),
     onSuccess: () => client.invalidateQueries({ queryKey: [...KEY, 'one', id] }),
   });
 }

@@ -77,7 +77,10 @@ function Result({ result }: { result: PluginTestResult }) {
   return (
     <>
       {error ? (
-        <Failure error={error} />
+        <>
+          <Failure error={error} />
+          {error.traceback.length > 0 && <pre className="bench-log">{error.traceback.join('\n')}</pre>}
+        </>
       ) : (
         <div className="field">
           <span className="field-label">Output</span>

@@ -19,6 +19,13 @@ export const pluginQuery = (id: string) =>
     queryFn: () => unwrap(api.GET('/api/v1/plugins/{id}', { params: { path: { id } } })),
   });
 
+export const pluginVersionQuery = (id: string, version: string) =>
+  queryOptions({
+    queryKey: [...KEY, 'version', id, version],
+    queryFn: () =>
+      unwrap(api.GET('/api/v1/plugins/{id}/versions/{version}', { params: { path: { id, version } } })),
+  });
+
 export function usePluginVersions(id: string) {
   return usePages([...KEY, 'versions', id], (cursor) =>
     unwrap(

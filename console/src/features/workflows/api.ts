@@ -52,12 +52,22 @@ export function fetchVersion(id: string, version: number): Promise<Schemas['Work
   );
 }
 
-/** The server's faults of a definition; the last answer stays while the next is on its way. */
-export function useValidation(source: string) {
+/**
+ * The server's faults of a definition; the last answer stays while the next is on its way. What `workflow` was granted
+ * counts as granted.
+ */
+export function useValidation(source: string, workflow: string | undefined) {
   return useQuery({
-    queryKey: [...KEY, 'validation', source],
+    queryKey: [...KEY, 'validation', workflow, source],
     queryFn: ({ signal }) =>
-      unwrap(api.POST('/api/v1/workflows/validate', { ...AS_YAML, body: source as never, signal })),
+      unwrap(
+        api.POST('/api/v1/workflows/validate', {
+          ...AS_YAML,
+          params: { query: { workflow } },
+          body: source as never,
+          signal,
+        }),
+      ),
     enabled: source.trim() !== '',
     placeholderData: keepPreviousData,
     staleTime: 60_000,
@@ -66,7 +76,7 @@ export function useValidation(source: string) {
 }
 
 /** Creates a workflow, or a new version of `workflow`, refused when someone else saved one since. */
-export function useSaveDefinition(workflow: Workflow | undefined) {
+export function useSaveDefinition(workflow: { id: string; version: number } | undefined) {
   const client = useQueryClient();
   return useMutation<Workflow, Problem, { source: string; message?: string | undefined }>({
     mutationFn: ({ source, message }) =>

@@ -25,7 +25,7 @@ function tryParse(source: string): GraphModel | undefined {
 }
 
 /** What is known of a text while it is typed: its graph (the last that parsed) and the server's faults. */
-export function useDefinition(source: string) {
+export function useDefinition(source: string, workflow?: string) {
   const settled = useDebounced(source, PAUSE_MS);
   const parsed = useMemo(() => tryParse(settled), [settled]);
   const [model, setModel] = useState<GraphModel>(() => parsed ?? { nodes: [], edges: [] });
@@ -33,7 +33,7 @@ export function useDefinition(source: string) {
     if (parsed) setModel(parsed);
   }, [parsed]);
 
-  const validation = useValidation(settled);
+  const validation = useValidation(settled, workflow);
   const checking = settled !== source || validation.isFetching;
   const faults = validation.data?.faults;
   const marks = useMemo(() => (faults ?? []).map(mark), [faults]);

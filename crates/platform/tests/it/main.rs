@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     reason = "a test wants the first thing that goes wrong to stop it, and looks at tables past the kernel"
@@ -13,13 +14,17 @@ mod audit;
 mod catalogue;
 mod engine;
 mod executions;
+mod foreign;
+mod foreign_keys;
 mod guests;
 mod identity;
 mod logins;
-mod members;
 mod matrix;
+mod members;
 mod openapi;
+mod plugin_calls;
 mod plugins;
+mod policies;
 mod quotas;
 mod refusals;
 mod requests;

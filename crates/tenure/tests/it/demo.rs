@@ -59,10 +59,19 @@ fn plain(value: &Value) -> Value {
     }
 }
 
+fn demo(data: &tempfile::TempDir) -> Server {
+    let mut command = tenure(data.path());
+    // It is asked more often here than people ask.
+    for variable in ["TENURE_LIMITS_USER", "TENURE_LIMITS_TENANT", "TENURE_LIMITS_ADDRESS"] {
+        command.env(variable, "100000/60s");
+    }
+    Server::start_verb("demo", &mut command)
+}
+
 #[test]
 fn strike_triage_comes_to_what_the_file_says() {
     let data = data_dir();
-    let mut server = Server::start_verb("demo", &mut tenure(data.path()));
+    let mut server = demo(&data);
     server.eventually("it says what to do", |server| server.errors().contains("Ctrl-C ends it"));
     let words = server.errors();
     for word in ["log in as operator", PASSWORD, "/approvals", "hank (admin)"] {
@@ -141,7 +150,7 @@ fn strike_triage_comes_to_what_the_file_says() {
     // A second start seeds nothing again and begins a triage of its own.
     server.signal(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(server.wait(), Some(0), "{}", server.errors());
-    let server = Server::start_verb("demo", &mut tenure(data.path()));
+    let server = demo(&data);
     let ada = Person::log_in(&server, "ada");
     assert_eq!(ada.get("/executions?limit=10")["items"].as_array().unwrap().len(), 2);
     assert!(fetch(url).contains("Wildlife strikes"), "the receiver keeps its address and what it got");

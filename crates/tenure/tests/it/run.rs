@@ -234,7 +234,7 @@ fn what_a_killed_run_left_is_gone_on_with_and_no_finished_step_runs_again() {
     assert!(["running", "waiting", "queued"].contains(&item["state"].as_str().unwrap()), "{item}");
     let before = json_of(&run(tenure(data.path()).args(["execution", "show", id, "--json"])).1);
     let (code, out, errors) = run(tenure(data.path()).args(["execution", "resume", id]));
-    assert_eq!((code, json_of(&out)), (0, json!("kept")), "{errors}");
+    assert_eq!((code, out.as_str()), (0, "\"kept\"\n"), "{errors}");
     let after = json_of(&run(tenure(data.path()).args(["execution", "show", id, "--json"])).1);
     assert_eq!(before["steps"][0], after["steps"][0], "the first step is as it was journaled");
 }

@@ -198,6 +198,7 @@ async fn verify(
     cx: Authorized<AuditRead>,
     axum::extract::State(app): axum::extract::State<App>,
 ) -> Result<Json<Verification>> {
+    let _turn = app.verifications.begin(cx.tenant()).await?;
     let files = app.config.audit.directory.clone().map(|directory| Outside::new(directory).of(cx.tenant()));
     let newest = files.as_ref().map(super::Held::newest).transpose().map_err(Error::internal)?.flatten();
     let trusted = Trusted { notes: newest.into_iter().collect(), files };

@@ -9,6 +9,7 @@ mod http;
 mod manifest;
 mod model;
 mod run;
+mod schema;
 mod stages;
 mod store;
 

@@ -45,6 +45,9 @@ const STRIKES: &str = include_str!("../../../../../demo/birdstrikes.csv");
 pub(super) fn run(args: &Args, mut flags: Flags) -> Outcome {
     // What it has to say stands among few log lines.
     flags.quiet = true;
+    if !flags.has("log.format") && std::env::var_os("TENURE_LOG_FORMAT").is_none() {
+        flags.set("log.format", Some("text"));
+    }
     args.serve.set(&mut flags);
     if !flags.has("data_dir") && std::env::var_os("TENURE_DATA_DIR").is_none() {
         let usual = crate::config::Loaded::read(&flags)?.config.data_dir;
