@@ -21,5 +21,6 @@ mod plugins;
 mod policies;
 mod quotas;
 mod secrets;
+mod slots;
 mod teams;
 mod workflows;

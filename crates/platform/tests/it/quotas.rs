@@ -10,7 +10,7 @@ use tenure_kernel::{
     SystemTx, TenantId, Timestamp,
 };
 use tenure_platform::domain::access::SystemRole;
-use tenure_platform::domain::quotas::{self, Limit, Quota, Share, SlotDrift};
+use tenure_platform::domain::quotas::{self, Limit, Quota, Share};
 use tenure_platform::testkit::{Actor, Setup, TestApp};
 
 const MONTHLY: Quota = Quota::ExecutionsPerMonth;
@@ -199,60 +199,4 @@ async fn the_engine_reserves_for_many_tenants_at_once() {
     }
     assert_eq!(shown(&app, &grace, MONTHLY).await["used"], 1_000_005);
     take(&acting(&app, &ada), MONTHLY, 1).await.unwrap_err();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn slots_never_exceed_the_limit_and_come_back() {
-    let app = TestApp::start().await;
-    let (ada, grace) = (app.register("ada", "Engines").await, app.register("grace", "Compilers").await);
-    plan(&app, ada.tenant(), "free").await;
-    let (engines, compilers) = (ada.tenant(), grace.tenant());
-    let claims = (0..40).map(|n| {
-        // In either order: batches must not wait for each other in a circle.
-        let wanted = if n % 2 == 0 { [(engines, 1), (compilers, 2)] } else { [(compilers, 2), (engines, 1)] };
-        let app = &app;
-        async move { engine(app, async |tx| quotas::claim_slots(tx, &shares(&wanted)).await).await }
-    });
-    let claimed: Vec<Share> = futures::future::join_all(claims).await.concat();
-    let of = |tenant| claimed.iter().filter(|share| share.tenant == tenant).map(|share| share.n).sum::<u32>();
-    assert_eq!((of(engines), of(compilers)), (2, 50));
-
-    let freed = shares(&[(engines, 1), (compilers, 20), (engines, 1)]);
-    engine(&app, async |tx| quotas::free_slots(tx, &freed).await).await;
-    assert_eq!(shown(&app, &ada, Quota::ConcurrentExecutions).await["used"], 0);
-    assert_eq!(shown(&app, &grace, Quota::ConcurrentExecutions).await["used"], 30);
-
-    // A claim that rolls back holds nothing.
-    let system = app.app.kernel.system(SystemReason::EngineBatch);
-    let failed: Result<()> = system
-        .run(async |tx| {
-            quotas::claim_slots(tx, &shares(&[(engines, 2)])).await?;
-            Err(Error::internal("the batch died"))
-        })
-        .await;
-    assert!(failed.is_err());
-    let granted = engine(&app, async |tx| quotas::claim_slots(tx, &shares(&[(engines, 5)])).await).await;
-    assert_eq!(granted, shares(&[(engines, 2)]));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_recount_puts_wrong_counts_right_and_says_which() {
-    let app = TestApp::start().await;
-    let (ada, grace) = (app.register("ada", "Engines").await, app.register("grace", "Compilers").await);
-    let alan = app.register("alan", "Machines").await;
-    let (engines, compilers, machines) = (ada.tenant(), grace.tenant(), alan.tenant());
-    let wanted = shares(&[(engines, 3), (compilers, 4)]);
-    engine(&app, async |tx| quotas::claim_slots(tx, &wanted).await).await;
-    let running = wanted.clone();
-    let recounted = engine(&app, async |tx| quotas::recount_slots(tx, async |_| Ok(running)).await).await;
-    assert_eq!(recounted, [], "nothing was wrong");
-
-    let running = shares(&[(engines, 1), (machines, 2), (engines, 1)]);
-    let mut recounted = engine(&app, async |tx| quotas::recount_slots(tx, async |_| Ok(running)).await).await;
-    recounted.sort_by_key(|drift| drift.counted);
-    let drift = |tenant, counted, running| SlotDrift { tenant, counted, running };
-    assert_eq!(recounted, [drift(machines, 0, 2), drift(engines, 3, 2), drift(compilers, 4, 0)]);
-    for (actor, used) in [(&ada, 2), (&grace, 0), (&alan, 2)] {
-        assert_eq!(shown(&app, actor, Quota::ConcurrentExecutions).await["used"], used);
-    }
 }
