@@ -94,9 +94,10 @@ async fn no_more_executions_run_at_once_than_there_are_slots() {
         tokio::time::sleep(Duration::from_millis(if finished == 0 { 1_500 } else { 50 })).await;
         assert_eq!(gatehouse.inside(), expected);
         if finished == 0 {
-            assert_eq!(quota(&app, &ada, "concurrent_executions").await, 2);
-            let list = app.get(&ada, "/executions?state=queued").await.expect(200);
-            assert_eq!(list["items"].as_array().unwrap().len(), 6, "the rest waits: {list:#}");
+            for (state, expected) in [("running", 2), ("queued", 6)] {
+                let list = app.get(&ada, &format!("/executions?state={state}")).await.expect(200);
+                assert_eq!(list["items"].as_array().unwrap().len(), expected, "{state}: {list:#}");
+            }
         }
         gatehouse.leave.add_permits(1);
         eventually("one more is over", async || {
@@ -109,7 +110,8 @@ async fn no_more_executions_run_at_once_than_there_are_slots() {
         .await;
     }
     assert_eq!(gatehouse.most.load(Ordering::SeqCst), 2);
-    eventually("every slot is given back", async || quota(&app, &ada, "concurrent_executions").await == 0).await;
+    let left: i64 = sqlx::query_scalar("select count(*) from jobs").fetch_one(&mut app.admin().await).await.unwrap();
+    assert_eq!(left, 0, "every slot is given back");
 }
 
 /// A tenant that waits for its slots keeps nobody else waiting.
@@ -217,5 +219,29 @@ async fn a_permission_withdrawn_while_an_execution_waits_ends_it() {
             }
         }
         assert_eq!(receiver.reached() - before, usize::from(change.is_none()), "{who}");
+    }
+}
+
+/// Steps of one execution share the machine with those of every other tenant.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_definition_asks_for_no_more_than_its_plan_allows() {
+    let app = guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let asking = |parallelism: u32| {
+        let mut definition = single("wide", json!({"type": "transform", "jq": "1"}));
+        definition["limits"] = json!({"parallelism": parallelism});
+        definition
+    };
+    for (plan, most) in [("free", 20), ("pro", 100), ("enterprise", 1_000)] {
+        sqlx::query("update tenants set plan = $1").bind(plan).execute(&mut app.admin().await).await.unwrap();
+        let valid = app.post(&ada, "/workflows/validate", asking(most)).await.expect(200);
+        assert_eq!(valid["valid"], true, "{plan}: {valid:#}");
+        let over = app.post(&ada, "/workflows", asking(most + 1)).await.problem(422, "invalid");
+        let fault = &over["faults"][0];
+        assert_eq!(
+            (&fault["code"], &fault["pointer"]),
+            (&json!("over-limit"), &json!("/limits/parallelism")),
+            "{over:#}"
+        );
     }
 }
