@@ -243,7 +243,7 @@ impl Call<'_> {
         if body.len() < LARGE_BODY || self.redactor.is_empty() {
             return Ok(self.redactor.redacted(body));
         }
-        if !self.redactor.can_search(body.len()) {
+        if !self.redactor.can_search(&body) {
             return Err(EgressError::limit("response body, searched for so many secrets,", LARGE_BODY, "bytes"));
         }
         let turn = self.client.redactions.clone().acquire_owned().await;

@@ -3,14 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, MatchedPath, Request};
-use axum::http::header::{CONTENT_LENGTH, USER_AGENT};
+use axum::http::header::USER_AGENT;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::context::Origin;
@@ -20,6 +18,11 @@ use crate::limits::Standing;
 
 /// The largest body a route takes unless it says otherwise.
 pub const MAX_BODY: usize = 1024 * 1024;
+
+/// The largest body that the route takes; among the request's extensions, so that a refusal can name it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyLimit(pub(crate) usize);
+
 const MAX_USER_AGENT: usize = 256;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -68,15 +71,11 @@ pub(crate) async fn surround(request: Request, next: Next) -> Response {
     let body = match idempotency_key(&parts) {
         None => body,
         Some(Err(problem)) => return problem.into_response(),
-        Some(Ok(key)) => match read(&parts, body).await {
-            Ok(bytes) => {
-                let digest =
-                    Sha256::new().chain_update(parts.uri.to_string()).chain_update([0]).chain_update(&bytes).finalize();
-                info.idempotency = Some(IdempotencyKey { key, route, digest: digest.into() });
-                Body::from(bytes)
-            }
-            Err(problem) => return problem.into_response(),
-        },
+        Some(Ok(key)) => {
+            let (key, body) = IdempotencyKey::watch(key, route, &parts.uri, body);
+            info.idempotency = Some(key);
+            body
+        }
     };
     let slot = info.slot.clone();
     parts.extensions.insert(info);
@@ -123,18 +122,6 @@ fn idempotency_key(parts: &Parts) -> Option<Result<Arc<str>, Problem>> {
         key.map(Arc::from)
             .ok_or_else(|| Problem::new(Code::BadRequest, "Idempotency-Key must be 1 to 255 visible ASCII characters")),
     )
-}
-
-async fn read(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
-    let told = parts
-        .headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.parse::<usize>().ok());
-    if told.is_some_and(|length| length > MAX_BODY) {
-        return Err(too_large(MAX_BODY));
-    }
-    axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| too_large(MAX_BODY))
 }
 
 pub(crate) fn too_large(limit: usize) -> Problem {

@@ -98,7 +98,7 @@ impl App {
 
     /// What runs beside the requests; ends only when dropped.
     pub async fn run(&self) {
-        tokio::join!(self.kernel.run_bus(), self.keep_up(), self.sealer().run(), self.engine.run());
+        tokio::join!(self.kernel.run_bus(), self.keep_up(), self.keep_clean(), self.sealer().run(), self.engine.run());
     }
 
     /// What seals events; [`App::run`] runs one.
@@ -116,6 +116,28 @@ impl App {
                 tracing::warn!(%error, "counts of folded refusals were not written");
             }
         }
+    }
+
+    /// Deletes what has run out, every few minutes.
+    async fn keep_clean(&self) {
+        let mut seldom = tokio::time::interval(std::time::Duration::from_secs(600));
+        loop {
+            seldom.tick().await;
+            match self.sweep().await {
+                Ok(0) => {}
+                Ok(rows) => tracing::debug!(rows, "deleted what had run out"),
+                Err(error) => tracing::warn!(%error, "what has run out was not deleted; the next round tries again"),
+            }
+        }
+    }
+
+    /// Deletes what has run out: replayed answers after a day, ended sessions, used tokens, old failures of logins. How
+    /// many rows.
+    ///
+    /// # Errors
+    /// PostgreSQL's; what was deleted before stays deleted.
+    pub async fn sweep(&self) -> Result<u64> {
+        Ok(self.kernel.sweep_idempotency_keys().await? + identity::sweep(&self.kernel).await?)
     }
 
     /// The router of everything under `/api/v1`, the well-known paths, and the table of all routes.

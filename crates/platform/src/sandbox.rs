@@ -24,12 +24,12 @@ struct Guests {
 }
 
 impl Sandbox {
-    /// Loads the compiled guests: modules in `guests`, their images in `images` (see [`Images::prepare`]: made at the first start, which takes a while). Whatever is missing
-    /// makes a sandbox that refuses each call with the reason.
+    /// Loads the compiled guests: modules in `guests`, their images in `images` (see [`Images::open`]). Whatever is missing makes a
+    /// sandbox that refuses each call with the reason: compiling takes a minute of every core, which is for the build to spend.
     #[must_use]
     pub fn open(guests: &Path, images: &Path) -> Self {
         let load = || -> Result<Guests, ImageError> {
-            let images = Images::prepare(guests, images)?;
+            let images = Images::open(guests, images)?;
             Ok(Guests {
                 expressions: Expressions::new(&images, ExpressionLimits::default())?,
                 python: Python::new(&images, PythonConfig::default())?,
@@ -77,6 +77,12 @@ impl Sandbox {
     /// 503 where the guests are not built.
     pub fn python(&self) -> Result<&Python> {
         self.guests().map(|guests| &guests.python)
+    }
+
+    /// Why nothing runs, where that is so.
+    #[must_use]
+    pub fn missing(&self) -> Option<&str> {
+        self.guests.as_ref().err().map(AsRef::as_ref)
     }
 
     fn guests(&self) -> Result<&Guests> {

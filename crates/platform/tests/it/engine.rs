@@ -12,21 +12,21 @@ use tenure_platform::testkit::{Actor, Setup, TestApp};
 
 use crate::guests;
 
-async fn save(app: &TestApp, actor: &Actor, definition: Value) -> String {
+pub async fn save(app: &TestApp, actor: &Actor, definition: Value) -> String {
     app.post(actor, "/workflows", definition).await.expect(201)["id"].as_str().unwrap().to_owned()
 }
 
-async fn run(app: &TestApp, actor: &Actor, workflow: &str, input: Value) -> Value {
+pub async fn run(app: &TestApp, actor: &Actor, workflow: &str, input: Value) -> Value {
     app.post(actor, &format!("/workflows/{workflow}/executions?wait=30s"), json!({ "input": input })).await.expect(200)
 }
 
-async fn start(app: &TestApp, actor: &Actor, workflow: &str, input: Value) -> String {
+pub async fn start(app: &TestApp, actor: &Actor, workflow: &str, input: Value) -> String {
     let accepted =
         app.post(actor, &format!("/workflows/{workflow}/executions"), json!({ "input": input })).await.expect(202);
     accepted["id"].as_str().unwrap().to_owned()
 }
 
-async fn until(app: &TestApp, actor: &Actor, execution: &str, states: &[&str]) -> Value {
+pub async fn until(app: &TestApp, actor: &Actor, execution: &str, states: &[&str]) -> Value {
     let begun = Instant::now();
     loop {
         let now = app.get(actor, &format!("/executions/{execution}")).await.expect(200);
@@ -38,11 +38,14 @@ async fn until(app: &TestApp, actor: &Actor, execution: &str, states: &[&str]) -
     }
 }
 
-/// Steps by name with how they ended.
-async fn steps(app: &TestApp, actor: &Actor, execution: &str) -> Vec<(String, String)> {
+/// Steps by name, in the order of their names, with how they stand.
+pub async fn steps(app: &TestApp, actor: &Actor, execution: &str) -> Vec<(String, String)> {
     let list = app.get(actor, &format!("/executions/{execution}/steps")).await.expect(200);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    list["items"].as_array().unwrap().iter().map(|step| (text(&step["step"]), text(&step["state"]))).collect()
+    let items = list["items"].as_array().unwrap();
+    let mut steps: Vec<_> = items.iter().map(|step| (text(&step["name"]), text(&step["state"]))).collect();
+    steps.sort();
+    steps
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,6 +78,18 @@ async fn branches_loops_maps_state_and_python() {
     let done = run(&app, &ada, &workflow, json!({"numbers": [1, 2, 3]})).await;
     assert_eq!(done["state"], "succeeded", "{done:#}");
     assert_eq!(done["output"], json!({"size": "small", "squares": [1, 4, 9], "seen": [6]}));
+    let ended = steps(&app, &ada, done["id"].as_str().unwrap()).await;
+    let ended: Vec<(&str, &str)> = ended.iter().map(|(name, state)| (name.as_str(), state.as_str())).collect();
+    let all = [
+        ("large", "skipped"),
+        ("size", "succeeded"),
+        ("small", "succeeded"),
+        ("square", "succeeded"),
+        ("square[0]", "succeeded"),
+        ("square[1]", "succeeded"),
+        ("total", "succeeded"),
+    ];
+    assert_eq!(ended, all);
     let done = run(&app, &ada, &workflow, json!({"numbers": [100, 2, 3, 4, 5]})).await;
     assert_eq!(done["output"]["size"], "large", "{done:#}");
     assert_eq!(done["output"]["squares"], json!([10000, 4, 9, 16, 25]));
@@ -100,6 +115,9 @@ async fn a_loop_ends_at_its_condition_or_its_limit() {
     let workflow = save(&app, &ada, counting(5, 10)).await;
     let done = run(&app, &ada, &workflow, json!({})).await;
     assert_eq!((done["state"].as_str(), &done["output"]), (Some("succeeded"), &json!(5)), "{done:#}");
+    let rounds = steps(&app, &ada, done["id"].as_str().unwrap()).await;
+    let rounds: Vec<&str> = rounds.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(rounds, ["count", "count#2", "count#3", "count#4", "count#5"]);
     let workflow = save(&app, &ada, counting(50, 3)).await;
     let done = run(&app, &ada, &workflow, json!({})).await;
     assert_eq!(
@@ -151,7 +169,7 @@ async fn failures_are_shown_as_failures() {
 }
 
 /// An outside receiver that counts what reaches it.
-async fn receiver() -> (String, Arc<AtomicUsize>) {
+pub async fn receiver() -> (String, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
     let echo = post(move |headers: axum::http::HeaderMap, body: String| {
@@ -245,7 +263,8 @@ async fn an_approval_by_somebody_else() {
     assert_eq!(app.post(&operator, &path, json!({"decision": "reject"})).await.status, 409, "only once");
     let done = until(&app, &ada, &execution, &["succeeded", "failed"]).await;
     assert_eq!((done["state"].as_str(), &done["output"]), (Some("succeeded"), &json!("approve")), "{done:#}");
-    assert_eq!(steps(&app, &ada, &execution).await.len(), 2);
+    let ended = steps(&app, &ada, &execution).await;
+    assert_eq!(ended, ["after", "ask"].map(|name| (name.to_owned(), "succeeded".to_owned())));
 }
 
 #[tokio::test(flavor = "multi_thread")]

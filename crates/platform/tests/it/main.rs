@@ -9,18 +9,25 @@
     reason = "a test wants the first thing that goes wrong to stop it, and looks at tables past the kernel"
 )]
 
+mod approvals;
 mod audit;
 mod catalogue;
 mod engine;
 mod foreign;
 mod foreign_keys;
+mod executions;
 mod guests;
 mod identity;
+mod logins;
+mod members;
 mod matrix;
 mod plugin_calls;
+mod openapi;
 mod plugins;
 mod policies;
 mod quotas;
+mod refusals;
+mod requests;
 mod secrets;
 mod slots;
 mod teams;

@@ -5,8 +5,13 @@
 
 mod audit;
 mod auth_off;
+mod canary;
 mod cli;
+mod demo;
+mod guests;
 mod harness;
 mod lifecycle;
 mod own_database;
 mod pages;
+mod proxies;
+mod run;

@@ -76,6 +76,7 @@ pub struct Verification {
 
 /// What is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = LogFault)]
 pub struct Fault {
     /// `edited`, `deleted`, `inserted`, `reordered`, `missing-at-end`, `seal-altered`, `forged`, `unconfirmed`,
     /// `unlocated`, `withheld`, `checkpoint` or `tree-state`.

@@ -24,6 +24,10 @@ pub(super) struct Claim {
     /// How long it has run so far, in milliseconds.
     pub(super) ran_ms: i64,
     pub(super) cancelled: bool,
+    /// Somebody paused it while another node, which is gone, worked on it.
+    pub(super) paused: bool,
+    /// How often it was had to go on after its end.
+    pub(super) retries: i32,
 }
 
 /// The most that one tenant gets out of one claim, so that the others' turn comes soon.
@@ -84,16 +88,16 @@ pub(super) async fn claim(shared: &Shared, most: usize) -> Result<Vec<Claim>> {
                 taken as (
                     update jobs j set lease_owner = $7, lease_until = $8, attempts = j.attempts + 1
                     from chosen c where j.tenant_id = c.tenant_id and j.id = c.id
-                    returning j.tenant_id, j.id, j.attempts, j.ran_ms, j.cancel_requested
+                    returning j.tenant_id, j.id, j.attempts, j.ran_ms, j.cancel_requested, j.paused
                 ),
                 begun as (
                     update executions e set state = 'running', started_at = coalesce(e.started_at, $1)
                     from taken t where e.tenant_id = t.tenant_id and e.id = t.id
-                    returning e.tenant_id, e.id, e.workflow_id, e.version, e.requested_by, e.actor, e.input
+                    returning e.tenant_id, e.id, e.workflow_id, e.version, e.requested_by, e.actor, e.input, e.retries
                 )
                 select b.tenant_id as "tenant!: TenantId", b.id as "id!: ExecutionId", b.workflow_id as "workflow!: WorkflowId",
                        b.version as "version!", b.requested_by as "requested_by!: UserId", b.actor as "actor!", b.input as "input!",
-                       t.attempts as "attempts!", t.ran_ms as "ran_ms!", t.cancel_requested as "cancelled!",
+                       t.attempts as "attempts!", t.ran_ms as "ran_ms!", t.cancel_requested as "cancelled!", t.paused as "paused!", b.retries as "retries!",
                        w.name as "workflow_name!", n.slug as "slug!"
                 from begun b
                 join taken t on t.tenant_id = b.tenant_id and t.id = b.id
@@ -129,6 +133,8 @@ pub(super) async fn claim(shared: &Shared, most: usize) -> Result<Vec<Claim>> {
                 attempt: row.attempts,
                 ran_ms: row.ran_ms,
                 cancelled: row.cancelled,
+                paused: row.paused,
+                retries: row.retries,
             })
         })
         .collect()
@@ -139,6 +145,8 @@ pub(super) async fn claim(shared: &Shared, most: usize) -> Result<Vec<Claim>> {
 pub(super) struct Renewal {
     /// Somebody wants these to stop.
     pub(super) cancelled: Vec<ExecutionId>,
+    /// Somebody wants these to begin nothing more.
+    pub(super) paused: Vec<ExecutionId>,
     /// These are not this node's any more.
     pub(super) lost: Vec<ExecutionId>,
 }
@@ -156,7 +164,7 @@ pub(super) async fn renew(shared: &Shared, held: &[ExecutionId]) -> Result<Renew
             let until = tx.now().after(shared.config.lease);
             let rows = sqlx::query!(
                 r#"update jobs set lease_until = $3 where lease_owner = $1 and id = any($2)
-                   returning id as "id: ExecutionId", cancel_requested"#,
+                   returning id as "id: ExecutionId", cancel_requested, paused"#,
                 shared.node,
                 &ids,
                 until
@@ -167,8 +175,9 @@ pub(super) async fn renew(shared: &Shared, held: &[ExecutionId]) -> Result<Renew
         })
         .await?;
     let cancelled = rows.iter().filter(|row| row.cancel_requested).map(|row| row.id).collect();
+    let paused = rows.iter().filter(|row| row.paused && !row.cancel_requested).map(|row| row.id).collect();
     let lost = held.iter().copied().filter(|id| !rows.iter().any(|row| row.id == *id)).collect();
-    Ok(Renewal { cancelled, lost })
+    Ok(Renewal { cancelled, paused, lost })
 }
 
 /// Gives the lease back: the execution waits for a person (`None`) or until a moment.
@@ -184,16 +193,17 @@ pub(super) async fn park(
         .kernel
         .system(SystemReason::EngineBatch)
         .run(async |tx| {
-            // A decision or a cancellation that came meanwhile has set `run_at`: it is kept.
+            // A decision, a cancellation or a pause that came meanwhile is kept.
             sqlx::query!(
                 "with job as (
-                    update jobs set lease_owner = null, lease_until = null, ran_ms = $5,
-                        run_at = case when cancel_requested then $6::timestamptz when $7 and exists (
+                    update jobs set lease_owner = null, lease_until = null, live = null, ran_ms = $5,
+                        run_at = case when cancel_requested then $6::timestamptz when paused then null when $7 and exists (
                             select from approvals a where a.tenant_id = $1 and a.execution_id = $2 and a.state not in ('pending', 'cancelled')
                             and not exists (select from execution_journal x where x.tenant_id = $1 and x.execution_id = $2 and x.step = a.step))
                             then $6 else $4::timestamptz end
-                    where tenant_id = $1 and id = $2 and lease_owner = $3 returning id)
-                 update executions set state = $8 where tenant_id = $1 and id = $2 and exists (select from job)",
+                    where tenant_id = $1 and id = $2 and lease_owner = $3
+                    returning id, paused and not cancel_requested as halted)
+                 update executions set state = case when (select halted from job) then 'paused' else $8 end where tenant_id = $1 and id = $2 and exists (select from job)",
                 claim.tenant.uuid(),
                 claim.execution.uuid(),
                 shared.node,

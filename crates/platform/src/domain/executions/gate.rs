@@ -3,9 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenure_kernel::decision::{Decision, DecisionInput, DecisionPoint};
-use tenure_kernel::{Audited, Code, Error, Load as _, NewEvent, Problem, Result, TenantTx, WorkflowId, Write};
+use tenure_kernel::{
+    Audited, Code, Error, ExecutionId, Load as _, NewEvent, Problem, Result, TenantTx, WorkflowId, Write,
+};
 use tenure_workflow::definition::InputSchema;
 
+use super::control;
 use super::event::ExecutionEvent;
 use super::model::ExecutionSummary;
 use super::store::{self, QUEUE_LENGTH};
@@ -54,16 +57,7 @@ pub(super) async fn admit(tx: &mut TenantTx<Write>, app: &App, wanted: Wanted) -
     let (tenant, now) = (tx.tenant(), tx.now());
     let compiled = app.plans.get(&mut *tx, tenant, workflow.id, version).await?;
     check(compiled.input_schema.as_ref(), &wanted.input)?;
-    let organization = tenancy::store::current(tx).await?;
-    let input = DecisionInput {
-        point: DecisionPoint::WorkflowExecute,
-        tenant,
-        tenant_slug: organization.slug,
-        principal: tx.cx().actor().principal.to_string(),
-        workflow: Some((workflow.id.to_string(), workflow.name)),
-        step: None,
-        host: None,
-    };
+    let input = asked(tx, &workflow).await?;
     // From here on the tenant's other requests wait: nothing slow follows.
     quotas::take(tx, Quota::ExecutionsPerMonth, 1).await?;
     if store::queue_is_full(tx).await? {
@@ -82,6 +76,46 @@ pub(super) async fn admit(tx: &mut TenantTx<Write>, app: &App, wanted: Wanted) -
     let event = NewEvent::new(ExecutionEvent::REQUESTED, execution.id.to_string())
         .detail("workflow", workflow.id)
         .detail("version", version);
+    Ok(Audited::of(Admission::Queued(Box::new(execution)), event))
+}
+
+/// What the policy is asked.
+async fn asked(tx: &mut TenantTx<Write>, workflow: &Workflow) -> Result<DecisionInput> {
+    let organization = tenancy::store::current(tx).await?;
+    Ok(DecisionInput {
+        point: DecisionPoint::WorkflowExecute,
+        tenant: tx.tenant(),
+        tenant_slug: organization.slug,
+        principal: tx.cx().actor().principal.to_string(),
+        workflow: Some((workflow.id.to_string(), workflow.name.clone())),
+        step: None,
+        host: None,
+    })
+}
+
+/// Queues an execution again that has ended without success, if it may go on: the month's quota was taken when it was
+/// started, all else is asked as then.
+pub(super) async fn admit_again(tx: &mut TenantTx<Write>, app: &App, id: ExecutionId) -> Result<Audited<Admission>> {
+    let execution = tx.load::<ExecutionSummary>(id).await?;
+    control::can_retry(&execution)?;
+    let workflow =
+        Workflow::load(tx, execution.workflow.id, false).await?.ok_or_else(|| Error::from(Problem::not_found()))?;
+    if store::queue_is_full(tx).await? {
+        return Err(queue_full().into());
+    }
+    let (input, now) = (asked(tx, &workflow).await?, tx.now());
+    let decision = policies::decide(&*app.policy, &mut *tx, now, &input).await?;
+    if !decision.allowed {
+        return Ok(Audited::none(
+            "its refusal is an event of its own, folded with its repeats",
+            Admission::Denied(decision),
+        ));
+    }
+    control::retry(tx, &execution).await?;
+    let event = NewEvent::new(ExecutionEvent::RETRIED, id.to_string())
+        .detail("workflow", execution.workflow.id)
+        .detail("was", execution.state);
+    let execution = tx.load::<ExecutionSummary>(id).await?.into_inner();
     Ok(Audited::of(Admission::Queued(Box::new(execution)), event))
 }
 

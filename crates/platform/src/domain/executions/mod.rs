@@ -2,9 +2,11 @@
 //! adds rows, asks for cancellation and wakes what waits, the rest is the engine's; the journal it only reads.
 //!
 //! - `gate.rs` decides whether an execution may begin: tenant, quota, queue, policy, in this order.
+//! - `control.rs` is what people want of one that exists: cancel, pause, resume, retry.
 //! - `follow.rs` tells how one goes on, as server-sent events; `wait.rs` waits for its end.
 //! - `live.rs` is where the engine says what runs at this moment.
 
+mod control;
 mod event;
 mod filter;
 mod follow;
@@ -17,6 +19,7 @@ mod steps;
 mod store;
 mod wait;
 
+pub use control::wake;
 pub use event::ExecutionEvent;
 pub use http::routes;
 pub use live::{LiveStep, LiveSteps};
@@ -24,4 +27,4 @@ pub use model::{
     Execution, ExecutionError, ExecutionState, ExecutionSummary, LogLine, PersonRef, StepState, StepSummary,
     WorkflowRef,
 };
-pub use store::{store_value, wake};
+pub use store::store_value;

@@ -46,6 +46,7 @@ fn node_of(step: &str) -> String {
 fn failure(entry: &str) -> Result<Option<StepError>> {
     match serde_json::from_str(entry)? {
         Entry::Finished { outcome: Outcome::Failed { error, .. }, .. } => Ok(Some(error)),
+        Entry::Told { error, .. } => Ok(error),
         _ => Ok(None),
     }
 }
@@ -99,6 +100,9 @@ impl From<LiveStep> for StepSummary {
     }
 }
 
+// In the statements below `forgotten` are the failures that a retry took back: such a row counts no more, its step is done
+// again.
+
 /// The steps, each as its newest row has it, in the order of the journal; on the last page what is in flight follows.
 pub(super) async fn list<M: Mode>(
     tx: &mut TenantTx<M>,
@@ -108,12 +112,17 @@ pub(super) async fn list<M: Mode>(
 ) -> Result<Page<StepSummary>> {
     let rows = sqlx::query_as!(
         Row,
-        r#"select s.seq as "seq!", s.step as "step!", s.node_type, s.state, s.attempts as "attempts!",
+        r#"with forgotten (step, seq) as materialized (
+               select f.step, r.seq from execution_journal r
+               cross join lateral jsonb_array_elements_text(r.entry::jsonb #> '{retried,forgotten}') as f (step)
+               where r.tenant_id = $1 and r.execution_id = $2 and r.state = 'retried')
+           select s.seq as "seq!", s.step as "step!", s.node_type, s.state, s.attempts as "attempts!",
                   s.started_at as "started_at!", s.finished_at as "finished_at!", s.failure
            from (select distinct on (j.step) j.seq, j.step, j.node_type, j.state, j.attempts, j.started_at, j.finished_at,
                         case when j.state = 'failed' then j.entry end as failure
                  from execution_journal j
                  where j.tenant_id = $1 and j.execution_id = $2 and j.step is not null
+                   and not (j.state = 'failed' and exists (select from forgotten f where f.step = j.step and f.seq > j.seq))
                  order by j.step, j.seq desc) s
            where $3::integer is null or s.seq > $3
            order by s.seq limit $4"#,
@@ -175,7 +184,13 @@ async fn over<M: Mode>(
 ) -> Result<BTreeSet<String>> {
     let names: Vec<String> = steps.iter().map(|step| step.name.clone()).collect();
     let known = sqlx::query_scalar!(
-        r#"select step as "step!" from execution_journal where tenant_id = $1 and execution_id = $2 and step = any($3)"#,
+        r#"with forgotten (step, seq) as materialized (
+               select f.step, r.seq from execution_journal r
+               cross join lateral jsonb_array_elements_text(r.entry::jsonb #> '{retried,forgotten}') as f (step)
+               where r.tenant_id = $1 and r.execution_id = $2 and r.state = 'retried')
+           select j.step as "step!" from execution_journal j
+           where j.tenant_id = $1 and j.execution_id = $2 and j.step = any($3)
+             and not (j.state = 'failed' and exists (select from forgotten f where f.step = j.step and f.seq > j.seq))"#,
         tx.tenant().uuid(),
         execution.uuid(),
         &names
@@ -202,8 +217,15 @@ pub(super) async fn one<M: Mode>(
 ) -> Result<Step> {
     let name = step.to_string();
     let row = sqlx::query!(
-        "select node_type, state, attempts, started_at, finished_at, entry, logs, usage
-         from execution_journal where tenant_id = $1 and execution_id = $2 and step = $3 order by seq desc limit 1",
+        r#"with forgotten (step, seq) as materialized (
+               select f.step, r.seq from execution_journal r
+               cross join lateral jsonb_array_elements_text(r.entry::jsonb #> '{retried,forgotten}') as f (step)
+               where r.tenant_id = $1 and r.execution_id = $2 and r.state = 'retried')
+           select j.node_type, j.state, j.attempts, j.started_at, j.finished_at, j.entry, j.logs, j.usage
+           from execution_journal j
+           where j.tenant_id = $1 and j.execution_id = $2 and j.step = $3
+             and not (j.state = 'failed' and exists (select from forgotten f where f.step = j.step and f.seq > j.seq))
+           order by j.seq desc limit 1"#,
         tx.tenant().uuid(),
         execution.id.uuid(),
         name
