@@ -102,6 +102,7 @@ impl PluginHost for GrantedHosts {
             outbound.body = request.body.map_or(Body::Empty, Body::Text);
             // A redirect could leave the granted hosts: the plugin gets it as the answer.
             outbound.max_redirects = Some(0);
+            outbound.caller = Some(self.step.claim.tenant.uuid().as_u128());
             let response = self.step.shared.egress.send(outbound, &Placeholders::none(), self).await;
             let response = response.map_err(|error| error.to_string())?;
             let headers: BTreeMap<String, String> = response.headers.clone();
