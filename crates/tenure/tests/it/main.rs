@@ -8,4 +8,5 @@ mod auth_off;
 mod cli;
 mod harness;
 mod lifecycle;
+mod memory;
 mod pages;
