@@ -11,6 +11,7 @@ mod demo;
 mod guests;
 mod harness;
 mod lifecycle;
+mod memory;
 mod own_database;
 mod pages;
 mod proxies;
