@@ -59,7 +59,7 @@ fn images(cx: &Context, guests: &Path) -> anyhow::Result<()> {
     let stamp = guests.join(COMPILED);
     let known: serde_json::Value =
         fs::read(&stamp).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-    if known["compiler"] == compiler.as_str()
+    if known.get("compiler").and_then(serde_json::Value::as_str) == Some(compiler.as_str())
         && paths(&known).iter().all(|path| path.is_file())
         && !paths(&known).is_empty()
     {
@@ -80,7 +80,8 @@ fn images(cx: &Context, guests: &Path) -> anyhow::Result<()> {
 }
 
 fn paths(record: &serde_json::Value) -> Vec<PathBuf> {
-    record["images"].as_array().into_iter().flatten().filter_map(|path| path.as_str().map(PathBuf::from)).collect()
+    let images = record.get("images").and_then(serde_json::Value::as_array);
+    images.into_iter().flatten().filter_map(|path| path.as_str().map(PathBuf::from)).collect()
 }
 
 /// Zstandard's: a few seconds, and within a tenth of the smallest.

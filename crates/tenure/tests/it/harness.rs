@@ -246,3 +246,13 @@ pub fn postmaster_of(data: &Path) -> i32 {
     let text = std::fs::read_to_string(data.join("postgres/data/postmaster.pid")).unwrap();
     text.lines().next().unwrap().trim().parse().unwrap()
 }
+
+/// Where `cargo xtask guests` puts what it builds.
+pub fn guests_dir() -> PathBuf {
+    if let Some(directory) = std::env::var_os("TENURE_GUESTS_DIR") {
+        return directory.into();
+    }
+    let cache = std::env::var_os("TENURE_CACHE").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/tenure"));
+    cache.or_else(home).expect("TENURE_GUESTS_DIR, TENURE_CACHE or HOME is set").join("guests/current")
+}

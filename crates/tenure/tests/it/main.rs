@@ -5,6 +5,7 @@
 
 mod audit;
 mod auth_off;
+mod canary;
 mod cli;
 mod demo;
 mod docs;
