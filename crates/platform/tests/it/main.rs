@@ -10,10 +10,13 @@
 )]
 
 mod audit;
+mod bad_input;
 mod catalogue;
 mod engine;
+mod escapes;
 mod guests;
 mod identity;
+mod isolation;
 mod matrix;
 mod plugins;
 mod quotas;
