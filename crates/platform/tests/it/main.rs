@@ -21,4 +21,5 @@ mod plugins;
 mod quotas;
 mod secrets;
 mod teams;
+mod values;
 mod workflows;
