@@ -12,6 +12,7 @@ mod guests;
 mod licenses;
 mod openapi;
 mod progress;
+mod release;
 mod setup;
 mod shell;
 mod sqlx;
@@ -45,6 +46,8 @@ enum Command {
     Guests,
     /// Build the web console, unless the cache has it
     Console,
+    /// Build the program with console and guests inside it
+    Release,
     /// Refresh .sqlx from a scratch database
     Sqlx(Freshness),
     /// Refresh openapi.json from the binary
@@ -80,6 +83,7 @@ fn run(cx: &Context, command: Command) -> anyhow::Result<()> {
         Command::Setup => setup::run(cx),
         Command::Guests => guests::build(cx).map(|directory| println!("{}", directory.display())),
         Command::Console => console::build(cx),
+        Command::Release => release::run(cx),
         Command::Sqlx(Freshness { check: false }) => sqlx::refresh(cx),
         Command::Sqlx(Freshness { check: true }) => sqlx::check(cx),
         Command::Openapi(Freshness { check: false }) => openapi::refresh(cx),

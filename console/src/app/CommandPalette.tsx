@@ -11,6 +11,7 @@ import {
   SearchField,
   useFilter,
 } from 'react-aria-components';
+import { useHasLogins } from '~/api/query';
 import { logout } from '~/api/session';
 import { toggleTheme } from '~/lib/theme';
 import { toastProblem } from '~/ui/toast';
@@ -19,6 +20,7 @@ import { NAVIGATION } from './navigation';
 /** Every page and command by name, on Ctrl+K. */
 export function CommandPalette({ isOpen, onClose }: { isOpen: boolean; onClose: () => void }) {
   const navigate = useNavigate();
+  const hasLogins = useHasLogins();
   const { contains } = useFilter({ sensitivity: 'base' });
   const pages = NAVIGATION.flatMap(({ pages }) => [...pages]).map(({ to, label, icon }) => ({
     id: to as string,
@@ -35,7 +37,9 @@ export function CommandPalette({ isOpen, onClose }: { isOpen: boolean; onClose: 
       run: () => void navigate({ to: '/workflows/new' }),
     },
     { id: 'theme', label: 'Switch between light and dark', icon: SunMoon, run: toggleTheme },
-    { id: 'logout', label: 'Log out', icon: LogOut, run: () => void logout().catch(toastProblem) },
+    ...(hasLogins
+      ? [{ id: 'logout', label: 'Log out', icon: LogOut, run: () => void logout().catch(toastProblem) }]
+      : []),
   ];
   return (
     <ModalOverlay className="scrim" isOpen={isOpen} onOpenChange={(open) => !open && onClose()} isDismissable>

@@ -36,7 +36,11 @@ function joined(large: number, unit: string, small: number, smallUnit: string): 
 }
 
 /** Milliseconds between two instants; the end may still be open. */
-export function span(start: string | null, end: string | null, now: number): number | null {
+export function span(
+  start: string | null | undefined,
+  end: string | null | undefined,
+  now: number,
+): number | null {
   if (!start) return null;
   return Math.max(0, (end ? new Date(end).getTime() : now) - new Date(start).getTime());
 }

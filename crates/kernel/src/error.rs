@@ -257,7 +257,8 @@ fn database_problem(error: &sqlx::Error) -> Problem {
         (_, Some("23503")) => Problem::conflict("this refers to something that is not there, or that is still in use"),
         // Serialisation failure, deadlock: the same request may well succeed.
         (_, Some("40001" | "40P01")) => Problem::conflict("somebody changed this at the same time; try again"),
-        // Cancelled, shutting down, starting up, out of connections, disk full, and no connection at all.
+        (_, Some("53100")) => disk_full(),
+        // Cancelled, shutting down, starting up, out of connections, and no connection at all.
         (_, Some(state)) if state.starts_with("57") || state.starts_with("53") || state.starts_with("08") => {
             unreachable_database()
         }
@@ -271,6 +272,13 @@ fn database_problem(error: &sqlx::Error) -> Problem {
         ) => unreachable_database(),
         _ => Problem::new(Code::Internal, "the fault is in the server's log under this request's id"),
     }
+}
+
+/// 503 while the database has no room to write.
+#[must_use]
+pub fn disk_full() -> Problem {
+    Problem::unavailable("the disk is full: the database cannot write, and this was not done; free some space on the disk of the data directory, then try again")
+        .retry_after(30)
 }
 
 fn unreachable_database() -> Problem {

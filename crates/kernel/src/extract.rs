@@ -16,7 +16,7 @@ use crate::error::{Code, Error, FieldError, Problem, Result};
 use crate::id::{Id, Kind};
 use crate::request::{BodyLimit, MAX_BODY, too_large};
 
-/// A JSON body, read strictly: the right content type, at most as long as the route takes, valid UTF-8, no NUL, no unknown members where the
+/// A JSON body, read strictly: the right content type, no larger than the route takes, valid UTF-8, no NUL, no unknown members where the
 /// type refuses them; faults are told with their JSON pointer.
 #[derive(Debug, Clone, Copy)]
 pub struct Json<T>(pub T);
@@ -50,6 +50,27 @@ where
             }
         })?;
         Ok(Self(parse_json(&bytes)?))
+    }
+}
+
+/// A JSON body, or none at all (then the content type does not matter).
+#[derive(Debug, Clone, Copy)]
+pub struct JsonOrNothing<T>(pub Option<T>);
+
+impl<S, T> FromRequest<S> for JsonOrNothing<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        use axum::body::HttpBody as _;
+        let none = request.body().is_end_stream() || request.body().size_hint().exact() == Some(0);
+        if none && !request.headers().contains_key(CONTENT_TYPE) {
+            return Ok(Self(None));
+        }
+        Json::from_request(request, state).await.map(|Json(value)| Self(Some(value)))
     }
 }
 

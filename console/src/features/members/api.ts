@@ -26,9 +26,8 @@ export function useAddMember() {
 
 export function useUpdateMember(id: string) {
   const client = useQueryClient();
-  return useMutation<Member, Problem, Schemas['MemberPatch']>({
-    mutationFn: (body) =>
-      unwrap(api.PATCH('/api/v1/users/{user_id}', { params: { path: { user_id: id } }, body })),
+  return useMutation<Member, Problem, Schemas['MemberChange']>({
+    mutationFn: (body) => unwrap(api.PATCH('/api/v1/users/{id}', { params: { path: { id } }, body })),
     onSuccess: async (member) => {
       toast(`${member.full_name} saved`);
       await client.invalidateQueries({ queryKey: KEY });

@@ -26,7 +26,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, flags: &Flags) -> Outcome {
-    let config = settings(flags)?;
+    let mut flags = flags.clone();
+    flags.quiet = true;
+    let config = settings(&flags)?;
     block_on(async {
         match &config.database.owner_url {
             Some(url) => own_server(args, url.expose()).await,

@@ -5,7 +5,12 @@
 
 mod audit;
 mod auth_off;
+mod canary;
 mod cli;
+mod demo;
+mod guests;
 mod harness;
 mod lifecycle;
 mod pages;
+mod proxies;
+mod run;

@@ -13,7 +13,7 @@ use tenure_workflow::validate::{self, Resolution};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::manifest::{Capability, Manifest};
+use super::manifest::{Capability, Manifest, TENURE};
 
 /// So many names are looked through for one that was probably meant.
 const MAX_NAMES: i64 = 2_000;
@@ -175,6 +175,8 @@ pub struct ResolvedPlugin {
     pub digest: [u8; 32],
     /// Python that defines `execute(state, config)`.
     pub source: Arc<str>,
+    /// Whether a trusted publisher signed it; signing comes in a later release.
+    pub signed: bool,
     /// What it was granted.
     pub capabilities: Vec<Capability>,
     /// Its limits, none above the platform's.
@@ -212,6 +214,27 @@ pub(super) async fn latest<M: Mode>(
     Ok(versions.filter(|(_, version)| reference.range.matches(version)).max_by(|(_, a), (_, b)| a.cmp(b)))
 }
 
+/// Whether what a plugin needs is there: each an active version in its range.
+///
+/// # Errors
+/// 409 with what is missing.
+pub(super) async fn require(tx: &mut TenantTx<Write>, dependencies: &BTreeMap<String, String>) -> Result<()> {
+    let mut missing = Vec::new();
+    // Tenure itself was asked for when the manifest was read.
+    for (name, range) in dependencies.iter().filter(|(name, _)| *name != TENURE) {
+        let wanted = format!("{name}@{range}");
+        let reference: PluginReference = wanted.parse().map_err(Error::internal)?;
+        if resolve(tx, &reference).await?.is_none() {
+            missing.push(wanted);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let detail = format!("the plugin needs {}, of which no version is active; activate it first", missing.join(", "));
+    Err(Problem::conflict(detail).with("missing", missing).into())
+}
+
 /// The version that an execution recorded, whatever became of it since.
 ///
 /// # Errors
@@ -237,6 +260,7 @@ pub async fn pinned<M: Mode>(tx: &mut TenantTx<M>, id: PluginId, version: &Versi
         version: version.clone(),
         digest,
         source: row.source.into(),
+        signed: false,
         limits: manifest.limits.python(),
         sensitive: manifest.outputs.as_ref().map(SensitiveSchema::new).unwrap_or_default(),
         capabilities: manifest.capabilities,

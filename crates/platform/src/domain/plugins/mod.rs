@@ -1,7 +1,7 @@
 //! Plugins: a tenant's own code as workflow nodes, in many versions side by side. Owns `plugins`, `plugin_versions`,
 //! `workflow_plugin_uses` and `execution_plugins`.
 //!
-//! An upload passes stages ([`stages`]); what was uploaded never changes, only its status does.
+//! An upload passes stages (`stages.rs`); what was uploaded never changes, only its status does.
 
 mod catalog;
 mod event;
@@ -10,6 +10,7 @@ mod manifest;
 mod model;
 mod pins;
 mod run;
+mod schema;
 mod stages;
 mod store;
 

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use tenure_egress::{Body, EgressError, EgressRequest, EgressResponse, Placeholders};
+use tenure_egress::{
+    Body, Destination, EgressError, EgressRequest, EgressResponse, Gate, GateFuture, GateRefusal, Placeholders,
+};
 use tenure_kernel::decision::DecisionPoint;
-use tenure_seal::SecretBytes;
 use tenure_workflow::ErrorClass;
 use tenure_workflow::nodes::{Http, Template};
-use zeroize::Zeroizing;
 
 use super::{Extras, Failure, Ran, Step, StepEnd};
 use crate::domain::secrets;
 
 pub(super) async fn run(step: &Step, http: &Http, extras: &mut Extras) -> Ran {
-    let Secrets { placeholders, names, values } = open_secrets(step, &http.request).await?;
+    let (placeholders, names) = open_secrets(step, &http.request).await?;
     let rendered = if http.request.is_templated() {
         step.evaluate_with("request", Some(&names)).await?
     } else {
@@ -29,11 +29,8 @@ pub(super) async fn run(step: &Step, http: &Http, extras: &mut Extras) -> Ran {
     }
     let limit = usize::try_from(step.node.limits.output.0).unwrap_or(usize::MAX);
     request.max_response_bytes = Some(limit);
-    if step.asks(DecisionPoint::Egress) {
-        let url = rendered.get("url").and_then(Value::as_str).unwrap_or_default();
-        step.decide(DecisionPoint::Egress, Some(host(url, &values)?)).await?;
-    }
-    let response = step.shared.egress.send(request, &placeholders).await.map_err(|error| failure(&error))?;
+    let gate = PolicyGate(step);
+    let response = step.shared.egress.send(request, &placeholders, &gate).await.map_err(|error| failure(&error))?;
     let total = u64::try_from(response.timing.total.as_millis()).unwrap_or(u64::MAX);
     extras.usage = Some(
         json!({ "received_bytes": response.received_bytes, "duration_ms": total, "redirects": response.redirects }),
@@ -48,22 +45,13 @@ pub(super) async fn run(step: &Step, http: &Http, extras: &mut Extras) -> Ran {
     Ok(StepEnd::Output(output(&response)))
 }
 
-/// The secrets of one request.
-#[derive(Default)]
-struct Secrets {
-    placeholders: Placeholders,
-    /// What stands for each, by name.
-    names: BTreeMap<String, String>,
-    /// What each of these stands for.
-    values: Vec<(String, SecretBytes)>,
-}
-
 /// The granted secrets that the request names, each behind a token of this request alone.
-async fn open_secrets(step: &Step, request: &Template) -> Result<Secrets, Failure> {
-    let mut secrets = Secrets::default();
+async fn open_secrets(step: &Step, request: &Template) -> Result<(Placeholders, BTreeMap<String, String>), Failure> {
+    let mut placeholders = Placeholders::none();
+    let mut tokens = BTreeMap::new();
     let named = names(request.value());
     if named.is_empty() {
-        return Ok(secrets);
+        return Ok((placeholders, tokens));
     }
     let (workflow, execution) = (step.claim.workflow, step.claim.execution);
     let opened = step
@@ -72,12 +60,11 @@ async fn open_secrets(step: &Step, request: &Template) -> Result<Secrets, Failur
         .read_audited(async |tx| secrets::resolve(tx, workflow, execution, &named).await)
         .await?;
     for (name, value) in opened {
-        let token = secrets.placeholders.insert(&name, value.expose().to_vec()).map_err(|error| failure(&error))?;
-        secrets.values.push((token.clone(), value));
-        secrets.names.insert(name, token);
+        let token = placeholders.insert(&name, value.expose().to_vec()).map_err(|error| failure(&error))?;
+        tokens.insert(name, token);
     }
-    match named.iter().find(|name| !secrets.names.contains_key(*name)) {
-        None => Ok(secrets),
+    match named.iter().find(|name| !tokens.contains_key(*name)) {
+        None => Ok((placeholders, tokens)),
         Some(missing) => {
             let message = format!(
                 "the secret `{missing}` is not there, or is not granted to this workflow; grant it under Secrets"
@@ -141,26 +128,25 @@ fn pairs(value: Option<&Value>) -> Vec<(String, String)> {
     map.iter().map(|(name, value)| (name.clone(), text(value))).collect()
 }
 
-/// The host that the request goes to, as the client reads it: the policy must not be asked about another one.
-fn host(url: &str, secrets: &[(String, SecretBytes)]) -> Result<String, Failure> {
-    let value = |secret: &SecretBytes| Zeroizing::new(String::from_utf8_lossy(secret.expose()).into_owned());
-    let mut whole = Zeroizing::new(url.to_owned());
-    for (token, secret) in secrets {
-        whole = Zeroizing::new(whole.replace(token.as_str(), &value(secret)));
+/// Asks the policy before each hop of a step's calls, and keeps what it answers.
+pub(super) struct PolicyGate<'s>(pub(super) &'s Step);
+
+impl Gate for PolicyGate<'_> {
+    fn admit<'a>(&'a self, to: Destination<'a>) -> GateFuture<'a> {
+        let Self(step) = *self;
+        Box::pin(async move {
+            if to.is_secret && step.shared.policy.concerns(DecisionPoint::Egress) {
+                // What is asked is kept, so that it can be replayed; a secret must not be.
+                let reason = "a policy asks where this call goes, and its host is a secret that cannot be shown to it; write the host out, or keep the whole URL in the secret";
+                return Err(GateRefusal::Denied(reason.to_owned()));
+            }
+            let decided = step.decide(DecisionPoint::Egress, Some(to.host.to_owned())).await;
+            decided.map_err(|failure| match failure.class {
+                ErrorClass::Denied => GateRefusal::Denied(failure.message),
+                _ => GateRefusal::Undecided(failure.message),
+            })
+        })
     }
-    let unknown = || Failure::new(ErrorClass::Expression, "the URL has no host once its templates are filled in");
-    let parsed = url::Url::parse(&whole).map_err(|_| unknown())?;
-    let host = parsed.host_str().ok_or_else(unknown)?;
-    let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
-    // A decision is logged with its host; a secret is not.
-    if secrets
-        .iter()
-        .any(|(_, secret)| !secret.expose().is_empty() && host.contains(&value(secret).to_ascii_lowercase()))
-    {
-        let message = "a policy rules on hosts, and the host of this call is a secret: write it into the URL";
-        return Err(Failure::new(ErrorClass::Denied, message));
-    }
-    Ok(host)
 }
 
 fn output(response: &EgressResponse) -> Value {
@@ -175,7 +161,7 @@ fn output(response: &EgressResponse) -> Value {
     output
 }
 
-fn failure(error: &EgressError) -> Failure {
+pub(super) fn failure(error: &EgressError) -> Failure {
     let class = error.class().as_str().parse().unwrap_or(ErrorClass::Internal);
     Failure::new(class, error.to_string())
 }
@@ -191,23 +177,5 @@ mod tests {
             "json": ["no secrets.here", "{{ input.a }}{{ secrets.c }}"],
         });
         assert_eq!(names(&request).into_iter().collect::<Vec<_>>(), ["c", "hook", "token"]);
-    }
-
-    #[test]
-    fn the_host_of_a_url() {
-        for (url, name) in [
-            ("https://Example.com./a?b", "example.com"),
-            ("http://user@example.com:8080", "example.com"),
-            ("http://[::1]:80/", "::1"),
-            ("http://denied.example\\@allowed.example/", "denied.example"),
-            ("http://0x7f.1/", "127.0.0.1"),
-            ("T0/services/x", "hooks.example"),
-        ] {
-            let secrets = vec![("T0".to_owned(), SecretBytes::from(b"https://hooks.example/abc".to_vec()))];
-            assert_eq!(host(url, &secrets).unwrap(), name, "{url}");
-        }
-        let secrets = vec![("T0".to_owned(), SecretBytes::from(b"hidden.example".to_vec()))];
-        assert_eq!(host("https://T0/", &secrets).unwrap_err().class, ErrorClass::Denied);
-        assert!(host("nowhere", &[]).is_err());
     }
 }

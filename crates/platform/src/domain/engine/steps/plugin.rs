@@ -1,27 +1,26 @@
 //! `plugin`: Python in the sandbox, inline or published.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
-use tenure_egress::{Body, EgressRequest, Placeholders};
-use tenure_kernel::decision::DecisionPoint;
-use tenure_sandbox::{
-    HostFuture, HttpRequest, HttpResponse, NoHost, PluginError, PluginHost, PythonCall, PythonLimits,
-};
+use tenure_egress::{Body, Destination, EgressRequest, Gate, GateFuture, GateRefusal, Placeholders};
+use tenure_kernel::Error;
+use tenure_sandbox::{HostFuture, HttpRequest, HttpResponse, PluginError, PluginHost, PythonCall, PythonLimits};
 use tenure_workflow::ErrorClass;
 use tenure_workflow::nodes::{Plugin, PluginCode};
 use tenure_workflow::sensitive::SensitiveSchema;
 
+use super::http::{self, PolicyGate};
 use super::{Extras, Failure, Ran, Step, StepEnd};
 use crate::domain::plugins::{self, Capability};
 
 pub(super) async fn run(step: &Step, plugin: &Plugin, extras: &mut Extras) -> Ran {
-    let mut limits = PythonLimits::default();
+    let mut limits = PythonLimits::most();
+    let mut granted = None;
     let mut outputs = SensitiveSchema::default();
-    let refused = Arc::<OnceLock<Failure>>::default();
-    let (source, host): (Arc<str>, Arc<dyn PluginHost>) = match &plugin.code {
-        PluginCode::Inline { source, .. } => (source.as_str().into(), Arc::new(NoHost)),
+    let (source, signed): (Arc<str>, bool) = match &plugin.code {
+        PluginCode::Inline { source, .. } => (source.as_str().into(), false),
         PluginCode::Published(reference) => {
             let execution = step.claim.execution;
             let published =
@@ -34,30 +33,22 @@ pub(super) async fn run(step: &Step, plugin: &Plugin, extras: &mut Extras) -> Ra
             let published = published.ok_or_else(missing)?;
             limits = published.limits.clone();
             outputs = published.sensitive;
-            let hosts: Vec<String> = published
-                .capabilities
-                .into_iter()
-                .flat_map(|capability| match capability {
-                    Capability::Http { hosts } => hosts,
-                    Capability::Log => Vec::new(),
-                })
-                .collect();
-            let host: Arc<dyn PluginHost> = if hosts.is_empty() {
-                Arc::new(NoHost)
-            } else {
-                Arc::new(GrantedHosts { step: step.clone(), hosts, refused: Arc::clone(&refused) })
-            };
-            (published.source, host)
+            granted = GrantedHosts::of(step, published.capabilities);
+            (published.source, published.signed)
         }
     };
+    step.shared.sandbox.admits(signed).map_err(|problem| Failure::from(Error::from(problem)))?;
     let config =
         if plugin.config.is_templated() { step.evaluate("config").await? } else { plugin.config.value().clone() };
     let state = plugin.state(&step.document, step.locals.as_deref());
     let mut call = PythonCall::new(&source, &state, &config);
     call.seed = u64::from_str_radix(step.idempotency_key().get(..16).unwrap_or_default(), 16).unwrap_or_default();
-    call.host = host;
+    if let Some(host) = &granted {
+        call.host = Arc::clone(host) as Arc<dyn PluginHost>;
+    }
     call.limits = limits;
-    call.limits.output = usize::try_from(step.node.limits.output.0).unwrap_or(usize::MAX);
+    let asked = usize::try_from(step.node.limits.output.0).unwrap_or(usize::MAX);
+    call.limits.output = call.limits.output.min(asked);
     let outcome = step.shared.sandbox.python()?.call(call).await;
     if !outcome.logs.is_empty() {
         extras.logs = serde_json::to_value(&outcome.logs).ok();
@@ -68,54 +59,71 @@ pub(super) async fn run(step: &Step, plugin: &Plugin, extras: &mut Extras) -> Ra
         "fuel": usage.fuel, "cpu_ms": millis(usage.cpu), "peak_memory": usage.peak_memory, "duration_ms": millis(usage.duration),
         "logs_truncated": outcome.logs_truncated,
     }));
-    match outcome.result {
-        Ok(output) => {
-            extras.sensitive = outputs.parts(&output);
-            Ok(StepEnd::Output(output))
-        }
-        // A plugin that fails because a policy refused its call was denied.
-        Err(error) => Err(refused.get().cloned().unwrap_or_else(|| failure(&error))),
+    if let Ok(output) = &outcome.result {
+        extras.sensitive = outputs.parts(output);
     }
+    outcome.result.map(StepEnd::Output).map_err(|error| {
+        let denied = granted.and_then(|host| host.denied());
+        denied.unwrap_or_else(|| failure(&error))
+    })
 }
 
-/// Outbound calls to the hosts that the plugin's manifest names and its installer granted, where no policy refuses them.
+/// Outbound calls to the hosts that the plugin's manifest names and its installer granted, where no policy denies them.
 struct GrantedHosts {
     step: Step,
     hosts: Vec<String>,
-    /// What a policy said to a call.
-    refused: Arc<OnceLock<Failure>>,
+    /// Why a policy refused a call: the step's failure, unless the plugin goes on without.
+    denied: Mutex<Option<Failure>>,
+}
+
+impl GrantedHosts {
+    /// The hosts among what it was granted, if there are any.
+    fn of(step: &Step, capabilities: Vec<Capability>) -> Option<Arc<Self>> {
+        let hosts = |capability| match capability {
+            Capability::Http { hosts } => hosts,
+            Capability::Log => Vec::new(),
+        };
+        let hosts: Vec<String> = capabilities.into_iter().flat_map(hosts).collect();
+        (!hosts.is_empty()).then(|| Arc::new(Self { step: step.clone(), hosts, denied: Mutex::default() }))
+    }
+
+    fn denied(&self) -> Option<Failure> {
+        self.denied.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl PluginHost for GrantedHosts {
     fn http(&self, request: HttpRequest) -> HostFuture<'_, Result<HttpResponse, String>> {
         Box::pin(async move {
-            // Read as the client reads it: what was granted and asked for must be where the call goes.
-            let url = url::Url::parse(&request.url).map_err(|_| "the URL cannot be read".to_owned())?;
-            let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
-            if !self.hosts.iter().any(|granted| granted.eq_ignore_ascii_case(&host)) {
-                return Err(format!("calls to {host} are not among the capabilities that this plugin was granted"));
-            }
-            if let Err(failure) = self.step.decide(DecisionPoint::Egress, Some(host)).await {
-                let message = failure.message.clone();
-                // The first refusal stands for all.
-                let _ = self.refused.set(failure);
-                return Err(message);
-            }
             let method = request.method.parse().map_err(|_| "the method is none".to_owned())?;
             let mut outbound = EgressRequest::new(method, &request.url);
             outbound.headers = request.headers.into_iter().collect();
             outbound.body = request.body.map_or(Body::Empty, Body::Text);
             // A redirect could leave the granted hosts: the plugin gets it as the answer.
             outbound.max_redirects = Some(0);
-            let response = self
-                .step
-                .shared
-                .egress
-                .send(outbound, &Placeholders::none())
-                .await
-                .map_err(|error| error.to_string())?;
+            let response = self.step.shared.egress.send(outbound, &Placeholders::none(), self).await;
+            let response = response.map_err(|error| error.to_string())?;
             let headers: BTreeMap<String, String> = response.headers.clone();
             Ok(HttpResponse { status: response.status.as_u16(), headers, body: response.text() })
+        })
+    }
+}
+
+/// The client asks with the host it read from the URL, so that nothing can be read in two ways.
+impl Gate for GrantedHosts {
+    fn admit<'a>(&'a self, to: Destination<'a>) -> GateFuture<'a> {
+        Box::pin(async move {
+            if !self.hosts.iter().any(|granted| granted == to.host) {
+                let reason =
+                    format!("calls to {} are not among the capabilities that this plugin was granted", to.host);
+                return Err(GateRefusal::Denied(reason));
+            }
+            let decided = PolicyGate(&self.step).admit(to).await;
+            if let Err(refusal) = &decided {
+                let failure = http::failure(&refusal.clone().into());
+                *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+            }
+            decided
         })
     }
 }
