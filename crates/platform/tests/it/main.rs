@@ -34,4 +34,5 @@ mod requests;
 mod secrets;
 mod slots;
 mod teams;
+mod values;
 mod workflows;
