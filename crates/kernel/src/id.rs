@@ -82,6 +82,13 @@ impl<K> Id<K> {
         Self::from_uuid(Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos)))
     }
 
+    /// A new identifier that tells nothing, not even when it was made (`UUIDv4`): for what others may see the
+    /// identifier of and may not learn the age of.
+    #[must_use]
+    pub fn random() -> Self {
+        Self::from_uuid(Uuid::new_v4())
+    }
+
     /// The identifier that has these bits.
     #[must_use]
     pub const fn from_uuid(uuid: Uuid) -> Self {
