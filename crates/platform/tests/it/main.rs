@@ -29,5 +29,6 @@ mod quotas;
 mod refusals;
 mod requests;
 mod secrets;
+mod slots;
 mod teams;
 mod workflows;
