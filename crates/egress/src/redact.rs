@@ -285,7 +285,7 @@ impl View<'_> {
             };
         }
         bytes.extend_from_slice(self.bytes.get(at..).unwrap_or_default());
-        (!breaks.is_empty()).then(|| View { bytes: Cow::Owned(bytes), behind: Some((self, breaks)) })
+        (!breaks.is_empty()).then_some(View { bytes: Cow::Owned(bytes), behind: Some((self, breaks)) })
     }
 }
 
