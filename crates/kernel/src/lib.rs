@@ -22,6 +22,7 @@ pub mod limits;
 #[cfg(doctest)]
 pub mod must_not_compile;
 pub mod page;
+mod partitions;
 pub mod permission;
 mod personal;
 pub mod record;

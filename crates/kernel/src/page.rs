@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::schema::{ArrayBuilder, Type};
+use utoipa::openapi::schema::{ArrayBuilder, SchemaType, Type};
 use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -26,13 +26,14 @@ impl<T: ToSchema> PartialSchema for Page<T> {
         let items =
             ArrayBuilder::new().items(Ref::from_schema_name(T::name())).description(Some("At most `limit` of them."));
         let cursor = ObjectBuilder::new()
-            .schema_type(Type::String)
-            .description(Some("Pass as `cursor` to get the next page; absent on the last."));
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .description(Some("Pass as `cursor` to get the next page; null on the last."));
         ObjectBuilder::new()
             .description(Some("One page of a list."))
             .property("items", items)
             .required("items")
             .property("next_cursor", cursor)
+            .required("next_cursor")
             .into()
     }
 }

@@ -59,7 +59,7 @@ enum Noted {
     /// Nothing: one like it was written within the last minute, and this one is counted.
     Counted,
     /// It, under this key; and before it what was counted of those that came earlier.
-    First(Key, Option<Folded>),
+    First(Key, Option<Box<Folded>>),
 }
 
 impl Refusals {
@@ -75,7 +75,7 @@ impl Refusals {
             earlier.repeats += 1;
             return Noted::Counted;
         }
-        let earlier = known.insert(key.clone(), folded).filter(|earlier| earlier.repeats > 0);
+        let earlier = known.insert(key.clone(), folded).filter(|earlier| earlier.repeats > 0).map(Box::new);
         Noted::First(key, earlier)
     }
 
@@ -167,7 +167,7 @@ impl Kernel {
             if let Some(owed) = owed
                 && let Err(error) = kernel.write_refusal(repeats(&key, &owed), &owed).await
             {
-                kernel.refusals().put_back([(key.clone(), owed)]);
+                kernel.refusals().put_back([(key.clone(), *owed)]);
                 kernel.refusals().not_written(&key);
                 return Err(error);
             }

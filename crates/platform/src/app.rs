@@ -110,10 +110,18 @@ impl App {
     /// Upkeep once every few seconds.
     async fn keep_up(&self) {
         let mut often = tokio::time::interval(std::time::Duration::from_secs(10));
+        let mut ahead_of = None;
         loop {
             often.tick().await;
             if let Err(error) = self.kernel.flush_refusals(false).await {
                 tracing::warn!(%error, "counts of folded refusals were not written");
+            }
+            let month = self.kernel.clock().now().month().0;
+            if ahead_of != Some(month) {
+                match self.kernel.make_event_partitions().await {
+                    Ok(()) => ahead_of = Some(month),
+                    Err(error) => tracing::warn!(%error, "the partitions of the coming months were not made"),
+                }
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Generated over PostgreSQL's catalogue: what no table may lack.
 
 use sqlx::Row as _;
-use tenure_platform::testkit::TestApp;
+use tenure_kernel::Clock;
+use tenure_platform::testkit::{Setup, TestApp};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_tenant_table_is_isolated() {
@@ -207,4 +208,25 @@ async fn written_events_are_in_the_catalogue() {
     sorted.sort_unstable();
     sorted.dedup();
     assert_eq!(sorted.len(), known.len(), "an action is listed twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_months_to_come_have_their_partitions() {
+    let clock = Clock::manual("2031-11-15T12:00:00Z".parse().unwrap());
+    let app = TestApp::with(Setup { clock: clock.clone(), ..Setup::default() }).await;
+    let made = async |months: &[&str]| {
+        let mut admin = app.admin().await;
+        for month in months {
+            let name = format!("events_{month}");
+            let there =
+                "select exists (select from pg_class where relname = $1 and relispartition and relforcerowsecurity)";
+            while !sqlx::query_scalar::<_, bool>(there).bind(&name).fetch_one(&mut admin).await.unwrap() {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        }
+    };
+    let patience = std::time::Duration::from_secs(30);
+    tokio::time::timeout(patience, made(&["2031_11", "2031_12", "2032_01"])).await.expect("they are made at the start");
+    clock.advance(std::time::Duration::from_secs(31 * 24 * 3600));
+    tokio::time::timeout(patience, made(&["2032_02"])).await.expect("and when a month begins");
 }

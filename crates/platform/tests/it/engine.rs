@@ -361,3 +361,195 @@ async fn a_policy_of_the_configuration_denies_and_is_recorded() {
             .unwrap();
     assert_eq!(decisions, 1);
 }
+
+/// Uploads a version and activates it.
+async fn publish(app: &TestApp, actor: &Actor, manifest: &str, source: &str) {
+    let stored = app.post(actor, "/plugins", json!({"manifest": manifest, "source": source})).await.expect(201);
+    let version = &stored["version"];
+    let (id, number) = (version["plugin_id"].as_str().unwrap(), version["version"].as_str().unwrap());
+    let path = format!("/plugins/{id}/versions/{number}/status");
+    let _ = app.put(actor, &path, json!({"status": "active"})).await.expect(200);
+}
+
+fn says(version: &str) -> (String, String) {
+    let manifest =
+        format!("name: acme/says\nversion: {version}\nkind: node\ndisplay_name: Says\ncapabilities: [log]\n");
+    (manifest, format!("def execute(state, config):\n    return '{version}'\n"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_keeps_the_versions_it_began_with() {
+    let app = guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let (manifest, source) = says("1.0.0");
+    publish(&app, &ada, &manifest, &source).await;
+    let workflow = save(
+        &app,
+        &ada,
+        json!({
+            "name": "says",
+            "nodes": {"rest": {"type": "wait", "for": "2s"}, "say": {"type": "plugin", "plugin": "acme/says@^1"}},
+            "edges": [{"from": "start", "to": "rest"}, {"from": "rest", "to": "say"}, {"from": "say", "to": "end"}],
+        }),
+    )
+    .await;
+    let before = start(&app, &ada, &workflow, json!({})).await;
+    let (manifest, source) = says("1.1.0");
+    publish(&app, &ada, &manifest, &source).await;
+    let after = run(&app, &ada, &workflow, json!({})).await;
+    let before = until(&app, &ada, &before, &["succeeded", "failed"]).await;
+    assert_eq!((&before["output"], &after["output"]), (&json!("1.0.0"), &json!("1.1.0")), "{before:#} {after:#}");
+    let pins = |execution: &Value| execution["plugins"].as_array().unwrap().clone();
+    assert_eq!((pins(&before).len(), pins(&before)[0]["version"].as_str()), (1, Some("1.0.0")));
+    assert_eq!(pins(&before)[0]["reference"], "acme/says@^1");
+    assert_eq!(pins(&before)[0]["digest"].as_str().unwrap().len(), 64);
+    assert_ne!(pins(&before)[0]["digest"], pins(&after)[0]["digest"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_on_hosts_rules_over_plugins_too() {
+    let platform = PlatformConfig {
+        policy: json!({"deny": [{"host": "api.example.com", "reason": "frozen until March"}]}),
+        ..guests::platform()
+    };
+    let app = TestApp::with(Setup { platform, ..Setup::default() }).await;
+    let ada = app.register("ada", "Engines").await;
+    let manifest = "name: acme/calls\nversion: 1.0.0\nkind: node\ndisplay_name: Calls\ncapabilities: [{http: {hosts: [api.example.com]}}]\n";
+    let source =
+        "import tenure\ndef execute(state, config):\n    return tenure.http('GET', 'https://API.example.com./x')\n";
+    publish(&app, &ada, manifest, source).await;
+    let workflow = save(
+        &app,
+        &ada,
+        json!({
+            "name": "calls",
+            "nodes": {"call": {"type": "plugin", "plugin": "acme/calls@^1"}},
+            "edges": [{"from": "start", "to": "call"}, {"from": "call", "to": "end"}],
+        }),
+    )
+    .await;
+    let done = run(&app, &ada, &workflow, json!({})).await;
+    assert_eq!(done["error"]["class"], "denied", "{done:#}");
+    assert!(done["error"]["message"].as_str().unwrap().contains("frozen until March"), "{done:#}");
+    let (host, reasons): (Option<String>, Vec<String>) =
+        sqlx::query_as("select input ->> 'host', reasons from decisions where not allowed and point = 'egress'")
+            .fetch_one(&mut app.admin().await)
+            .await
+            .unwrap();
+    assert_eq!(host.as_deref(), Some("api.example.com"));
+    assert!(reasons[0].contains("frozen until March"), "{reasons:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_attempts_are_counted_across_a_crash() {
+    let platform = || PlatformConfig { egress_allow: vec!["127.0.0.1:9".to_owned()], ..guests::platform() };
+    let app = TestApp::with(Setup { platform: platform(), ..Setup::default() }).await;
+    let ada = app.register("ada", "Engines").await;
+    let workflow = save(
+        &app,
+        &ada,
+        json!({
+            "name": "tries",
+            "nodes": {"call": {
+                "type": "http", "request": {"url": "http://127.0.0.1:9/"},
+                "retry": {"attempts": 3, "backoff": {"initial": "1000h", "factor": 1, "max": "1000h"}, "on": ["network"]},
+            }},
+            "edges": [{"from": "start", "to": "call"}, {"from": "call", "to": "end"}],
+        }),
+    )
+    .await;
+    let execution = start(&app, &ada, &workflow, json!({})).await;
+    let mut admin = app.admin().await;
+    let mut failed = async |n: i32| {
+        let begun = Instant::now();
+        let count = "select failed from execution_attempts where step = 'call'";
+        while sqlx::query_scalar::<_, i32>(count).fetch_optional(&mut admin).await.unwrap() != Some(n) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "attempt {n} does not fail");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    failed(1).await;
+    let parked = until(&app, &ada, &execution, &["waiting"]).await;
+    assert_eq!(parked["state"], "waiting", "a long wait holds no slot");
+    let step = app.get(&ada, &format!("/executions/{execution}/steps")).await.expect(200)["items"][0].clone();
+    assert_eq!(step["state"], Value::Null, "nothing of it is over, and nothing runs: {step:#}");
+    // The node dies. On the next one the wait, which is shortened here, is kept and the count goes on.
+    let other = app.another(Setup { platform: platform(), ..Setup::default() }).await;
+    app.kill();
+    let shorten =
+        "with a as (update execution_attempts set next_at = now() + interval '1500 ms') update jobs set run_at = now()";
+    for n in [2, 3] {
+        let shortened = Instant::now();
+        sqlx::raw_sql(shorten).execute(&mut other.admin().await).await.unwrap();
+        if n == 2 {
+            failed(n).await;
+        } else {
+            until(&other, &ada, &execution, &["failed"]).await;
+        }
+        assert!(shortened.elapsed() >= Duration::from_secs(1), "it did not wait");
+    }
+    let step = other.get(&ada, &format!("/executions/{execution}/steps/call")).await.expect(200);
+    assert_eq!((step["attempt"].as_i64(), step["error"]["attempts"].as_i64()), (Some(3), Some(3)), "{step:#}");
+    let left: i64 = sqlx::query_scalar("select count(*) from execution_attempts")
+        .fetch_one(&mut other.admin().await)
+        .await
+        .unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_is_seen_from_every_node() {
+    let app = guests::app().await;
+    let other = app.another(Setup { platform: guests::platform(), ..Setup::default() }).await;
+    let ada = app.register("ada", "Engines").await;
+    let workflow = save(
+        &app,
+        &ada,
+        json!({
+            "name": "spins",
+            "nodes": {"spin": {"type": "plugin", "language": "python", "source": "def execute(state, config):\n    while True:\n        pass\n"}},
+            "edges": [{"from": "start", "to": "spin"}, {"from": "spin", "to": "end"}],
+        }),
+    )
+    .await;
+    let execution = start(&app, &ada, &workflow, json!({})).await;
+    for node in [&app, &other] {
+        let begun = Instant::now();
+        while steps(node, &ada, &execution).await != [("spin".to_owned(), "running".to_owned())] {
+            assert!(begun.elapsed() < Duration::from_secs(4), "one node does not see it");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    let _ = app.post(&ada, &format!("/executions/{execution}/cancel"), json!({})).await.expect(202);
+    until(&other, &ada, &execution, &["cancelled"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stops_lets_running_steps_end() {
+    let app = guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let workflow = save(
+        &app,
+        &ada,
+        json!({
+            "name": "slow, then more",
+            "nodes": {
+                "slow": {"type": "plugin", "language": "python", "source": "def execute(state, config):\n    n = 0\n    for i in range(3000000):\n        n += i\n    return n\n"},
+                "more": {"type": "transform", "jq": "1"},
+            },
+            "edges": [{"from": "start", "to": "slow"}, {"from": "slow", "to": "more"}, {"from": "more", "to": "end"}],
+        }),
+    )
+    .await;
+    let execution = start(&app, &ada, &workflow, json!({})).await;
+    let running = [("slow".to_owned(), "running".to_owned())];
+    while steps(&app, &ada, &execution).await != running {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    app.app.engine.stop(Duration::from_secs(20)).await;
+    let now = app.get(&ada, &format!("/executions/{execution}")).await.expect(200);
+    assert_eq!(now["state"], "queued", "nothing more began: {now:#}");
+    assert_eq!(steps(&app, &ada, &execution).await, [("slow".to_owned(), "succeeded".to_owned())]);
+    let other = app.another(Setup { platform: guests::platform(), ..Setup::default() }).await;
+    until(&other, &ada, &execution, &["succeeded"]).await;
+}

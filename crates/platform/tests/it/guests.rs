@@ -16,10 +16,15 @@ fn directory() -> PathBuf {
     cache.or_else(home).expect("TENURE_GUESTS_DIR, TENURE_CACHE or HOME is set").join("guests/current")
 }
 
+/// Whether there are guests.
+pub fn are_built() -> bool {
+    directory().join("python.wasm").exists()
+}
+
 /// A platform with guests.
 pub fn platform() -> PlatformConfig {
     let modules = directory();
-    assert!(modules.join("python.wasm").exists(), "no guests in {}; run `cargo xtask guests`", modules.display());
+    assert!(are_built(), "no guests in {}; run `cargo xtask guests`", modules.display());
     let images = modules.join("images");
     static COMPILED: Once = Once::new();
     COMPILED.call_once(|| drop(Images::prepare(&modules, &images).expect("the guests compile")));

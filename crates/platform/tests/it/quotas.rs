@@ -13,6 +13,9 @@ use tenure_platform::domain::access::SystemRole;
 use tenure_platform::domain::quotas::{self, Limit, Quota, Share};
 use tenure_platform::testkit::{Actor, Setup, TestApp};
 
+use crate::engine::{save, start, until};
+use crate::guests;
+
 const MONTHLY: Quota = Quota::ExecutionsPerMonth;
 
 /// What a handler holds: the proof of a permission in the actor's tenant.
@@ -199,4 +202,33 @@ async fn the_engine_reserves_for_many_tenants_at_once() {
     }
     assert_eq!(shown(&app, &grace, MONTHLY).await["used"], 1_000_005);
     take(&acting(&app, &ada), MONTHLY, 1).await.unwrap_err();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_now_is_shown_and_no_more_than_the_limit_does() {
+    let app = guests::app().await;
+    let (ada, grace) = (app.register("ada", "Engines").await, app.register("grace", "Compilers").await);
+    plan(&app, ada.tenant(), "free").await;
+    let spin = json!({
+        "name": "spins",
+        "nodes": {"spin": {"type": "plugin", "language": "python", "source": "def execute(state, config):\n    while True:\n        pass\n"}},
+        "edges": [{"from": "start", "to": "spin"}, {"from": "spin", "to": "end"}],
+    });
+    let workflow = save(&app, &ada, spin).await;
+    let mut executions = Vec::new();
+    for _ in 0..3 {
+        executions.push(start(&app, &ada, &workflow, json!({})).await);
+    }
+    until(&app, &ada, &executions[1], &["running"]).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let used = shown(&app, &ada, Quota::ConcurrentExecutions).await;
+    assert_eq!((&used["used"], &used["limit"], &used["remaining"]), (&json!(2), &json!(2), &json!(0)), "{used:#}");
+    let waits = app.get(&ada, &format!("/executions/{}", executions[2])).await.expect(200);
+    assert_eq!(waits["state"], "queued", "it waits for its turn");
+    assert_eq!(shown(&app, &grace, Quota::ConcurrentExecutions).await["used"], 0);
+    for execution in &executions {
+        let _ = app.post(&ada, &format!("/executions/{execution}/cancel"), json!({})).await.expect(202);
+        until(&app, &ada, execution, &["cancelled"]).await;
+    }
+    assert_eq!(shown(&app, &ada, Quota::ConcurrentExecutions).await["used"], 0);
 }

@@ -116,7 +116,7 @@ impl Board {
         }
         let mut lines = 0;
         for row in self.rows.iter().skip(hidden) {
-            let (style, line) = row.line(Timestamp::now());
+            let (style, line) = row.line(now());
             let _ = writeln!(text, "\x1b[2K{style}{}{style:#}", cut(&line, width));
             lines += 1;
         }
@@ -187,6 +187,12 @@ impl Row {
         }
         parts.join(", ")
     }
+}
+
+/// The moment, for what a terminal shows.
+#[expect(clippy::disallowed_methods, reason = "no test moves the clock of a person who watches")]
+pub(super) fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 /// `0.8 s`, `3 min 5 s`.

@@ -1,10 +1,9 @@
 //! `tenure execution`: what `tenure run` left in a data directory, looked at and gone on with.
 
 use axum::http::Method;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::board::{cut, moment, seconds, text};
+use super::board::{self, cut, moment, seconds, text};
 use super::follow::{self, Watch};
 use super::local::{Local, on_local};
 use super::{Failure, Outcome};
@@ -160,7 +159,7 @@ fn list(args: &List, flags: &Flags) -> Outcome {
 fn took(item: &Value) -> String {
     let begun = moment(item, "started_at");
     let over = moment(item, "finished_at");
-    begun.map(|begun| seconds(begun, over.unwrap_or_else(Timestamp::now))).unwrap_or_default()
+    begun.map(|begun| seconds(begun, over.unwrap_or_else(board::now))).unwrap_or_default()
 }
 
 /// The execution as the API tells it, with `steps` and `approvals`.

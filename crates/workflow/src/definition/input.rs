@@ -4,6 +4,8 @@ use jsonschema::{Draft, PatternOptions, Validator};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::sensitive::SensitiveSchema;
+
 /// At most this many faults of one input are told.
 const MAX_FAULTS: usize = 50;
 
@@ -11,6 +13,7 @@ const MAX_FAULTS: usize = 50;
 #[derive(Debug)]
 pub struct InputSchema {
     validator: Validator,
+    sensitive: SensitiveSchema,
 }
 
 /// What an input does not fulfil.
@@ -47,7 +50,14 @@ impl InputSchema {
             .with_draft(Draft::Draft202012)
             .offline()
             .with_pattern_options(PatternOptions::regex().size_limit(1 << 20).dfa_size_limit(1 << 20));
-        options.build(schema).map(|validator| Self { validator }).map_err(error)
+        let validator = options.build(schema).map_err(error)?;
+        Ok(Self { validator, sensitive: SensitiveSchema::new(schema) })
+    }
+
+    /// What it marks as sensitive.
+    #[must_use]
+    pub fn sensitive(&self) -> &SensitiveSchema {
+        &self.sensitive
     }
 
     /// What the input does not fulfil; empty if it is valid.

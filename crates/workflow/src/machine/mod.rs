@@ -38,7 +38,7 @@ pub use journal::{Entry, Outcome, StepError, Write};
 pub use retry::failures;
 pub use state::State;
 pub use step::{StepKey, StepKeyError};
-pub use value::{Fetch, ObjectRef, StoredValue};
+pub use value::{Fetch, ObjectRef, Sensitive, StoredValue};
 pub use view::Output;
 
 use std::sync::Arc;

@@ -166,6 +166,14 @@ impl Engine {
         &self.0.objects
     }
 
+    /// Whether a value is so small that it stands in its row.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn keeps_inline(&self, value: &serde_json::Value) -> tenure_kernel::Result<bool> {
+        ObjectStore::keeps_inline(value)
+    }
+
     /// Works until the future is dropped; leases then run out and others go on.
     pub async fn run(&self) {
         tokio::join!(self.0.writer.run(), self.renew(), self.take());

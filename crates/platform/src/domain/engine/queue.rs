@@ -4,6 +4,7 @@ use tenure_kernel::{Audited, ExecutionId, Result, SystemReason, TenantId, Timest
 use tenure_workflow::machine::StoredValue;
 
 use super::Shared;
+use crate::domain::executions::LiveStep;
 use crate::domain::quotas::Quota;
 use crate::domain::tenancy::Plan;
 
@@ -151,23 +152,35 @@ pub(super) struct Renewal {
     pub(super) lost: Vec<ExecutionId>,
 }
 
-/// Keeps the leases of what this node drives.
+/// So many steps in flight of one execution are told to other nodes.
+const TOLD: usize = 32;
+
+/// What is written of the steps in flight.
+fn told(live: &[LiveStep]) -> Result<Option<String>> {
+    let first = live.get(..live.len().min(TOLD)).filter(|first| !first.is_empty());
+    Ok(first.map(serde_json::to_string).transpose()?)
+}
+
+/// Keeps the leases of what this node drives, and says what of it runs.
 pub(super) async fn renew(shared: &Shared, held: &[ExecutionId]) -> Result<Renewal> {
     if held.is_empty() {
         return Ok(Renewal::default());
     }
     let ids: Vec<uuid::Uuid> = held.iter().map(|id| id.uuid()).collect();
+    let lives = held.iter().map(|id| told(&shared.live.of(*id))).collect::<Result<Vec<Option<String>>>>()?;
     let rows = shared
         .kernel
         .system(SystemReason::EngineBatch)
         .run(async |tx| {
             let until = tx.now().after(shared.config.lease);
             let rows = sqlx::query!(
-                r#"update jobs set lease_until = $3 where lease_owner = $1 and id = any($2)
-                   returning id as "id: ExecutionId", cancel_requested, paused"#,
+                r#"update jobs j set lease_until = $3, live = h.live from unnest($2::uuid[], $4::text[]) as h (id, live)
+                   where j.lease_owner = $1 and j.id = h.id
+                   returning j.id as "id: ExecutionId", j.cancel_requested, j.paused"#,
                 shared.node,
                 &ids,
-                until
+                until,
+                &lives as &[Option<String>]
             )
             .fetch_all(&mut *tx)
             .await?;

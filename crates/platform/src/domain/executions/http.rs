@@ -13,7 +13,7 @@ use tenure_kernel::bus::Message;
 use tenure_kernel::describe::{Description, Output, Raw};
 use tenure_kernel::permission::{ExecutionCancel, ExecutionRead, ExecutionRetry, WorkflowExecute};
 use tenure_kernel::{
-    Audited, Authorized, ExecutionId, Json, NewEvent, Page, PageQuery, Path, Query, Result, Sample, WorkflowId,
+    Audited, Authorized, Error, ExecutionId, Json, NewEvent, Page, PageQuery, Path, Query, Result, Sample, WorkflowId,
 };
 use tenure_workflow::machine::StepKey;
 use utoipa::{IntoParams, ToSchema};
@@ -22,9 +22,9 @@ use super::control::{self, Wish};
 use super::event::ExecutionEvent;
 use super::filter::Listed;
 use super::follow::Follower;
-use super::gate::{self, Wanted};
+use super::gate::{self, Admission, Input, Wanted};
 use super::model::{Execution, ExecutionSummary, Step, StepSummary};
-use super::{steps, store, wait};
+use super::{inputs, steps, store, wait};
 use crate::app::{App, Routes};
 
 const START: &str = "Execute a workflow.\n\nAnswers 202 with `Location` as soon as the execution is queued. With `?wait=30s` (at most a minute) it answers 200 with the finished execution, or 202 if that takes longer.";
@@ -118,14 +118,10 @@ async fn start(
     Json(new): Json<NewExecution>,
 ) -> Result<Raw<Accepted>> {
     let patience = query.wait.as_deref().map(wait::parse).transpose()?;
-    let wanted = Wanted { workflow, version: new.version, input: new.input };
+    let id = ExecutionId::new(cx.kernel().clock().now());
+    let wanted = Wanted { id, workflow, version: new.version, input: Input::Held(new.input) };
     let bus = cx.kernel().bus().subscribe();
-    let execution = match cx.write(async |tx| gate::admit(tx, &app, wanted).await).await?.into_result() {
-        Ok(execution) => execution,
-        Err(error) => {
-            return Err(cx.kernel().refused(Some(cx.tenant()), cx.cx().actor(), &cx.cx().origin, error).await);
-        }
-    };
+    let execution = queue(&cx, &app, wanted).await?;
     cx.kernel().bus().wake(Message::WorkQueued);
     if let Some(patience) = patience
         && wait::is_over(&cx, &headers, bus, execution.id, patience).await?
@@ -139,6 +135,27 @@ async fn start(
         return Ok(Raw::new(axum::Json(whole)));
     }
     Ok(accepted(execution))
+}
+
+/// Through the gate. What was put aside for an execution that does not come about is thrown away, but for a fault that
+/// leaves open whether it did.
+async fn queue(cx: &Authorized<WorkflowExecute>, app: &App, wanted: Wanted) -> Result<ExecutionSummary> {
+    let wanted = gate::prepare(cx, app, wanted).await?;
+    let admitted = cx.write(async |tx| gate::admit(tx, app, &wanted).await).await;
+    let comes_about = match &admitted {
+        Ok(Admission::Queued(execution)) => execution.id == wanted.id,
+        Ok(Admission::Denied(_)) | Err(Error::Problem(_)) => false,
+        Err(_) => true,
+    };
+    if let Input::Put(stored) = &wanted.input
+        && !comes_about
+    {
+        app.engine.objects().remove(cx.tenant(), stored).await;
+    }
+    match admitted?.into_result() {
+        Ok(execution) => Ok(execution),
+        Err(error) => Err(cx.kernel().refused(Some(cx.tenant()), cx.cx().actor(), &cx.cx().origin, error).await),
+    }
 }
 
 async fn list(cx: Authorized<ExecutionRead>, listed: Listed) -> Result<Json<Page<ExecutionSummary>>> {
@@ -178,7 +195,8 @@ async fn get_step(
     let step = cx
         .read(async |tx| {
             let execution = tx.load::<ExecutionSummary>(id).await?;
-            steps::one(tx, &execution, app.live.of(id), &name).await
+            let step = steps::one(tx, &execution, app.live.of(id), &name).await?;
+            Ok(Step { input: inputs::of(tx, &app, &execution, &name).await?, ..step })
         })
         .await?;
     Ok(Json(step))

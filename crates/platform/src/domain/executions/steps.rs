@@ -8,7 +8,7 @@ use tenure_kernel::{Error, ExecutionId, Mode, Page, PageQuery, Permitted, Proble
 use tenure_workflow::ErrorClass;
 use tenure_workflow::machine::{Entry, Outcome, StepError, StepKey};
 
-use super::live::LiveStep;
+use super::live::{LiveState, LiveStep};
 use super::model::{ExecutionError, ExecutionSummary, LogLine, Step, StepState, StepSummary, shown};
 
 /// A step's newest row, without what it gave.
@@ -90,7 +90,10 @@ impl From<LiveStep> for StepSummary {
             node: node_of(&step.step),
             name: step.step,
             r#type: step.node_type,
-            state: if step.state == "waiting" { StepState::Waiting } else { StepState::Running },
+            state: match step.state {
+                LiveState::Waiting => StepState::Waiting,
+                LiveState::Running => StepState::Running,
+            },
             attempt: step.attempt,
             queued_at: step.started_at,
             started_at: Some(step.started_at),
@@ -143,7 +146,7 @@ pub(super) async fn list<M: Mode>(
     Ok(Page { items, next_cursor: page.next_cursor })
 }
 
-/// What runs on this node, and what waits for a person.
+/// What runs, and what waits for a person. Where nothing runs on this node, what another one said of it last.
 pub(super) async fn in_flight<M: Mode>(
     tx: &mut TenantTx<M>,
     execution: ExecutionId,
@@ -158,12 +161,13 @@ pub(super) async fn in_flight<M: Mode>(
     )
     .fetch_all(&mut *tx)
     .await?;
+    let live = if live.is_empty() { elsewhere(tx, execution).await? } else { live };
     let mut steps: Vec<StepSummary> = live.into_iter().map(StepSummary::from).collect();
     for row in waiting.into_iter().rev() {
         let waits = LiveStep {
             step: row.step,
             node_type: "approval".to_owned(),
-            state: "waiting",
+            state: LiveState::Waiting,
             attempt: 1,
             started_at: row.created_at,
         };
@@ -173,6 +177,19 @@ pub(super) async fn in_flight<M: Mode>(
         }
     }
     Ok(steps)
+}
+
+async fn elsewhere<M: Mode>(tx: &mut TenantTx<M>, execution: ExecutionId) -> Result<Vec<LiveStep>> {
+    let told = sqlx::query_scalar!(
+        "select live from jobs where tenant_id = $1 and id = $2",
+        tx.tenant().uuid(),
+        execution.uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    .flatten();
+    // A newer version's list that this one does not understand is none.
+    Ok(told.and_then(|told| serde_json::from_str(&told).ok()).unwrap_or_default())
 }
 
 /// Which of these steps have a row already: the live list learns of an end a little later than the journal, and a map

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tenure_kernel::{Error, Mode, PluginId, Problem, Result, TenantTx, WorkflowId, Write};
 use tenure_sandbox::PythonLimits;
 use tenure_workflow::nodes::PluginReference;
+use tenure_workflow::sensitive::SensitiveSchema;
 use tenure_workflow::validate::{self, Resolution};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -180,6 +181,8 @@ pub struct ResolvedPlugin {
     pub capabilities: Vec<Capability>,
     /// Its limits, none above the platform's.
     pub limits: PythonLimits,
+    /// What its manifest's `outputs` marks as sensitive.
+    pub sensitive: SensitiveSchema,
 }
 
 /// The highest active version in the range, if there is one.
@@ -187,6 +190,17 @@ pub struct ResolvedPlugin {
 /// # Errors
 /// PostgreSQL's.
 pub async fn resolve<M: Mode>(tx: &mut TenantTx<M>, reference: &PluginReference) -> Result<Option<ResolvedPlugin>> {
+    match latest(tx, reference).await? {
+        Some((id, version)) => pinned(tx, id, &version).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The same without what is in it.
+pub(super) async fn latest<M: Mode>(
+    tx: &mut TenantTx<M>,
+    reference: &PluginReference,
+) -> Result<Option<(PluginId, Version)>> {
     let rows = sqlx::query!(
         r#"select p.id as "id: PluginId", v.version from plugins p
            join plugin_versions v on v.tenant_id = p.tenant_id and v.plugin_id = p.id and v.status = 'active'
@@ -196,11 +210,8 @@ pub async fn resolve<M: Mode>(tx: &mut TenantTx<M>, reference: &PluginReference)
     )
     .fetch_all(&mut *tx)
     .await?;
-    let versions = rows.into_iter().filter_map(|row| Some((Version::parse(&row.version).ok()?, row.id)));
-    let Some((version, id)) = versions.filter(|(version, _)| reference.range.matches(version)).max() else {
-        return Ok(None);
-    };
-    pinned(tx, id, &version).await.map(Some)
+    let versions = rows.into_iter().filter_map(|row| Some((row.id, Version::parse(&row.version).ok()?)));
+    Ok(versions.filter(|(_, version)| reference.range.matches(version)).max_by(|(_, a), (_, b)| a.cmp(b)))
 }
 
 /// Whether what a plugin needs is there: each an active version in its range.
@@ -251,6 +262,7 @@ pub async fn pinned<M: Mode>(tx: &mut TenantTx<M>, id: PluginId, version: &Versi
         source: row.source.into(),
         signed: false,
         limits: manifest.limits.python(),
+        sensitive: manifest.outputs.as_ref().map(SensitiveSchema::new).unwrap_or_default(),
         capabilities: manifest.capabilities,
         name: row.name,
     })

@@ -1,5 +1,5 @@
-//! Plugins: a tenant's own code as workflow nodes, in many versions side by side. Owns `plugins`, `plugin_versions` and
-//! `workflow_plugin_uses`.
+//! Plugins: a tenant's own code as workflow nodes, in many versions side by side. Owns `plugins`, `plugin_versions`,
+//! `workflow_plugin_uses` and `execution_plugins`.
 //!
 //! An upload passes stages (`stages.rs`); what was uploaded never changes, only its status does.
 
@@ -8,6 +8,7 @@ mod event;
 mod http;
 mod manifest;
 mod model;
+mod pins;
 mod run;
 mod schema;
 mod stages;
@@ -18,3 +19,4 @@ pub use event::{PluginEvent, PluginVersionEvent};
 pub use http::routes;
 pub use manifest::Capability;
 pub use model::{Plugin, PluginStatus, PluginVersion};
+pub use pins::{PinnedPlugin, kept, pin, pins};

@@ -27,6 +27,7 @@ impl Drive {
             Status::Ended => match self.output().await? {
                 Ok(output) => Ok(Some(End { output: Some(serde_json::to_string(&output)?), ..succeeded() })),
                 Err(failure) => {
+                    let failure = self.masked(failure);
                     let error = json!({ "class": failure.class, "message": format!("the output could not be made: {}", failure.message), "step": null });
                     Ok(Some(failed(&error, reason_of(failure.class))))
                 }

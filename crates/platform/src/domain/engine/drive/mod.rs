@@ -22,6 +22,7 @@ use tenure_kernel::{Error, Result, Timestamp};
 use tenure_workflow::machine::{Entry, Machine, StepKey, Subject, Task, Work};
 use tenure_workflow::nodes::NodeKind;
 use tenure_workflow::plan::NodeIndex;
+use tenure_workflow::sensitive::SensitiveValues;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -30,7 +31,7 @@ use super::queue::{self, Claim};
 use super::steps::{Attempts, Done, Failure, Parking, Step, StepEnd};
 use super::writer::{End, Row};
 use super::{Shared, Stop};
-use crate::domain::executions::LiveStep;
+use crate::domain::executions::{LiveState, LiveStep};
 use crate::domain::workflows::CompiledWorkflow;
 
 /// How long an execution that could not be taken up is left alone.
@@ -60,6 +61,8 @@ struct Drive {
     compiled: Arc<CompiledWorkflow>,
     machine: Machine,
     values: Values,
+    /// What is sensitive in the input and in what plugins gave.
+    sensitive: Arc<SensitiveValues>,
     begun: Instant,
     next_seq: i32,
     /// Journal rows that are applied and not yet written.
@@ -161,7 +164,7 @@ impl Drive {
                 self.journal(Entry::Begun { taken }, None)?;
                 Ok(None)
             }
-            Err(failure) => Ok(Some(end::not_begun(&failure))),
+            Err(failure) => Ok(Some(end::not_begun(&self.masked(failure)))),
         }
     }
 
@@ -218,6 +221,7 @@ impl Drive {
             document,
             locals: locals.map(Arc::new),
             attempts: self.failed.get(&work.step).copied().unwrap_or_default(),
+            sensitive: Arc::clone(&self.sensitive),
         };
         let abort = self.steps.spawn(step.run());
         self.aborts.insert(work.step, abort);
@@ -244,7 +248,7 @@ impl Drive {
                 self.parked.insert(done.key, parking);
                 return Ok(());
             }
-            StepEnd::Output(value) => match self.succeed(index, &done.key, value).await? {
+            StepEnd::Output(value) => match self.succeed(index, &done.key, value, done.sensitive).await? {
                 Ok(outcome) => (outcome, "succeeded"),
                 Err(failure) => (self.failed(index, &done.key, failure, done.attempts).await?, "failed"),
             },
@@ -252,7 +256,7 @@ impl Drive {
         };
         self.shared.live.finished(self.claim.execution, &done.key.to_string());
         let mut row = self.row(&done.key, Some(state), done.started_at, done.attempts);
-        row.logs = done.logs.map(|logs| logs.to_string());
+        row.logs = done.logs.map(|logs| self.sensitive.masked(&logs, &[]).to_string());
         row.usage = done.usage.map(|usage| usage.to_string());
         self.journal(Entry::Finished { step: done.key, outcome: entry }, Some(row))
     }
@@ -261,7 +265,7 @@ impl Drive {
         LiveStep {
             step: key.to_string(),
             node_type: self.body_of(index, key).kind.name().to_owned(),
-            state: "waiting",
+            state: LiveState::Waiting,
             attempt: self.failed.get(key).map_or(1, |attempts| attempts.failed + 1),
             started_at: self.now(),
         }

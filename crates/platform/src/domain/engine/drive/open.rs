@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use serde_json::json;
 use tenure_kernel::{Audited, Error, Result, SystemReason};
-use tenure_workflow::machine::{self, Entry, Machine};
+use tenure_workflow::machine::{self, Entry, Machine, Outcome, StoredValue};
 use tenure_workflow::plan::Plan;
+use tenure_workflow::sensitive::SensitiveValues;
 use tokio::task::JoinSet;
 
 use super::super::Shared;
@@ -50,10 +51,13 @@ impl Drive {
         entries.extend(retried.clone());
         let attempt = claim.retries.saturating_add(1);
         let execution = Arc::new(json!({ "id": claim.execution, "environment": "dev", "attempt": attempt }));
+        let mut values = Values::new(shared.objects.clone(), keys, claim.tenant);
+        let sensitive = sensitive_values(&mut values, &claim.input, &entries).await?;
         let machine = Machine::replay(Arc::clone(&compiled.plan), claim.input.clone(), execution, entries)
             .map_err(Error::internal)?;
         let mut drive = Self {
-            values: Values::new(shared.objects.clone(), keys, claim.tenant),
+            values,
+            sensitive: Arc::new(sensitive),
             shared: Arc::clone(shared),
             claim: Arc::clone(claim),
             compiled,
@@ -80,4 +84,20 @@ fn missing_retry(plan: &Plan, entries: &[Entry], retries: i32) -> Option<Entry> 
     let written = entries.iter().filter(|entry| matches!(entry, Entry::Retried { .. })).count();
     let missing = usize::try_from(retries).unwrap_or(0) > written;
     missing.then(|| Entry::Retried { forgotten: machine::failures(plan, entries) })
+}
+
+/// What the input and the outputs so far hold that schemas declare to be sensitive.
+async fn sensitive_values(values: &mut Values, input: &StoredValue, entries: &[Entry]) -> Result<SensitiveValues> {
+    let outputs = entries.iter().filter_map(|entry| match entry {
+        Entry::Finished { outcome: Outcome::Succeeded { output, .. }, .. } => Some(output),
+        _ => None,
+    });
+    let mut found = SensitiveValues::default();
+    for stored in std::iter::once(input).chain(outputs) {
+        let parts = stored.object().and_then(|object| object.sensitive.as_ref()).map(|sensitive| &sensitive.parts);
+        if let Some(parts) = parts.filter(|parts| !parts.is_empty()) {
+            found.add(&*values.value(stored).await?, parts);
+        }
+    }
+    Ok(found)
 }

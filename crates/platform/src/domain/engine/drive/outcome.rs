@@ -20,7 +20,11 @@ impl Drive {
         index: NodeIndex,
         key: &StepKey,
         value: Value,
+        sensitive: Vec<String>,
     ) -> Result<Result<Outcome, Failure>> {
+        if !sensitive.is_empty() {
+            Arc::make_mut(&mut self.sensitive).add(&value, &sensitive);
+        }
         let plan = Arc::clone(&self.compiled.plan);
         let node = plan.node(index);
         let limit = if key.item.is_some() { self.body_of(index, key).limits.output } else { node.limits.output };
@@ -32,14 +36,14 @@ impl Drive {
             }
         }
         if key.item.is_some() {
-            let output = self.store(value).await?;
+            let output = self.store_with(value, sensitive).await?;
             return Ok(Ok(Outcome::Succeeded { output, writes: Vec::new(), taken: Vec::new() }));
         }
         let writes = match self.writes(node, &value).await? {
             Ok(writes) => writes,
             Err(failure) => return Ok(Err(failure)),
         };
-        let output = self.store(value).await?;
+        let output = self.store_with(value, sensitive).await?;
         let conditions = self.machine.conditions(Subject::Step(key));
         let taken = if conditions.is_empty() {
             conditions.decide::<Failure>(Vec::new())
@@ -91,6 +95,7 @@ impl Drive {
         failure: Failure,
         attempts: u32,
     ) -> Result<Outcome> {
+        let failure = self.masked(failure);
         let error = StepError { class: failure.class, message: failure.message, attempts };
         let plan = Arc::clone(&self.compiled.plan);
         let graph = plan.graph();
@@ -149,7 +154,22 @@ impl Drive {
     }
 
     pub(super) async fn store(&self, value: Value) -> Result<StoredValue> {
-        self.shared.objects.store(self.values.keys(), self.claim.tenant, self.claim.execution, value).await
+        self.store_with(value, Vec::new()).await
+    }
+
+    /// `sensitive` are the parts of the value that a schema declares to be so.
+    async fn store_with(&self, value: Value, sensitive: Vec<String>) -> Result<StoredValue> {
+        let (objects, keys) = (&self.shared.objects, self.values.keys());
+        let (tenant, execution) = (self.claim.tenant, self.claim.execution);
+        if self.sensitive.is_empty() {
+            return objects.store(keys, tenant, execution, value).await;
+        }
+        objects.store_sensitive(keys, tenant, execution, &value, &self.sensitive, sensitive).await
+    }
+
+    /// A failure may quote what it was given.
+    pub(super) fn masked(&self, failure: Failure) -> Failure {
+        Failure { message: self.sensitive.masked_text(&failure.message), ..failure }
     }
 }
 

@@ -18,12 +18,13 @@ use tenure_sandbox::{Evaluation, ExpressionError, ExpressionErrorKind, SandboxEr
 use tenure_workflow::ErrorClass;
 use tenure_workflow::machine::StepKey;
 use tenure_workflow::nodes::{Node, NodeKind};
+use tenure_workflow::sensitive::SensitiveValues;
 
 pub(super) use attempts::Attempts;
 
 use super::Shared;
 use super::queue::Claim;
-use crate::domain::executions::LiveStep;
+use crate::domain::executions::{LiveState, LiveStep};
 use crate::domain::policies;
 use crate::domain::workflows::CompiledWorkflow;
 
@@ -42,6 +43,8 @@ pub(super) struct Step {
     pub(super) locals: Option<Arc<Map<String, Value>>>,
     /// What came of it before.
     pub(super) attempts: Attempts,
+    /// What is masked wherever people may see it.
+    pub(super) sensitive: Arc<SensitiveValues>,
 }
 
 /// What came of a step.
@@ -55,12 +58,14 @@ pub(super) struct Done {
     pub(super) started_at: Timestamp,
     pub(super) logs: Option<Value>,
     pub(super) usage: Option<Value>,
+    /// JSON pointers of the output's parts that a schema declares to be sensitive.
+    pub(super) sensitive: Vec<String>,
 }
 
 impl Done {
     /// What took no task.
     pub(super) fn at_once(key: StepKey, end: StepEnd, started_at: Timestamp) -> Self {
-        Self { key, end, attempts: 1, again: None, started_at, logs: None, usage: None }
+        Self { key, end, attempts: 1, again: None, started_at, logs: None, usage: None, sensitive: Vec::new() }
     }
 }
 
@@ -139,6 +144,7 @@ impl From<SandboxError> for Failure {
 pub(super) struct Extras {
     logs: Option<Value>,
     usage: Option<Value>,
+    sensitive: Vec<String>,
 }
 
 pub(super) type Ran = Result<StepEnd, Failure>;
@@ -173,8 +179,8 @@ impl Step {
                 }
             };
             let again = matches!(end, StepEnd::Parked(_)).then_some(attempts);
-            let Extras { logs, usage } = extras;
-            return Done { key: self.key, end, attempts: attempt, again, started_at, logs, usage };
+            let Extras { logs, usage, sensitive } = extras;
+            return Done { key: self.key, end, attempts: attempt, again, started_at, logs, usage, sensitive };
         }
     }
 
@@ -190,7 +196,7 @@ impl Step {
         let step = LiveStep {
             step: self.key.to_string(),
             node_type: self.node.kind.name().to_owned(),
-            state: "running",
+            state: LiveState::Running,
             attempt,
             started_at: self.now(),
         };
@@ -242,9 +248,14 @@ impl Step {
         Ok(self.shared.kernel.act_as::<WorkflowExecute>(identity, Origin::default())?)
     }
 
+    /// Whether the policy has anything to say at this point.
+    pub(super) fn asks(&self, point: DecisionPoint) -> bool {
+        self.shared.policy.concerns(point)
+    }
+
     /// Asks the policy, where it has anything to say at this point; what it refuses is recorded.
     pub(super) async fn decide(&self, point: DecisionPoint, host: Option<String>) -> Result<(), Failure> {
-        if !self.shared.policy.concerns(point) {
+        if !self.asks(point) {
             return Ok(());
         }
         let claim = &self.claim;

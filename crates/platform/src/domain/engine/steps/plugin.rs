@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use tenure_egress::{Body, Destination, EgressRequest, Gate, GateFuture, GateRefusal, Placeholders};
 use tenure_kernel::Error;
 use tenure_sandbox::{HostFuture, HttpRequest, HttpResponse, PluginError, PluginHost, PythonCall, PythonLimits};
 use tenure_workflow::ErrorClass;
 use tenure_workflow::nodes::{Plugin, PluginCode};
+use tenure_workflow::sensitive::SensitiveSchema;
 
 use super::http::{self, PolicyGate};
 use super::{Extras, Failure, Ran, Step, StepEnd};
@@ -17,10 +18,13 @@ use crate::domain::plugins::{self, Capability};
 pub(super) async fn run(step: &Step, plugin: &Plugin, extras: &mut Extras) -> Ran {
     let mut limits = PythonLimits::most();
     let mut granted = None;
+    let mut outputs = SensitiveSchema::default();
     let (source, signed): (Arc<str>, bool) = match &plugin.code {
         PluginCode::Inline { source, .. } => (source.as_str().into(), false),
         PluginCode::Published(reference) => {
-            let published = step.authorized().await?.read(async |tx| plugins::resolve(tx, reference).await).await?;
+            let execution = step.claim.execution;
+            let published =
+                step.authorized().await?.read(async |tx| plugins::kept(tx, execution, reference).await).await?;
             let missing = || {
                 let message =
                     format!("no active version of {}/{} fits {}", reference.publisher, reference.name, reference.range);
@@ -28,6 +32,7 @@ pub(super) async fn run(step: &Step, plugin: &Plugin, extras: &mut Extras) -> Ra
             };
             let published = published.ok_or_else(missing)?;
             limits = published.limits.clone();
+            outputs = published.sensitive;
             granted = GrantedHosts::of(step, published.capabilities);
             (published.source, published.signed)
         }
@@ -35,7 +40,7 @@ pub(super) async fn run(step: &Step, plugin: &Plugin, extras: &mut Extras) -> Ra
     step.shared.sandbox.admits(signed).map_err(|problem| Failure::from(Error::from(problem)))?;
     let config =
         if plugin.config.is_templated() { step.evaluate("config").await? } else { plugin.config.value().clone() };
-    let state = state(step, plugin);
+    let state = plugin.state(&step.document, step.locals.as_deref());
     let mut call = PythonCall::new(&source, &state, &config);
     call.seed = u64::from_str_radix(step.idempotency_key().get(..16).unwrap_or_default(), 16).unwrap_or_default();
     if let Some(host) = &granted {
@@ -54,38 +59,13 @@ pub(super) async fn run(step: &Step, plugin: &Plugin, extras: &mut Extras) -> Ra
         "fuel": usage.fuel, "cpu_ms": millis(usage.cpu), "peak_memory": usage.peak_memory, "duration_ms": millis(usage.duration),
         "logs_truncated": outcome.logs_truncated,
     }));
-    outcome.result.map(StepEnd::Output).map_err(|error| {
-        let denied = granted.and_then(|host| host.denied());
-        denied.unwrap_or_else(|| failure(&error))
-    })
-}
-
-/// What the plugin is given: everything; or the paths its `needs` names; or, in a map, the item.
-fn state(step: &Step, plugin: &Plugin) -> Value {
-    match (&plugin.needs, &step.locals) {
-        (None, None) => Value::clone(&step.document),
-        (None, Some(locals)) => Value::Object(Map::clone(locals)),
-        (Some(paths), locals) => {
-            let mut cut = locals.as_deref().cloned().unwrap_or_default();
-            for path in paths {
-                copy(&step.document, &mut cut, path);
-            }
-            Value::Object(cut)
+    match outcome.result {
+        Ok(output) => {
+            extras.sensitive = outputs.parts(&output);
+            Ok(StepEnd::Output(output))
         }
-    }
-}
-
-/// Copies what is at the path, with the objects that lead there.
-fn copy(from: &Value, into: &mut Map<String, Value>, path: &[String]) {
-    let Some((first, rest)) = path.split_first() else { return };
-    let Some(value) = from.get(first) else { return };
-    if rest.is_empty() {
-        into.insert(first.clone(), value.clone());
-        return;
-    }
-    let below = into.entry(first.clone()).or_insert_with(|| Value::Object(Map::new()));
-    if let Value::Object(below) = below {
-        copy(value, below, rest);
+        // A plugin that fails because a policy refused its call was denied.
+        Err(error) => Err(granted.and_then(|host| host.denied()).unwrap_or_else(|| failure(&error))),
     }
 }
 
@@ -158,20 +138,4 @@ fn failure(error: &PluginError) -> Failure {
         _ => ErrorClass::Internal,
     };
     Failure::new(class, error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn needs_cut_the_state_down_to_its_paths() {
-        let document =
-            json!({"input": {"text": "a", "rest": 1}, "state": {"parse": {"rows": [1]}, "other": 2}, "execution": {}});
-        let mut cut = Map::new();
-        for path in [&["input", "text"][..], &["state", "parse"], &["input", "missing"]] {
-            copy(&document, &mut cut, &path.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>());
-        }
-        assert_eq!(Value::Object(cut), json!({"input": {"text": "a"}, "state": {"parse": {"rows": [1]}}}));
-    }
 }
