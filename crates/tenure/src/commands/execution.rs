@@ -259,8 +259,7 @@ async fn resume(local: &Local, args: &Resume) -> Outcome {
     let verb = match text(&now, "state").as_str() {
         "paused" => Some("resume"),
         "failed" | "cancelled" | "timed_out" => Some("retry"),
-        "succeeded" => return Err(Failure::Failed(format!("{} succeeded; there is nothing to go on with", args.id))),
-        // An earlier process left it; the engine of this one has taken it up.
+        // An earlier process left it; the engine of this one has taken it up, and may have ended it by now.
         _ => None,
     };
     if let Some(verb) = verb {
