@@ -87,8 +87,23 @@ impl Report {
         Ok(json)
     }
 
-    fn kept(&self) -> impl Iterator<Item = &Pair> {
+    /// The undisturbed pairs.
+    pub fn kept(&self) -> impl Iterator<Item = &Pair> {
         self.pairs.iter().filter(|pair| pair.kept())
+    }
+
+    /// The median rates of subject and reference over the undisturbed pairs.
+    #[must_use]
+    pub fn median_rates(&self) -> (f64, f64) {
+        (self.median_rate(|pair| &pair.subject), self.median_rate(|pair| &pair.reference))
+    }
+
+    /// The smallest and the largest ratio of the undisturbed pairs.
+    #[must_use]
+    pub fn spread(&self) -> String {
+        let ratios = || self.kept().map(Pair::ratio);
+        let (low, high) = (ratios().fold(f64::INFINITY, f64::min), ratios().fold(0.0, f64::max));
+        if low > high { "none".to_owned() } else { format!("{low:.2} to {high:.2}") }
     }
 
     fn median_rate(&self, side: impl Fn(&Pair) -> &Sample) -> f64 {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use futures::future::BoxFuture;
 
 use crate::machine::{CpuTimes, Shares};
@@ -75,23 +75,48 @@ pub async fn compare(
     reference: &mut dyn Contender,
     settings: &Settings,
 ) -> Result<Report> {
+    let mut reports = compare_all(title, &mut [subject], reference, settings).await?;
+    reports.pop().context("one subject gives one report")
+}
+
+/// The same with several subjects, each of which has its turn before the reference has: one report each, in their order.
+///
+/// # Errors
+/// As [`compare`].
+pub async fn compare_all(
+    title: &str,
+    subjects: &mut [&mut dyn Contender],
+    reference: &mut dyn Contender,
+    settings: &Settings,
+) -> Result<Vec<Report>> {
     ensure!(settings.rounds >= 5, "a comparison needs at least 5 rounds, not {}", settings.rounds);
-    subject.run(settings.turn / 5).await?;
-    reference.run(settings.turn / 5).await?;
-    let mut pairs: Vec<Pair> = Vec::new();
-    while pairs.iter().filter(|pair| pair.kept()).count() < settings.rounds && pairs.len() < settings.max_rounds {
-        let subject = turn(subject, settings).await?;
-        let reference = turn(reference, settings).await?;
-        pairs.push(Pair { subject, reference });
-    }
-    Ok(Report {
+    let report = |subject: &&mut dyn Contender| Report {
         title: title.to_owned(),
         subject: subject.name().to_owned(),
         reference: reference.name().to_owned(),
         wanted_rounds: settings.rounds,
         fsyncs_per_second: Vec::new(),
-        pairs,
-    })
+        pairs: Vec::new(),
+    };
+    let mut reports: Vec<Report> = subjects.iter().map(report).collect();
+    for subject in subjects.iter_mut() {
+        subject.run(settings.turn / 5).await?;
+    }
+    reference.run(settings.turn / 5).await?;
+    for _ in 0..settings.max_rounds {
+        if reports.iter().all(Report::is_complete) {
+            break;
+        }
+        let mut samples = Vec::with_capacity(subjects.len());
+        for subject in subjects.iter_mut() {
+            samples.push(turn(&mut **subject, settings).await?);
+        }
+        let reference = turn(reference, settings).await?;
+        for (report, subject) in reports.iter_mut().zip(samples) {
+            report.pairs.push(Pair { subject, reference: reference.clone() });
+        }
+    }
+    Ok(reports)
 }
 
 async fn turn(contender: &mut dyn Contender, settings: &Settings) -> Result<Sample> {

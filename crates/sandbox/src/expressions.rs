@@ -22,7 +22,7 @@ use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::{InstancePre, Linker};
 
 /// The bounds of the expression guest.
@@ -156,10 +156,13 @@ impl Expressions {
         set: &Arc<ProgramSet>,
         jobs: &[(usize, &Evaluation<'_>)],
     ) -> Result<Result<Vec<Result<Value, ExpressionError>>, Stop>, SandboxError> {
+        let turn = self.turn().await?;
+        // Not before its turn: instances that wait in line would be missing elsewhere, and there is room for as many as
+        // run and are warm, not for as many as wait.
         let instance = self.0.pool.take(&set.key);
         let loaded = instance.as_ref().map(|instance| &instance.loaded);
         let (request, new) = request(set, jobs, loaded);
-        let (instance, response) = self.call(instance, request).await?;
+        let (turn, instance, response) = self.call(turn, instance, request).await?;
         let response = match response {
             Ok(response) => response,
             Err(stop) => return Ok(Err(stop)),
@@ -168,6 +171,7 @@ impl Expressions {
             instance.loaded.extend(new);
             self.keep(set.key, instance);
         }
+        drop(turn);
         let results: Vec<Evaluated> = decode(&response, jobs.len())?;
         let parse = |result: Evaluated| {
             let value = Result::from(result)?;
@@ -213,7 +217,7 @@ impl Expressions {
     ) -> Result<Result<Vec<Result<Checked, Vec<ExpressionError>>>, Stop>, SandboxError> {
         let request = encode(&Request::Check { programs: sources });
         // Always a fresh instance: what is checked together need not be of one author.
-        let (_, response) = self.call(None, request).await?;
+        let (_, _, response) = self.call(self.turn().await?, None, request).await?;
         match response {
             Ok(response) => {
                 let results: Vec<CheckedProgram> = decode(&response, sources.len())?;
@@ -228,25 +232,29 @@ impl Expressions {
         self.0.pool.len()
     }
 
-    /// Sends `request` to `instance`, or to a fresh one. The instance comes back unless it stopped.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, SandboxError> {
+        Arc::clone(&self.0.turns).acquire_owned().await.map_err(|_| SandboxError::Stopped)
+    }
+
+    /// Sends `request` to `instance`, or to a fresh one. The instance comes back unless it stopped, and with it the turn, which is
+    /// to be given up once the instance is put away. A guest whose caller is gone keeps the turn until it has stopped.
     async fn call(
         &self,
+        turn: OwnedSemaphorePermit,
         instance: Option<Instance>,
         request: Vec<u8>,
-    ) -> Result<(Option<Instance>, Result<Vec<u8>, Stop>), SandboxError> {
-        let turn = Arc::clone(&self.0.turns).acquire_owned().await.map_err(|_| SandboxError::Stopped)?;
+    ) -> Result<(OwnedSemaphorePermit, Option<Instance>, Result<Vec<u8>, Stop>), SandboxError> {
         let module = self.0.module.clone();
         let ExpressionLimits { fuel, memory, wall, output, .. } = self.0.limits;
         let guest = async move {
-            let _turn = turn;
             let mut instance = match instance {
                 Some(instance) => instance,
                 None => Instance::new(&module, memory).await?,
             };
             match tokio::time::timeout(wall, instance.call(&request, fuel, output)).await {
-                Ok(Ok(response)) => Ok((Some(instance), Ok(response))),
-                Ok(Err(stop)) => Ok((None, Err(stop))),
-                Err(_) => Ok((None, Err(Stop::Limit(Limit::WallClock)))),
+                Ok(Ok(response)) => Ok((turn, Some(instance), Ok(response))),
+                Ok(Err(stop)) => Ok((turn, None, Err(stop))),
+                Err(_) => Ok((turn, None, Err(Stop::Limit(Limit::WallClock)))),
             }
         };
         self.0.runtime.run(guest).await?

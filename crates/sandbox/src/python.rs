@@ -48,6 +48,12 @@ impl Default for PythonLimits {
 }
 
 impl PythonLimits {
+    /// What a call may be given at most: a longer output than it has unless told.
+    #[must_use]
+    pub fn most() -> Self {
+        Self { output: 16 << 20, ..Self::default() }
+    }
+
     /// These limits, none above those of `most`.
     #[must_use]
     pub fn at_most(&self, most: &Self) -> Self {
@@ -73,7 +79,7 @@ pub struct PythonConfig {
 
 impl Default for PythonConfig {
     fn default() -> Self {
-        Self { most: PythonLimits::default(), concurrent: 8 }
+        Self { most: PythonLimits::most(), concurrent: 8 }
     }
 }
 

@@ -31,7 +31,7 @@ it('folds the steps of a map into one row that shows what needs a look', () => {
     ['a', 1, 'succeeded'],
     ['m', 3, 'failed'],
   ]);
-  expect(overall([])).toBe('queued');
+  expect(overall([])).toBe('running');
 });
 
 it('draws a running step up to now, and nothing for one that has not begun', () => {
@@ -39,7 +39,7 @@ it('draws a running step up to now, and nothing for one that has not begun', () 
   const steps = [
     step('a', 'succeeded', 0, 50),
     step('b', 'running', 50, null),
-    step('c', 'queued', null, null),
+    step('c', 'skipped', null, null),
   ];
   const scale = scaleOf(steps, now);
   expect(steps.map((one) => extent(one, scale, now))).toEqual([

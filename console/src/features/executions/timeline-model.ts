@@ -9,18 +9,10 @@ export interface Row {
 }
 
 /** From what needs a look to what is done with: a node is in the first of these that one of its steps is in. */
-const ATTENTION: StepState[] = [
-  'failed',
-  'running',
-  'waiting',
-  'queued',
-  'cancelled',
-  'succeeded',
-  'skipped',
-];
+const ATTENTION: StepState[] = ['failed', 'running', 'waiting', 'cancelled', 'succeeded', 'skipped'];
 
 export function overall(steps: readonly StepSummary[]): StepState {
-  return ATTENTION.find((state) => steps.some((step) => step.state === state)) ?? 'queued';
+  return ATTENTION.find((state) => steps.some((step) => step.state === state)) ?? 'running';
 }
 
 /** Groups steps by node, in order of appearance. */

@@ -39,7 +39,7 @@ async fn tables(app: &TestApp) -> Vec<Table> {
 
 /// Two tenants with rows in as many tables as their users can fill.
 async fn stage() -> (TestApp, Tenant, Tenant) {
-    let app = guests::app_if_built().await;
+    let app = guests::app().await;
     let (acme, globex) = (app.tenant("Acme").await, app.tenant("Globex").await);
     for tenant in [&acme, &globex] {
         let admin = &tenant.admin;

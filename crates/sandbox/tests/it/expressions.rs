@@ -362,3 +362,25 @@ proptest! {
         });
     }
 }
+
+/// Calls that wait for their turn must not hold instances: there is room for those that run and those that are warm.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_callers_than_instances_wait_for_their_turn() {
+    let limits = ExpressionLimits { concurrent: 2, warm: 3, ..ExpressionLimits::default() };
+    let expressions = Expressions::new(&images(), limits).unwrap();
+    let sets: Vec<_> =
+        (0..5).map(|owner| ProgramSet::new([owner; 32], vec![Program::jq("p", ".n + 1")]).unwrap()).collect();
+    for _ in 0..3 {
+        let calls = (0..60).map(|number| {
+            let (expressions, set) = (expressions.clone(), sets[number % sets.len()].clone());
+            tokio::spawn(async move {
+                let document = json!({ "n": number });
+                expressions.evaluate(&set, &[Evaluation::new("p", &document)]).await.map(|mut all| all.remove(0))
+            })
+        });
+        for (number, call) in calls.collect::<Vec<_>>().into_iter().enumerate() {
+            assert_eq!(call.await.unwrap().unwrap().unwrap(), json!(number + 1));
+        }
+    }
+    assert!(expressions.warm_instances() <= 3);
+}

@@ -50,8 +50,13 @@ impl Server {
     }
 
     pub fn start_with(command: &mut Command) -> Self {
+        Self::start_verb("serve", command)
+    }
+
+    /// The same with another verb that serves.
+    pub fn start_verb(verb: &str, command: &mut Command) -> Self {
         let mut child = command
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args([verb, "--listen", "127.0.0.1:0"])
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
@@ -86,6 +91,10 @@ impl Server {
 
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Its exit code; none if a signal ended it.

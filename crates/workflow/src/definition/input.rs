@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::cost;
+use crate::sensitive::SensitiveSchema;
 
 /// At most this many faults of one input are told.
 const MAX_FAULTS: usize = 50;
@@ -19,6 +20,7 @@ pub struct InputSchema {
     validator: Validator,
     /// The most judgements that one path into an input takes.
     cost: u64,
+    sensitive: SensitiveSchema,
 }
 
 /// What an input does not fulfil.
@@ -56,7 +58,13 @@ impl InputSchema {
             .offline()
             .with_pattern_options(PatternOptions::regex().size_limit(1 << 20).dfa_size_limit(1 << 20));
         let validator = options.build(schema).map_err(error)?;
-        Ok(Self { validator, cost: cost::cost(schema)? })
+        Ok(Self { validator, cost: cost::cost(schema)?, sensitive: SensitiveSchema::new(schema) })
+    }
+
+    /// What it marks as sensitive.
+    #[must_use]
+    pub fn sensitive(&self) -> &SensitiveSchema {
+        &self.sensitive
     }
 
     /// What the input does not fulfil; empty if it is valid.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tenure_kernel::{Identity, Problem, Result, SystemReason, TenantId};
+use tenure_kernel::{Audited, Identity, Problem, Result, SystemReason, TenantId};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -73,6 +73,35 @@ impl LocalLogin {
             })
             .await?;
         Ok(Self { app: app.clone(), user, organization, session })
+    }
+
+    /// Begins a session of somebody else whom this machine made for itself: `name` with the address `name@localhost`, a member of
+    /// the local organisation. `None` where there is nobody of that name yet.
+    ///
+    /// # Errors
+    /// 409 where somebody else took the name; PostgreSQL's.
+    pub async fn begin_another(&self, name: &'static str) -> Result<Option<Self>> {
+        let (app, token) = (&self.app, RefreshToken::random()?);
+        let tenant = self.organization.tenant;
+        let begun = app
+            .kernel
+            .system(SystemReason::Authenticate)
+            .run(async |tx| {
+                let Some(known) = store::find_person(tx, name).await? else {
+                    return Ok(Audited::none("nobody of that name is there", None));
+                };
+                let user = known.user;
+                let organization = store::belongings(tx, user.id).await?.into_iter().find(|one| one.tenant == tenant);
+                let Some(organization) = organization.filter(|_| *user.email == format!("{name}@localhost")) else {
+                    return Err(Problem::conflict(format!("somebody registered the user name `{name}`")).into());
+                };
+                tx.enter(tenant).await?;
+                let new = NewSession { user: user.id, tenant, client: "api", lasts: LASTS };
+                let session = store::insert_session(tx, &new, &token).await?.audited(SessionEvent::STARTED);
+                Ok(session.map(|session| Some((user, session, organization))))
+            })
+            .await?;
+        Ok(begun.map(|(user, session, organization)| Self { app: app.clone(), user, organization, session }))
     }
 
     /// The organisation.

@@ -9,13 +9,17 @@ use tenure_workflow::nodes::Wait;
 use super::{Failure, Parking, Ran, SHORT_WAIT, Step, StepEnd};
 
 pub(super) async fn run(step: &Step, wait: &Wait) -> Ran {
-    let wake_at = match known(step).await? {
-        Some(known) => known,
-        None => {
-            let wake_at = moment(step, wait).await?;
-            remember(step, wake_at).await?;
-            wake_at
-        }
+    let wake_at = match wait {
+        // It stands in the definition: a restart finds it there.
+        Wait::Until(template) if !template.is_templated() => moment(step, wait).await?,
+        _ => match known(step).await? {
+            Some(known) => known,
+            None => {
+                let wake_at = moment(step, wait).await?;
+                remember(step, wake_at).await?;
+                wake_at
+            }
+        },
     };
     let left = wake_at.since(step.now());
     if left > SHORT_WAIT {
