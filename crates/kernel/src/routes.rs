@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::handler::Handler;
 use axum::http::Method;
-use axum::middleware::from_fn;
+use axum::middleware::{Next, from_fn};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -35,6 +35,8 @@ pub struct RouteInfo {
     pub public_reason: Option<&'static str>,
     /// A valid body, where it takes one.
     pub sample: Option<serde_json::Value>,
+    /// Bytes of the largest body it takes.
+    pub body_limit: usize,
     /// First line: what it does. The rest: what its caller should know.
     pub doc: &'static str,
     operation_id: String,
@@ -151,6 +153,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             guard: description.guard.unwrap_or(Guard::Public),
             public_reason,
             sample: description.sample.clone(),
+            body_limit: request::MAX_BODY,
             doc,
             operation_id,
             tag: self.tag,
@@ -190,6 +193,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 
     /// The router, with what surrounds every request, and the table of its routes.
     pub fn finish(self) -> (Router<S>, Arc<[RouteInfo]>) {
+        let limits = self.table.iter().map(|route| (format!("{} {}", route.method, route.path), route.body_limit));
+        let limits = Arc::new(request::BodyLimits::new(limits));
         let router = self
             .router
             .fallback(async || Problem::not_found())
