@@ -35,6 +35,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use objects::ObjectStore;
+use queue::Held;
 use standing::Standings;
 use writer::Writer;
 
@@ -93,7 +94,7 @@ struct Shared {
     live: Arc<LiveSteps>,
     config: EngineConfig,
     /// Executions that this node drives now, with the way to stop them.
-    running: Mutex<HashMap<ExecutionId, watch::Sender<Stop>>>,
+    running: Mutex<HashMap<Held, watch::Sender<Stop>>>,
     work: Notify,
     stopping: AtomicBool,
 }
@@ -153,7 +154,7 @@ impl Engine {
             let Some(this) = this.upgrade() else { return };
             match message {
                 Message::WorkQueued | Message::NewsLost => this.work.notify_one(),
-                Message::ExecutionCancelled { execution } => this.stop(*execution, Stop::Cancelled),
+                Message::ExecutionCancelled { execution } => this.stop_execution(*execution, Stop::Cancelled),
                 _ => {}
             }
         });
@@ -206,19 +207,19 @@ impl Engine {
         loop {
             let stopping = self.0.stopping.load(Ordering::Acquire);
             let free = if stopping { 0 } else { self.0.config.capacity.saturating_sub(executions.len()) };
-            let claimed = if free == 0 { Ok(Vec::new()) } else { queue::claim(&self.0, free).await };
+            let claimed = if free == 0 { Ok(Vec::new()) } else { queue::claim(&self.0, free, &self.0.held()).await };
             let claimed_any = match claimed {
                 Ok(claimed) => {
                     let any = !claimed.is_empty();
                     for claim in claimed {
                         let (stop, stopped) = watch::channel(Stop::No);
-                        self.0.running.lock().unwrap_or_else(PoisonError::into_inner).insert(claim.execution, stop);
+                        let held = claim.held();
+                        self.0.running.lock().unwrap_or_else(PoisonError::into_inner).insert(held, stop);
                         let shared = Arc::clone(&self.0);
                         executions.spawn(async move {
-                            let execution = claim.execution;
                             drive::drive(&shared, claim, stopped).await;
-                            shared.live.forget(execution);
-                            shared.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&execution);
+                            shared.live.forget(held.execution);
+                            shared.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&held);
                             // Its slot is free: another of the tenant's may begin.
                             shared.work.notify_one();
                         });
@@ -247,19 +248,18 @@ impl Engine {
         let mut renewed = tokio::time::Instant::now();
         loop {
             beat.tick().await;
-            let held: Vec<ExecutionId> =
-                self.0.running.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
+            let held = self.0.held();
             match queue::renew(&self.0, &held).await {
                 Ok(renewal) => {
                     renewed = tokio::time::Instant::now();
-                    renewal.paused.into_iter().for_each(|execution| self.0.stop(execution, Stop::Winding));
-                    renewal.cancelled.into_iter().for_each(|execution| self.0.stop(execution, Stop::Cancelled));
-                    renewal.lost.into_iter().for_each(|execution| self.0.stop(execution, Stop::Abandoned));
+                    renewal.paused.into_iter().for_each(|held| self.0.stop(held, Stop::Winding));
+                    renewal.cancelled.into_iter().for_each(|held| self.0.stop(held, Stop::Cancelled));
+                    renewal.lost.into_iter().for_each(|held| self.0.stop(held, Stop::Abandoned));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "leases could not be renewed");
                     if renewed.elapsed() >= self.0.config.lease {
-                        held.into_iter().for_each(|execution| self.0.stop(execution, Stop::Abandoned));
+                        held.into_iter().for_each(|held| self.0.stop(held, Stop::Abandoned));
                     }
                 }
             }
@@ -273,10 +273,20 @@ impl Shared {
         self.kernel.bus().tell_here(Message::ExecutionProgress { tenant, execution });
     }
 
-    fn stop(&self, execution: ExecutionId, why: Stop) {
-        if let Some(stop) = self.running.lock().unwrap_or_else(PoisonError::into_inner).get(&execution) {
+    /// What this node drives.
+    fn held(&self) -> Vec<Held> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
+    fn stop(&self, held: Held, why: Stop) {
+        if let Some(stop) = self.running.lock().unwrap_or_else(PoisonError::into_inner).get(&held) {
             press(stop, why);
         }
+    }
+
+    fn stop_execution(&self, execution: ExecutionId, why: Stop) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.iter().filter(|(held, _)| held.execution == execution).for_each(|(_, stop)| press(stop, why));
     }
 
     fn stop_all(&self, why: Stop) {

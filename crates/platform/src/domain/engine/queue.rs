@@ -31,12 +31,30 @@ pub(super) struct Claim {
     pub(super) retries: i32,
 }
 
+/// One claim of an execution. The number tells it from the claims before and after, so that what is left of an earlier
+/// one on the same node can do nothing more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Held {
+    pub(super) execution: ExecutionId,
+    pub(super) attempt: i32,
+}
+
+impl Claim {
+    pub(super) fn held(&self) -> Held {
+        Held { execution: self.execution, attempt: self.attempt }
+    }
+}
+
 /// The most that one tenant gets out of one claim, so that the others' turn comes soon.
 const PER_TENANT: i64 = 16;
 
 /// Takes up to `most` executions that may run. Each tenant with work gets a share of each claim, whoever has how many
 /// queued; none gets more than its slots.
-pub(super) async fn claim(shared: &Shared, most: usize) -> Result<Vec<Claim>> {
+///
+/// `held` is what this node drives already: where its lease ran out unseen, the next renewal gives it back, and nobody
+/// drives it twice.
+pub(super) async fn claim(shared: &Shared, most: usize, held: &[Held]) -> Result<Vec<Claim>> {
+    let held: Vec<uuid::Uuid> = held.iter().map(|held| held.execution.uuid()).collect();
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let limit = |plan: Plan| Quota::ConcurrentExecutions.limit(plan).map(i64::from);
     let (free, pro, enterprise) = (limit(Plan::Free), limit(Plan::Pro), limit(Plan::Enterprise));
@@ -60,7 +78,9 @@ pub(super) async fn claim(shared: &Shared, most: usize) -> Result<Vec<Claim>> {
                     from ready where ready.tenant_id is not null
                 ),
                 dead (tenant_id, id) as (
-                    select tenant_id, id from jobs where lease_owner is not null and lease_until < $1 for update skip locked
+                    select tenant_id, id from jobs
+                    where lease_owner is not null and lease_until < $1 and not (lease_owner = $7 and id = any($9))
+                    for update skip locked
                 ),
                 turns (tenant_id, id, turn) as (
                     select t.tenant_id, j.id, row_number() over (partition by t.tenant_id order by j.priority desc, j.run_at, j.id)
@@ -112,7 +132,8 @@ pub(super) async fn claim(shared: &Shared, most: usize) -> Result<Vec<Claim>> {
                 pro,
                 enterprise,
                 shared.node,
-                now.after(shared.config.lease)
+                now.after(shared.config.lease),
+                &held
             )
             .fetch_all(&mut *tx)
             .await?;
@@ -145,11 +166,11 @@ pub(super) async fn claim(shared: &Shared, most: usize) -> Result<Vec<Claim>> {
 #[derive(Debug, Default)]
 pub(super) struct Renewal {
     /// Somebody wants these to stop.
-    pub(super) cancelled: Vec<ExecutionId>,
+    pub(super) cancelled: Vec<Held>,
     /// Somebody wants these to begin nothing more.
-    pub(super) paused: Vec<ExecutionId>,
+    pub(super) paused: Vec<Held>,
     /// These are not this node's any more.
-    pub(super) lost: Vec<ExecutionId>,
+    pub(super) lost: Vec<Held>,
 }
 
 /// So many steps in flight of one execution are told to other nodes.
@@ -162,34 +183,45 @@ fn told(live: &[LiveStep]) -> Result<Option<String>> {
 }
 
 /// Keeps the leases of what this node drives, and says what of it runs.
-pub(super) async fn renew(shared: &Shared, held: &[ExecutionId]) -> Result<Renewal> {
+pub(super) async fn renew(shared: &Shared, held: &[Held]) -> Result<Renewal> {
+    struct Row {
+        id: ExecutionId,
+        attempts: i32,
+        cancel_requested: bool,
+        paused: bool,
+    }
     if held.is_empty() {
         return Ok(Renewal::default());
     }
-    let ids: Vec<uuid::Uuid> = held.iter().map(|id| id.uuid()).collect();
-    let lives = held.iter().map(|id| told(&shared.live.of(*id))).collect::<Result<Vec<Option<String>>>>()?;
+    let ids: Vec<uuid::Uuid> = held.iter().map(|held| held.execution.uuid()).collect();
+    let attempts: Vec<i32> = held.iter().map(|held| held.attempt).collect();
+    let lives =
+        held.iter().map(|held| told(&shared.live.of(held.execution))).collect::<Result<Vec<Option<String>>>>()?;
     let rows = shared
         .kernel
         .system(SystemReason::EngineBatch)
         .run(async |tx| {
             let until = tx.now().after(shared.config.lease);
-            let rows = sqlx::query!(
-                r#"update jobs j set lease_until = $3, live = h.live from unnest($2::uuid[], $4::text[]) as h (id, live)
-                   where j.lease_owner = $1 and j.id = h.id
-                   returning j.id as "id: ExecutionId", j.cancel_requested, j.paused"#,
+            let rows = sqlx::query_as!(
+                Row,
+                r#"update jobs j set lease_until = $3, live = h.live from unnest($2::uuid[], $4::text[], $5::int[]) as h (id, live, attempt)
+                   where j.lease_owner = $1 and j.id = h.id and j.attempts = h.attempt
+                   returning j.id as "id: ExecutionId", j.attempts, j.cancel_requested, j.paused"#,
                 shared.node,
                 &ids,
                 until,
-                &lives as &[Option<String>]
+                &lives as &[Option<String>],
+                &attempts
             )
             .fetch_all(&mut *tx)
             .await?;
             Ok(Audited::none("a node's sign of life", rows))
         })
         .await?;
-    let cancelled = rows.iter().filter(|row| row.cancel_requested).map(|row| row.id).collect();
-    let paused = rows.iter().filter(|row| row.paused && !row.cancel_requested).map(|row| row.id).collect();
-    let lost = held.iter().copied().filter(|id| !rows.iter().any(|row| row.id == *id)).collect();
+    let kept = |row: &Row| Held { execution: row.id, attempt: row.attempts };
+    let cancelled = rows.iter().filter(|row| row.cancel_requested).map(kept).collect();
+    let paused = rows.iter().filter(|row| row.paused && !row.cancel_requested).map(kept).collect();
+    let lost = held.iter().copied().filter(|held| !rows.iter().any(|row| kept(row) == *held)).collect();
     Ok(Renewal { cancelled, paused, lost })
 }
 
@@ -214,7 +246,7 @@ pub(super) async fn park(
                             select from approvals a where a.tenant_id = $1 and a.execution_id = $2 and a.state not in ('pending', 'cancelled')
                             and not exists (select from execution_journal x where x.tenant_id = $1 and x.execution_id = $2 and x.step = a.step))
                             then $6 else $4::timestamptz end
-                    where tenant_id = $1 and id = $2 and lease_owner = $3
+                    where tenant_id = $1 and id = $2 and lease_owner = $3 and attempts = $9
                     returning id, paused and not cancel_requested as halted)
                  update executions set state = case when (select halted from job) then 'paused' else $8 end where tenant_id = $1 and id = $2 and exists (select from job)",
                 claim.tenant.uuid(),
@@ -224,7 +256,8 @@ pub(super) async fn park(
                 ran_ms,
                 tx.now(),
                 waiting,
-                state
+                state,
+                claim.attempt
             )
             .execute(&mut *tx)
             .await?;

@@ -12,6 +12,7 @@ use tenure_kernel::{
 use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
 
+use super::queue::Held;
 use crate::domain::executions::ExecutionEvent;
 
 /// One row of the journal.
@@ -47,8 +48,16 @@ pub(super) struct End {
 pub(super) struct Request {
     pub(super) tenant: TenantId,
     pub(super) execution: ExecutionId,
+    /// Which claim of it this is.
+    pub(super) attempt: i32,
     pub(super) rows: Vec<Row>,
     pub(super) end: Option<End>,
+}
+
+impl Request {
+    fn held(&self) -> Held {
+        Held { execution: self.execution, attempt: self.attempt }
+    }
 }
 
 type Written = oneshot::Sender<Result<(), Lost>>;
@@ -96,28 +105,44 @@ impl Writer {
                 return;
             }
             let (requests, waiting): (Vec<Request>, Vec<Written>) = batch.drain(..).unzip();
-            let kept = match self.commit(&requests).await {
-                Ok(kept) => kept,
-                Err(error) => {
-                    tracing::warn!(%error, "the journal could not be written");
-                    Vec::new()
-                }
-            };
+            let kept = self.commit_all(&requests).await;
             for (request, written) in requests.iter().zip(waiting) {
-                let result = if kept.contains(&request.execution) { Ok(()) } else { Err(Lost) };
+                let result = if kept.contains(&request.held()) { Ok(()) } else { Err(Lost) };
                 // The execution was dropped meanwhile: nobody waits.
                 let _ = written.send(result);
             }
         }
     }
 
+    /// Writes all in one transaction; where that fails each in its own, so that what ails one does not set back the others.
+    async fn commit_all(&self, requests: &[Request]) -> Vec<Held> {
+        match self.commit(requests).await {
+            Ok(kept) => return kept,
+            Err(error) => tracing::warn!(%error, requests = requests.len(), "the journal could not be written"),
+        }
+        if requests.len() < 2 {
+            return Vec::new();
+        }
+        let mut kept = Vec::new();
+        for request in requests {
+            match self.commit(std::slice::from_ref(request)).await {
+                Ok(one) => kept.extend(one),
+                Err(error) => {
+                    tracing::warn!(%error, execution = %request.execution, "its journal could not be written");
+                }
+            }
+        }
+        kept
+    }
+
     /// Writes what still belongs to this node; gives back whose.
-    async fn commit(&self, requests: &[Request]) -> Result<Vec<ExecutionId>> {
+    async fn commit(&self, requests: &[Request]) -> Result<Vec<Held>> {
         self.kernel
             .system(SystemReason::EngineBatch)
             .run(async |tx| {
+                lock_approvals(tx, requests).await?;
                 let kept = self.held(tx, requests).await?;
-                let of: Vec<&Request> = requests.iter().filter(|request| kept.contains(&request.execution)).collect();
+                let of: Vec<&Request> = requests.iter().filter(|request| kept.contains(&request.held())).collect();
                 insert_rows(tx, &of).await?;
                 let ended: Vec<(&Request, &End)> =
                     of.iter().filter_map(|request| Some((*request, request.end.as_ref()?))).collect();
@@ -131,21 +156,46 @@ impl Writer {
     }
 
     /// Locks the leases against being taken over while this is written.
-    async fn held(&self, tx: &mut SystemTx, requests: &[Request]) -> Result<Vec<ExecutionId>> {
+    async fn held(&self, tx: &mut SystemTx, requests: &[Request]) -> Result<Vec<Held>> {
         let ids: Vec<Uuid> = requests.iter().map(|request| request.execution.uuid()).collect();
         let tenants: Vec<Uuid> = requests.iter().map(|request| request.tenant.uuid()).collect();
-        let held = sqlx::query_scalar!(
-            r#"select j.id as "id: ExecutionId" from jobs j
-               join unnest($1::uuid[], $2::uuid[]) as r (tenant_id, id) on j.tenant_id = r.tenant_id and j.id = r.id
+        let attempts: Vec<i32> = requests.iter().map(|request| request.attempt).collect();
+        let held = sqlx::query_as!(
+            Held,
+            r#"select j.id as "execution: ExecutionId", j.attempts as attempt from jobs j
+               join unnest($1::uuid[], $2::uuid[], $4::int[]) as r (tenant_id, id, attempt) on j.tenant_id = r.tenant_id and j.id = r.id
+               and j.attempts = r.attempt
                where j.lease_owner = $3 order by j.tenant_id, j.id for update of j"#,
             &tenants,
             &ids,
-            self.node
+            self.node,
+            &attempts
         )
         .fetch_all(&mut *tx)
         .await?;
         Ok(held)
     }
+}
+
+/// Locks the open approvals of what ends, which whoever decides one locks before the job: the same order here, or each
+/// would wait for the other.
+async fn lock_approvals(tx: &mut SystemTx, requests: &[Request]) -> Result<()> {
+    let ending = || requests.iter().filter(|request| request.end.is_some());
+    let tenants: Vec<Uuid> = ending().map(|request| request.tenant.uuid()).collect();
+    if tenants.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = ending().map(|request| request.execution.uuid()).collect();
+    sqlx::query!(
+        "select a.id from approvals a join unnest($1::uuid[], $2::uuid[]) as r (tenant_id, id)
+             on a.tenant_id = r.tenant_id and a.execution_id = r.id
+         where a.state = 'pending' order by a.tenant_id, a.id for update of a",
+        &tenants,
+        &ids
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(())
 }
 
 async fn insert_rows(tx: &mut SystemTx, requests: &[&Request]) -> Result<()> {

@@ -99,8 +99,8 @@ impl Drive {
             return self.end(end).await;
         }
         loop {
-            if !self.winding {
-                self.advance().await?;
+            if !self.winding && !self.advance().await? {
+                return Ok(());
             }
             if let Some(end) = self.ended().await? {
                 return self.end(end).await;
@@ -168,12 +168,15 @@ impl Drive {
         }
     }
 
-    /// Starts what may start. What needs no step of its own (expanding and closing maps) is done at once.
-    async fn advance(&mut self) -> Result<()> {
+    /// Starts what may start. What needs no step of its own (expanding and closing maps) is done at once. `false` if the
+    /// execution is not this node's any more.
+    async fn advance(&mut self) -> Result<bool> {
         loop {
             let mut at_once = false;
             for work in self.machine.ready() {
                 match work.task.clone() {
+                    // What it builds on is durable before it begins: were that lost, it would have acted on what never was.
+                    Task::Run if !self.is_instant(&work) && !self.write(None).await? => return Ok(false),
                     Task::Run => at_once = self.start(work).await?,
                     Task::Expand => {
                         self.expand(&work).await?;
@@ -189,9 +192,18 @@ impl Drive {
                 }
             }
             if !at_once {
-                return Ok(());
+                return Ok(true);
             }
         }
+    }
+
+    /// Whether it takes no time and has no effect, so that no task is needed.
+    fn is_instant(&self, work: &Work) -> bool {
+        let kind = match (&self.compiled.plan.node(work.node).kind, work.step.item) {
+            (NodeKind::Map(map), Some(_)) => &map.body.kind,
+            (kind, _) => kind,
+        };
+        matches!(kind, NodeKind::Branch(_) | NodeKind::Note(_))
     }
 
     /// Starts a step; whether it is over already, so that what is ready must be asked anew.
@@ -199,7 +211,6 @@ impl Drive {
         let node = self.body_of(work.node, &work.step);
         self.machine.start(&work.step).map_err(Error::internal)?;
         if matches!(node.kind, NodeKind::Branch(_) | NodeKind::Note(_)) {
-            // No task for what takes no time.
             let done = Done::at_once(work.step, StepEnd::Output(Value::Null), self.now());
             Box::pin(self.finish(done)).await?;
             return Ok(true);

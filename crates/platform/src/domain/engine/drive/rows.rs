@@ -81,7 +81,13 @@ impl Drive {
             return Ok(true);
         }
         let rows = std::mem::take(&mut self.unwritten);
-        let request = Request { tenant: self.claim.tenant, execution: self.claim.execution, rows, end };
+        let request = Request {
+            tenant: self.claim.tenant,
+            execution: self.claim.execution,
+            attempt: self.claim.attempt,
+            rows,
+            end,
+        };
         let written = self.shared.writer.write(request).await.is_ok();
         if !written {
             self.steps.abort_all();
