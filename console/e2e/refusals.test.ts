@@ -37,6 +37,23 @@ test('a viewer is refused in words, and the refusal is in the audit log', async 
   await expect(page.getByRole('row', { name: new RegExp(viewer.name) }).first()).toContainText('denied');
 });
 
+test('an auditor is shown what an auditor may see, and asks for nothing else', async ({ page, origin }) => {
+  const api = await Api.register(origin, newPerson());
+  const auditor = await api.member('auditor');
+  const refused: string[] = [];
+  page.on('response', (response) => {
+    if (response.status() === 403) refused.push(response.url());
+  });
+  await page.goto('/login');
+  await login(page, auditor);
+  await expect(page.getByRole('heading', { level: 1, name: /^Good / })).toBeVisible();
+  const links = page.getByRole('navigation', { name: 'Main' }).getByRole('link');
+  await expect(links).toHaveText(['Home', 'Usage', 'Audit log']);
+  await page.getByRole('link', { name: 'Audit log' }).first().click();
+  await expect(page.getByRole('cell', { name: /session.started/ }).first()).toBeVisible();
+  expect(refused).toEqual([]);
+});
+
 test('one organisation finds nothing of another, by list or by address', async ({ page, origin }) => {
   const ours = await Api.register(origin, newPerson());
   const workflow = await ours.workflow(GREETING);

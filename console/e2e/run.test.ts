@@ -1,4 +1,4 @@
-import { expect, newPerson, register, test } from './tenure.ts';
+import { Api, expect, newPerson, register, test } from './tenure.ts';
 
 test('a newcomer writes a workflow, runs it from its form, and changes it', async ({ page }) => {
   await register(page, newPerson());
@@ -68,6 +68,48 @@ test('an input that the schema refuses is marked at its field, and nothing runs'
   await expect(page.getByLabel('Output of the execution')).toContainText('a kettle');
 });
 
+test('a version that another saved meanwhile is not lost under an edit', async ({ page, origin }) => {
+  const person = newPerson();
+  await register(page, person);
+  const api = await Api.login(origin, person);
+  const workflow = await api.workflow(FORM);
+  await page.goto(`/workflows/${workflow}`);
+  await replaceText(page, (source) => source.replace('.input.what', '.input.amount'));
+  await api.call('POST', `/workflows/${workflow}/versions`, FORM.replace('.input.what', '.input.urgent'));
+
+  await page.getByRole('button', { name: 'Save version 2' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
+  await expect(page.getByRole('dialog').getByRole('alert')).toContainText('version 2 was saved since');
+  await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
+  await expect(page.getByText('Version 2 was saved since you began')).toBeVisible();
+  await page.getByRole('button', { name: 'Discard mine' }).click();
+  await expect(page.getByLabel('Definition (YAML)')).toContainText('.input.urgent');
+  expect((await api.call('GET', `/workflows/${workflow}`)).version).toBe(2);
+});
+
+test('a run is cancelled while it waits, and is never shown as a success', async ({ page, origin }) => {
+  const person = newPerson();
+  await register(page, person);
+  const api = await Api.login(origin, person);
+  const run = await api.run(await api.workflow(LONG), null);
+  await page.goto(`/executions/${run}`);
+  await expect(page.getByRole('heading', { level: 1 }).locator('..')).toContainText('Waiting');
+  await page.getByRole('button', { name: 'Cancel run' }).click();
+  await expect(page.getByRole('button', { name: 'Let it run' })).toBeFocused();
+  await page.getByRole('alertdialog').getByRole('button', { name: 'Cancel run' }).click();
+  await expect(page.getByRole('heading', { level: 1 }).locator('..')).toContainText('Cancelled');
+  await expect(page.getByRole('button', { name: 'Cancel run' })).toHaveCount(0);
+  await page.goto('/executions?show=cancelled');
+  await expect(page.getByRole('row', { name: /long/ })).toContainText('Cancelled');
+});
+
+const LONG = `name: long
+nodes:
+  pause: { type: wait, for: 10m }
+edges:
+  - { from: start, to: pause }
+  - { from: pause, to: end }
+`;
 const FORM = `name: order
 input:
   type: object
@@ -89,6 +131,7 @@ async function replaceText(
   change: (source: string) => string,
 ): Promise<void> {
   const editor = page.getByLabel('Definition (YAML)');
+  await expect(editor).toContainText('name:');
   const lines = await editor.locator('.cm-line').allTextContents();
   await editor.focus();
   await page.keyboard.press('Control+a');

@@ -2,9 +2,7 @@ import { type BrowserContext, test as base, expect, type Page } from '@playwrigh
 import { Server, START_TIMEOUT_MS } from './server.ts';
 
 interface WorkerFixtures {
-  /** A server of this worker, shared by the tests that do not kill it. */
-  server: Server | undefined;
-  /** Where it answers; TENURE_URL names a running one instead. */
+  /** Where the server of this worker answers, which the tests that do not kill it share. */
   origin: string;
 }
 
@@ -16,27 +14,17 @@ interface TestFixtures {
 }
 
 export const test = base.extend<TestFixtures, WorkerFixtures>({
-  server: [
+  origin: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of the fixtures from the pattern
     async ({}, use) => {
-      if (process.env.TENURE_URL) {
-        await use(undefined);
-        return;
-      }
       const server = await Server.start({ TENURE_EGRESS_ALLOW: 'localhost' });
       try {
-        await use(server);
+        await use(server.origin);
       } finally {
         await server.stop();
       }
     },
     { scope: 'worker', timeout: START_TIMEOUT_MS + 10_000 },
-  ],
-  origin: [
-    async ({ server }, use) => {
-      await use(server?.origin ?? process.env.TENURE_URL ?? '');
-    },
-    { scope: 'worker' },
   ],
   baseURL: async ({ origin }, use) => use(origin),
   clean: [

@@ -21,14 +21,14 @@ fn named(variable: &str) -> io::Result<Option<PathBuf>> {
     Ok(Some(directory))
 }
 
-/// Each `<image>.cwasm.br` of the directory with the digest in the `<image>.sha256` beside it.
+/// Each `<image>.cwasm.zst` of the directory with the digest in the `<image>.sha256` beside it.
 fn guests() -> io::Result<()> {
     let mut code = String::from("const PACKED: &[(&str, &str, &[u8])] = &[\n");
     if let Some(directory) = named("TENURE_EMBED_GUESTS")? {
         let mut files = Vec::new();
         collect(&directory, &mut files)?;
         files.sort();
-        files.retain(|path| path.to_string_lossy().ends_with(".cwasm.br"));
+        files.retain(|path| path.to_string_lossy().ends_with(".cwasm.zst"));
         if files.len() != 2 {
             return Err(io::Error::other(format!(
                 "TENURE_EMBED_GUESTS: {} must hold the images of two guests, as `cargo xtask release` leaves them",

@@ -10,7 +10,9 @@ mod demo;
 mod files;
 mod guests;
 mod licenses;
+mod migrations;
 mod openapi;
+mod orphans;
 mod progress;
 mod release;
 mod setup;
@@ -80,7 +82,7 @@ fn run(cx: &Context, command: Command) -> anyhow::Result<()> {
         Command::Demo(args) => demo::run(cx, &args),
         Command::Test => tests::run(cx),
         Command::Check => checks::run(cx),
-        Command::Setup => setup::run(cx),
+        Command::Setup => setup::everything(cx),
         Command::Guests => guests::build(cx).map(|directory| println!("{}", directory.display())),
         Command::Console => console::build(cx),
         Command::Release => release::run(cx),

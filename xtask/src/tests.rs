@@ -58,7 +58,7 @@ pub(crate) fn run(cx: &Context) -> anyhow::Result<()> {
     if console::exists(cx) {
         suite("console", step(cx, "console tests", seconds(40), || unit(cx)));
         if has_browser_tests(cx)? {
-            suite("browser", step(cx, "browser tests", minutes(4), || browser(cx)));
+            suite("browser", setup::browser(cx).and_then(|()| step(cx, "browser tests", minutes(4), || browser(cx))));
         } else {
             println!("- browser tests: not there yet");
         }

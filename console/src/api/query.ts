@@ -15,16 +15,21 @@ export const queryClient = new QueryClient({
 
 const AGAIN_MS = 3000;
 
-/**
- * A cursor list, page after page. `items` is undefined until the first page has come. While `moving` says of them that
- * they change by themselves, they are fetched again every few seconds.
- */
+interface PagesOptions<T> {
+  /** Whether they change by themselves: then they are fetched again every few seconds. */
+  moving?: (items: T[]) => boolean;
+  /** Whether to ask at all: what the person may not see is not asked for, since each refusal is an event. */
+  enabled?: boolean;
+}
+
+/** A cursor list, page after page. `items` is undefined until the first page has come. */
 export function usePages<T>(
   key: QueryKey,
   fetchPage: (cursor: string | undefined) => Promise<Page<T>>,
-  moving?: (items: T[]) => boolean,
+  { moving, enabled = true }: PagesOptions<T> = {},
 ) {
   const query = useInfiniteQuery({
+    enabled,
     queryKey: key,
     queryFn: ({ pageParam }) => fetchPage(pageParam),
     initialPageParam: undefined as string | undefined,

@@ -1,5 +1,5 @@
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
-const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'short' });
+const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'long' });
 const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['day', 86_400_000],
   ['hour', 3_600_000],
@@ -11,7 +11,7 @@ export function formatTime(iso: string): string {
   return full.format(new Date(iso));
 }
 
-/** "3 min. ago" within a week, the date before that. */
+/** "3 minutes ago" within a week, the date before that. */
 export function formatAgo(iso: string, now: number): string {
   const past = new Date(iso).getTime() - now;
   if (Math.abs(past) > 7 * 86_400_000) {

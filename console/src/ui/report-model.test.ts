@@ -65,7 +65,7 @@ it.each([null, 'text', 7, true, [], [1, 2], [{ a: {} }], {}])('leaves %j to JSON
 
 it('cuts what is long, and says by how much', () => {
   const many = Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`k${index}`, index]));
-  expect(partsOf({ many })).toMatchObject([{ kind: 'bars', more: 10, bars: { length: 20 } }]);
+  expect(partsOf({ many })).toMatchObject([{ kind: 'bars', more: 18, bars: { length: 12 } }]);
   expect(partsOf(Array.from({ length: 130 }, () => ({ a: 1 })))).toMatchObject([
     { rows: { length: 100 }, more: 30 },
   ]);

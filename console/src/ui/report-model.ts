@@ -13,7 +13,7 @@ interface TableColumn {
   numbers: boolean;
 }
 
-const MOST_BARS = 20;
+const MOST_BARS = 12;
 const MOST_ROWS = 100;
 const MOST_COLUMNS = 16;
 const MOST_LISTED = 20;

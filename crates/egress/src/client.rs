@@ -23,7 +23,7 @@ use crate::prepare::Hop;
 use crate::redact::Redactor;
 use crate::redirect::{is_redirect, next_hop};
 use crate::request::{EgressRequest, EgressResponse, Timing};
-use crate::resolve::{GuardedResolver, Lookup, Reach, ResolveFailure, SystemLookup};
+use crate::resolve::{GuardedResolver, Lanes, Lookup, Reach, ResolveFailure, SystemLookup};
 
 /// Bodies from here on are redacted on a thread of their own.
 const LARGE_BODY: usize = 64 << 10;
@@ -36,6 +36,8 @@ pub struct EgressClient {
     policy: Arc<EgressPolicy>,
     /// For everybody's hosts.
     public: reqwest::Client,
+    /// Places among the name lookups, by caller.
+    lanes: Arc<Lanes>,
     /// Turns for redacting large bodies: each takes several times its body in memory.
     redactions: Arc<Semaphore>,
     /// For hosts of the allow-list, so that a connection made under an allowance is never used without one.
@@ -77,7 +79,13 @@ impl EgressClient {
                 .map_err(|error| EgressError::Setup(format!("{:?}", error.without_url())))
         };
         let redactions = Arc::new(Semaphore::new(LARGE_AT_ONCE));
-        Ok(Self { public: build(Reach::Public)?, named: build(Reach::Named)?, redactions, policy })
+        Ok(Self {
+            public: build(Reach::Public)?,
+            named: build(Reach::Named)?,
+            redactions,
+            lanes: Arc::default(),
+            policy,
+        })
     }
 
     /// Sends `request` with its placeholders replaced, follows redirects, and returns the whole response, whatever its
@@ -104,7 +112,8 @@ impl EgressClient {
             response_bytes: request.max_response_bytes.map_or(limits.response_bytes, |n| n.min(limits.response_bytes)),
             max_redirects: request.max_redirects.map_or(limits.redirects, |n| n.min(limits.redirects)),
         };
-        match tokio::time::timeout(total, call.run(hop)).await {
+        let run = self.lanes.run(request.caller, call.run(hop));
+        match tokio::time::timeout(total, run).await {
             Ok(result) => result,
             Err(_) => Err(EgressError::Timeout { host: call.label, after: total }),
         }
@@ -234,7 +243,7 @@ impl Call<'_> {
         if body.len() < LARGE_BODY || self.redactor.is_empty() {
             return Ok(self.redactor.redacted(body));
         }
-        if !self.redactor.can_search(body.len()) {
+        if !self.redactor.can_search(&body) {
             return Err(EgressError::limit("response body, searched for so many secrets,", LARGE_BODY, "bytes"));
         }
         let turn = self.client.redactions.clone().acquire_owned().await;

@@ -2,7 +2,8 @@
 //!
 //! A secret is looked for as it is (in any letter case, as hosts and header names lose theirs), in hexadecimal, and in
 //! standard and URL-safe base64 at each of the three alignments it can have inside a longer encoded text. Each of these
-//! is looked for in the text itself and behind up to two layers of percent-encoding and JSON string escapes.
+//! is looked for in the text itself and behind up to three layers of percent-encoding and JSON string escapes: a request's
+//! JSON body, quoted as text in a document that travels as text in another, is three.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -16,13 +17,13 @@ use zeroize::Zeroizing;
 use crate::placeholders::{Encoding, MIN_SECRET_BYTES, Placeholders};
 
 /// The most that one body may cost to search: its bytes times what is looked for in how many views. Some seconds.
-const MOST_WORK: usize = 32 << 30;
+const MOST_WORK: usize = 64 << 30;
 
 /// How many layers of escapes are looked behind.
-const LAYERS: u8 = 3;
+const LAYERS: usize = 3;
 
-/// Views of a text: itself, two ways of decoding it, of each of these two more, and so on.
-const VIEWS: usize = (2 << LAYERS) - 1;
+/// Views of a text: itself, and on each layer two ways of decoding each view of the layer before.
+const VIEWS: usize = 15;
 
 /// Replaces the secrets of one request by `[redacted:name]`.
 #[derive(Default)]
@@ -98,9 +99,10 @@ impl Redactor {
         }
     }
 
-    /// Whether so many bytes can be searched at a bearable cost.
-    pub(crate) fn can_search(&self, bytes: usize) -> bool {
-        self.needles.len().saturating_mul(VIEWS).saturating_mul(bytes) <= MOST_WORK
+    /// Whether it can be searched at a bearable cost.
+    pub(crate) fn can_search(&self, bytes: &[u8]) -> bool {
+        let views = if memchr::memchr2(b'%', b'\\', bytes).is_some() { VIEWS } else { 1 };
+        self.needles.len().saturating_mul(views).saturating_mul(bytes.len()) <= MOST_WORK
     }
 
     /// Whether a secret is in `bytes`.
@@ -175,7 +177,7 @@ impl Redactor {
     }
 
     /// Searches the text and then, one after the other, what is behind up to `layers` of encoding.
-    fn search(&self, view: &View<'_>, layers: u8, length: usize, marks: &mut Option<Vec<u8>>) {
+    fn search(&self, view: &View<'_>, layers: usize, length: usize, marks: &mut Option<Vec<u8>>) {
         let mut look = |haystack: &[u8], case: Case| {
             for needle in self.needles.iter().filter(|needle| needle.case == case) {
                 for at in memmem::find_iter(haystack, needle.bytes.as_slice()) {
@@ -225,7 +227,7 @@ impl View<'_> {
         text.origin(mapped.unwrap_or(at))
     }
 
-    /// Behind `%41`; `None` if there is no percent sign.
+    /// Behind `%41`; `None` if there is none.
     fn percent_decoded(&self) -> Option<View<'_>> {
         self.decoded(b'%', |rest| {
             let &[_, high, low, ..] = rest else { return None };
@@ -233,7 +235,7 @@ impl View<'_> {
         })
     }
 
-    /// Behind `\n`, `\/`, `\u0041`; `None` if there is no backslash.
+    /// Behind `\n`, `\/`, `\u0041`; `None` if there is none.
     fn json_unescaped(&self) -> Option<View<'_>> {
         self.decoded(b'\\', |rest| {
             let byte = match rest.get(1)? {
@@ -266,6 +268,8 @@ impl View<'_> {
             bytes.extend_from_slice(self.bytes.get(at..next).unwrap_or_default());
             at = next;
             if let Some(escape) = unescape(rest) {
+                // Where one escape follows another, the end of the first is the beginning of the second.
+                breaks.pop_if(|(here, _)| *here == index(bytes.len()));
                 for byte in escape.bytes.iter().take(escape.length) {
                     breaks.push((index(bytes.len()), index(at)));
                     bytes.push(*byte);
@@ -281,7 +285,7 @@ impl View<'_> {
             };
         }
         bytes.extend_from_slice(self.bytes.get(at..).unwrap_or_default());
-        Some(View { bytes: Cow::Owned(bytes), behind: Some((self, breaks)) })
+        (!breaks.is_empty()).then_some(View { bytes: Cow::Owned(bytes), behind: Some((self, breaks)) })
     }
 }
 

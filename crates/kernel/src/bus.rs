@@ -241,3 +241,42 @@ impl Kernel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn heartbeat(bus: &Bus, at: u64) -> String {
+        serde_json::to_string(&Message::Heartbeat { node: bus.node, at }).unwrap()
+    }
+
+    #[test]
+    fn whether_news_is_heard_goes_by_when_the_heartbeat_was_sent() {
+        let bus = Bus { started: Instant::now().checked_sub(Duration::from_secs(60)).unwrap(), ..Bus::default() };
+        assert!(!bus.hears());
+        bus.deliver(&heartbeat(&bus, bus.now()));
+        assert!(bus.hears());
+        // It comes now, behind all that was said since, and was sent two seconds ago.
+        bus.deliver(&heartbeat(&bus, bus.now() - 2_000));
+        assert!(!bus.hears());
+        let other = Bus::default();
+        bus.deliver(&heartbeat(&other, bus.now()));
+        assert!(!bus.hears(), "another node's heartbeat says nothing");
+    }
+
+    #[test]
+    fn who_was_deaf_forgets_before_it_believes_again() {
+        let bus = Arc::new(Bus::default());
+        let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let (seen, asked) = (Arc::clone(&heard), Arc::downgrade(&bus));
+        bus.on_news(move |message| {
+            let believes = asked.upgrade().is_some_and(|bus| bus.hears());
+            seen.lock().unwrap().push((message.clone(), believes));
+        });
+        bus.deliver(&heartbeat(&bus, bus.now()));
+        bus.deliver(&heartbeat(&bus, bus.now()));
+        assert_eq!(*heard.lock().unwrap(), [(Message::NewsLost, false)]);
+    }
+}

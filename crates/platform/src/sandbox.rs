@@ -4,10 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tenure_kernel::{Code, Problem, Result};
-use tenure_sandbox::{ExpressionLimits, Expressions, ImageError, Images, Python, PythonConfig, PythonLimits};
-
-/// The longest output of a plugin that a node may ask for (`limits.output`).
-const MAX_OUTPUT: usize = 16 << 20;
+use tenure_sandbox::{ExpressionLimits, Expressions, ImageError, Images, Python, PythonConfig};
 
 /// What is said of code that nobody signed.
 pub(crate) const UNSIGNED: &str = "this installation runs signed plugins alone (plugins.require_signed), and signing comes in a later release; unset it for development";
@@ -33,10 +30,9 @@ impl Sandbox {
     pub fn open(guests: &Path, images: &Path) -> Self {
         let load = || -> Result<Guests, ImageError> {
             let images = Images::open(guests, images)?;
-            let most = PythonLimits { output: MAX_OUTPUT, ..PythonLimits::default() };
             Ok(Guests {
                 expressions: Expressions::new(&images, ExpressionLimits::default())?,
-                python: Python::new(&images, PythonConfig { most, ..PythonConfig::default() })?,
+                python: Python::new(&images, PythonConfig::default())?,
             })
         };
         let guests = load().map_err(|error| {

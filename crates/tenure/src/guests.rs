@@ -11,7 +11,7 @@ use tenure_platform::config::GuestPaths;
 
 use crate::config::Config;
 
-/// `image, SHA-256 of the image, the image as Brotli`, made by build.rs; empty without `TENURE_EMBED_GUESTS`.
+/// `image, SHA-256 of the image, the image as Zstandard`, made by build.rs; empty without `TENURE_EMBED_GUESTS`.
 mod embedded {
     include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 
@@ -23,7 +23,6 @@ mod embedded {
 const DIRECTORY: &str = "guests";
 /// Below a directory of modules: their compiled form, native code that only the server's user may reach.
 const IMAGES: &str = "images";
-const READ: usize = 1 << 16;
 
 /// Why the program's own guests could not be put where they can be loaded from.
 #[derive(Debug, thiserror::Error)]
@@ -71,9 +70,7 @@ fn unpack(below: &Path) -> Result<GuestPaths, GuestsError> {
         if fs::read(&path).is_ok_and(|content| hex(&Sha256::digest(content)) == *digest) {
             continue;
         }
-        let mut content = Vec::new();
-        io::copy(&mut brotli_decompressor::Decompressor::new(*packed, READ), &mut content)
-            .map_err(|_| GuestsError::Damaged { image })?;
+        let content = zstd::decode_all(*packed).map_err(|_| GuestsError::Damaged { image })?;
         if hex(&Sha256::digest(&content)) != *digest {
             return Err(GuestsError::Damaged { image });
         }

@@ -12,7 +12,6 @@ import { Empty, Failed, Loading, Notice, ProblemNotice } from '~/ui/states';
 import { Time } from '~/ui/time';
 import { Json } from '~/ui/value';
 import { useApprovals, useDecide } from './api';
-import './approvals.css';
 
 export function ApprovalsPage() {
   return (

@@ -7,12 +7,12 @@ import { toast } from '~/ui/toast';
 
 const KEY = ['approvals'];
 
-export function useApprovals(state: Schemas['ApprovalState'] | undefined) {
+export function useApprovals(state: Schemas['ApprovalState'] | undefined, enabled = true) {
   return usePages(
     [...KEY, state],
     (cursor) => unwrap(api.GET('/api/v1/approvals', { params: { query: { cursor, state } } })),
     // Requests come, and are decided, by others.
-    () => state === 'pending',
+    { enabled, moving: () => state === 'pending' },
   );
 }
 

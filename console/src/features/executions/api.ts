@@ -12,7 +12,7 @@ export interface ExecutionFilter {
   states?: ExecutionState[] | undefined;
 }
 
-export function useExecutions({ workflow, states }: ExecutionFilter) {
+export function useExecutions({ workflow, states }: ExecutionFilter, enabled = true) {
   return usePages(
     [...KEY, 'list', workflow, states],
     (cursor) =>
@@ -21,7 +21,7 @@ export function useExecutions({ workflow, states }: ExecutionFilter) {
           params: { query: { cursor, workflow_id: workflow, state: states } },
         }),
       ),
-    (executions) => executions.some((execution) => !isOver(execution.state)),
+    { enabled, moving: (executions) => executions.some((execution) => !isOver(execution.state)) },
   );
 }
 
@@ -46,8 +46,7 @@ export const stepQuery = (id: string, { name, state, attempt }: StepSummary) =>
 
 export function useControlExecution(id: string, verb: 'cancel' | 'pause' | 'resume' | 'retry') {
   const client = useQueryClient();
-  // All four take and give the same.
-  const path = `/api/v1/executions/{id}/${verb}` as '/api/v1/executions/{id}/cancel';
+  const path = `/api/v1/executions/{id}/${verb}` as const;
   return useMutation<ExecutionSummary, Problem, void>({
     mutationFn: () => unwrap(api.POST(path, { params: { path: { id } } })),
     onSuccess: () => client.invalidateQueries({ queryKey: [...KEY, 'one', id] }),

@@ -7,9 +7,12 @@ import { toast } from '~/ui/toast';
 
 const KEY = ['users'];
 
-export function useMembers(search: string) {
-  return usePages([...KEY, search], (cursor) =>
-    unwrap(api.GET('/api/v1/users', { params: { query: { cursor, search: search || undefined } } })),
+export function useMembers(search: string, enabled = true) {
+  return usePages(
+    [...KEY, search],
+    (cursor) =>
+      unwrap(api.GET('/api/v1/users', { params: { query: { cursor, search: search || undefined } } })),
+    { enabled },
   );
 }
 

@@ -12,9 +12,12 @@ const AS_YAML = {
   bodySerializer: (body: unknown) => String(body),
 };
 
-export function useWorkflows(search: string) {
-  return usePages([...KEY, 'list', search], (cursor) =>
-    unwrap(api.GET('/api/v1/workflows', { params: { query: { cursor, search: search || undefined } } })),
+export function useWorkflows(search: string, enabled = true) {
+  return usePages(
+    [...KEY, 'list', search],
+    (cursor) =>
+      unwrap(api.GET('/api/v1/workflows', { params: { query: { cursor, search: search || undefined } } })),
+    { enabled },
   );
 }
 
@@ -98,6 +101,11 @@ export function useSaveDefinition(workflow: { id: string; version: number } | un
       await client.invalidateQueries({ queryKey: [...KEY, 'list'] });
       await client.invalidateQueries({ queryKey: [...KEY, 'versions', saved.id] });
     },
+    // A conflict means that someone else was first: show what they saved.
+    onError: ({ status }) =>
+      workflow !== undefined && status === 409
+        ? client.invalidateQueries({ queryKey: workflowQuery(workflow.id).queryKey })
+        : undefined,
   });
 }
 

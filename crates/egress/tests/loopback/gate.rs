@@ -1,9 +1,15 @@
 //! The caller's gate is asked before every hop, with the host that the connection is for.
 
-use std::sync::Mutex;
+use std::io;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use tenure_egress::{
-    Destination, EgressClient, EgressError, EgressRequest, Gate, GateFuture, GateRefusal, Method, Placeholders,
+    Anywhere, Destination, EgressClient, EgressError, EgressRequest, Gate, GateFuture, GateRefusal, Lookup, Method,
+    Placeholders,
 };
 
 use super::policy;
@@ -80,11 +86,52 @@ async fn of_a_secret_url_the_gate_learns_the_host_and_of_a_secret_host_that_it_i
 async fn every_spelling_of_an_address_is_one_host() {
     let server = Server::start(|_| ok("text/plain", "there")).await;
     let client = EgressClient::new(policy(&[server.authority()])).unwrap();
-    for spelling in ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]"] {
+    for spelling in
+        ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]", "%31%32%37.0.0.1", "１２７.0.0.1"]
+    {
         let gate = Without::new("127.0.0.1");
         let url = format!("http://{spelling}:{}/", server.port());
         let error = send(&client, &url, &Placeholders::none(), &gate).await.unwrap_err();
         assert_eq!(error.class().as_str(), "denied", "{spelling}");
     }
     assert!(server.seen().is_empty());
+}
+
+/// Names below `slow.example` never resolve; all others are this machine.
+#[derive(Default)]
+struct Stuck(Arc<AtomicUsize>);
+
+impl Lookup for Stuck {
+    fn lookup(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        if host.ends_with("slow.example") {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            return std::future::pending().boxed();
+        }
+        std::future::ready(Ok(vec![IpAddr::from([127, 0, 0, 1])])).boxed()
+    }
+}
+
+#[tokio::test]
+async fn one_callers_stuck_lookups_are_not_anothers() {
+    let server = Server::start(|_| ok("text/plain", "there")).await;
+    let named = format!("quick.example:{}", server.port());
+    let stuck = Stuck::default();
+    let under_way = Arc::clone(&stuck.0);
+    let client = EgressClient::with_lookup(policy(&[&named]), Arc::new(stuck)).unwrap();
+    let of = |caller: u128, url: String| EgressRequest { caller: Some(caller), ..EgressRequest::new(Method::GET, url) };
+    let calls: Vec<_> = (0..100)
+        .map(|n| {
+            let (client, request) = (client.clone(), of(1, format!("http://n{n}.slow.example/")));
+            tokio::spawn(async move { client.send(request, &Placeholders::none(), &Anywhere).await })
+        })
+        .collect();
+    let answer = client.send(of(2, format!("http://{named}/")), &Placeholders::none(), &Anywhere).await;
+    assert_eq!(answer.unwrap().text(), "there");
+    for call in calls {
+        // Given up, and the lookup goes on: its place is not free for the next.
+        assert!(call.await.unwrap().is_err());
+    }
+    assert_eq!(under_way.load(Ordering::SeqCst), 16);
+    let again = client.send(of(1, format!("http://{named}/")), &Placeholders::none(), &Anywhere).await;
+    assert!(again.is_err(), "the caller's own places are taken");
 }

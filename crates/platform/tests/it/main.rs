@@ -29,6 +29,7 @@ mod quotas;
 mod refusals;
 mod requests;
 mod secrets;
+mod slots;
 mod teams;
 mod values;
 mod workflows;

@@ -52,7 +52,7 @@ async fn nobody_is_read_before_they_are_let_in() {
 /// Every route that answers 201 to its sample, read off the table: the same request twice makes one thing.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_creating_route_honours_the_key() {
-    let app = crate::guests::app_if_built().await;
+    let app = crate::guests::app().await;
     let ada = app.register("owner", "Engines").await;
     let mut honoured = Vec::new();
     for route in app.routes.iter().filter(|route| route.method == "POST" && !route.path.contains('{')) {

@@ -93,6 +93,10 @@ impl Server {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its exit code; none if a signal ended it.
     pub fn wait(&mut self) -> Option<i32> {
         let begun = Instant::now();

@@ -29,6 +29,7 @@ pub(super) async fn run(step: &Step, http: &Http, extras: &mut Extras) -> Ran {
     }
     let limit = usize::try_from(step.node.limits.output.0).unwrap_or(usize::MAX);
     request.max_response_bytes = Some(limit);
+    request.caller = Some(step.claim.tenant.uuid().as_u128());
     let gate = PolicyGate(step);
     let response = step.shared.egress.send(request, &placeholders, &gate).await.map_err(|error| failure(&error))?;
     let total = u64::try_from(response.timing.total.as_millis()).unwrap_or(u64::MAX);

@@ -59,13 +59,14 @@ pub(super) async fn run(step: &Step, plugin: &Plugin, extras: &mut Extras) -> Ra
         "fuel": usage.fuel, "cpu_ms": millis(usage.cpu), "peak_memory": usage.peak_memory, "duration_ms": millis(usage.duration),
         "logs_truncated": outcome.logs_truncated,
     }));
-    if let Ok(output) = &outcome.result {
-        extras.sensitive = outputs.parts(output);
+    match outcome.result {
+        Ok(output) => {
+            extras.sensitive = outputs.parts(&output);
+            Ok(StepEnd::Output(output))
+        }
+        // A plugin that fails because a policy refused its call was denied.
+        Err(error) => Err(granted.and_then(|host| host.denied()).unwrap_or_else(|| failure(&error))),
     }
-    outcome.result.map(StepEnd::Output).map_err(|error| {
-        let denied = granted.and_then(|host| host.denied());
-        denied.unwrap_or_else(|| failure(&error))
-    })
 }
 
 /// Outbound calls to the hosts that the plugin's manifest names and its installer granted, where no policy denies them.
@@ -101,6 +102,7 @@ impl PluginHost for GrantedHosts {
             outbound.body = request.body.map_or(Body::Empty, Body::Text);
             // A redirect could leave the granted hosts: the plugin gets it as the answer.
             outbound.max_redirects = Some(0);
+            outbound.caller = Some(self.step.claim.tenant.uuid().as_u128());
             let response = self.step.shared.egress.send(outbound, &Placeholders::none(), self).await;
             let response = response.map_err(|error| error.to_string())?;
             let headers: BTreeMap<String, String> = response.headers.clone();
