@@ -113,6 +113,11 @@ mod unit {
     }
 
     #[test]
+    fn this_repositorys_keep_the_rules() {
+        lint(&Context::new().unwrap()).unwrap();
+    }
+
+    #[test]
     fn names_have_a_number() {
         assert_eq!(number("0012_more_of_it.sql"), Some(12));
         for bad in ["12_more.sql", "0012.sql", "0012_More.sql", "0012_.sql"] {

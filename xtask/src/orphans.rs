@@ -47,7 +47,12 @@ fn parts(stem: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod unit {
-    use super::parts;
+    use super::*;
+
+    #[test]
+    fn this_repository_has_none() {
+        find(&Context::new().unwrap()).unwrap();
+    }
 
     #[test]
     fn snapshots_are_named_after_their_tests() {

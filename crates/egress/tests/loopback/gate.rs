@@ -132,6 +132,10 @@ async fn one_callers_stuck_lookups_are_not_anothers() {
         assert!(call.await.unwrap().is_err());
     }
     assert_eq!(under_way.load(Ordering::SeqCst), 16);
-    let again = client.send(of(1, format!("http://{named}/")), &Placeholders::none(), &Anywhere).await;
-    assert!(again.is_err(), "the caller's own places are taken");
+    // A name that was never connected to: found and refused for others, not even looked up for this one.
+    for (caller, class) in [(3, "refused-address"), (1, "timeout")] {
+        let request = of(caller, "http://else.example/".to_owned());
+        let error = client.send(request, &Placeholders::none(), &Anywhere).await.unwrap_err();
+        assert_eq!(error.class().as_str(), class, "caller {caller}: {error}");
+    }
 }

@@ -115,6 +115,11 @@ async fn no_row_hangs_under_another_tenants_row() {
     let (acme, globex) = (fill(&app, "Acme").await, fill(&app, "Globex").await);
     app.halt();
     let mut admin = app.admin().await;
+    // What an execution that calls a plugin keeps of it, also where none has kept anything yet.
+    let kept = "insert into execution_plugins (tenant_id, execution_id, reference, plugin_id, version, digest)
+         select e.tenant_id, e.id, 'acme/kept@^1', v.plugin_id, v.version, v.digest
+         from executions e join plugin_versions v on v.tenant_id = e.tenant_id";
+    sqlx::query(kept).execute(&mut admin).await.unwrap();
     let mut login = app.login("tenure_app").await;
     let keys = keys(&mut admin).await;
     assert!(keys.len() > 6, "the catalogue was not understood");
