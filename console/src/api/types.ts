@@ -28,4 +28,4 @@ export type Secret = Schemas['Secret'];
 export type AuditEvent = Schemas['AuditEvent'];
 export type Verification = Schemas['Verification'];
 export type Quota = Schemas['QuotaUsage'];
-export type Page<T> = { items: T[]; next_cursor?: string };
+export type Page<T> = { items: T[]; next_cursor?: string | null };

@@ -46,13 +46,16 @@ function Field(props: FieldTemplateProps) {
 function BaseInput(props: BaseInputTemplateProps) {
   const { id, value, type, schema, options, required, disabled, readonly, autofocus, rawErrors, onChange } =
     props;
-  const input = getInputProps(schema, type, options);
+  // What the engine seals is not for those who look over a shoulder either.
+  const sensitive = schema['x-sensitive' as keyof typeof schema] === true;
+  const input = getInputProps(schema, sensitive && !type ? 'password' : type, options);
   return (
     <input
       {...input}
       id={id}
       name={id}
       className="input"
+      autoComplete={sensitive ? 'off' : undefined}
       value={value ?? ''}
       required={required}
       disabled={disabled}
