@@ -89,7 +89,7 @@ function Detail({ executionId, step, liveLogs, now }: StepPanelProps & { step: S
             </TabPanel>
             <TabPanel id="logs" className="tab-panel">
               <Logs
-                lines={full.logs.length > 0 ? full.logs : (liveLogs ?? [])}
+                lines={liveLogs && liveLogs.length > full.logs.length ? liveLogs : full.logs}
                 truncated={full.logs_truncated ?? false}
               />
             </TabPanel>

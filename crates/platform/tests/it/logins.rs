@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use tenure_kernel::bus::Message;
 use tenure_kernel::limits::{Rate, Rates};
 use tenure_kernel::{Clock, SessionId, TenantId, Timestamp, UserId};
+use tenure_platform::config::PlatformConfig;
 use tenure_platform::domain::access::SystemRole;
+use tenure_platform::domain::identity::LocalLogin;
+use tenure_platform::domain::tenancy::Plan;
 use tenure_platform::testkit::{Actor, Answer, PASSWORD, Setup, TestApp, answer};
 
 /// Without news a node would find out after a minute; how fast news is, a benchmark tells.
@@ -319,4 +322,17 @@ async fn limits_count_person_address_and_tenant_the_narrowest_first() {
     let limited = app.get(&viewer, "/auth/me").await.problem(429, "rate-limited");
     assert_eq!(limited["limit"], "user");
     let _ = app.get(&ada, "/auth/me").await.expect(200);
+}
+
+/// Whoever works without logging in is in an organisation that is never small, whatever new ones get.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_local_organisation_is_on_the_enterprise_plan() {
+    let platform = PlatformConfig { default_plan: Plan::Free, ..PlatformConfig::default() };
+    let app = TestApp::with(Setup { platform, ..Setup::default() }).await;
+    let plan = async |token: &str| {
+        app.send(Method::GET, "/auth/me", Some(token), None).await.expect(200)["organization"]["plan"].clone()
+    };
+    let local = LocalLogin::begin(&app.app).await.unwrap();
+    assert_eq!(plan(&local.access_token().unwrap()).await, "enterprise");
+    assert_eq!(plan(&app.register("ada", "Engines").await.token).await, "free");
 }

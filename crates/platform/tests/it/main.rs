@@ -11,13 +11,16 @@
 
 mod approvals;
 mod audit;
+mod bad_input;
 mod catalogue;
 mod engine;
+mod escapes;
 mod executions;
 mod foreign;
 mod foreign_keys;
 mod guests;
 mod identity;
+mod isolation;
 mod logins;
 mod matrix;
 mod members;
@@ -31,4 +34,5 @@ mod requests;
 mod secrets;
 mod slots;
 mod teams;
+mod values;
 mod workflows;

@@ -46,10 +46,9 @@ enum Verb {
     /// Cancel an execution
     #[command(after_help = "Examples:\n  tenure execution cancel exe_01…")]
     Cancel(Show),
-    /// Go on with an execution that was interrupted, paused, or failed
+    /// Go on with an execution that was interrupted, paused, cancelled, or failed
     ///
-    /// What an earlier process left goes on where its journal ends. One that failed is tried again from the step that
-    /// failed.
+    /// It goes on where its journal ends: what finished does not run again, what failed or was stopped does.
     #[command(after_help = "Examples:\n  tenure execution resume exe_01… --watch")]
     Resume(Resume),
 }
@@ -259,11 +258,8 @@ async fn resume(local: &Local, args: &Resume) -> Outcome {
     let now = inside.call(Method::GET, &format!("/executions/{}", args.id), &Value::Null).await?;
     let verb = match text(&now, "state").as_str() {
         "paused" => Some("resume"),
-        "failed" | "timed_out" => Some("retry"),
-        "succeeded" | "cancelled" => {
-            return Err(Failure::Failed(format!("{} {} and cannot go on", args.id, text(&now, "state"))));
-        }
-        // An earlier process left it; the engine of this one has taken it up.
+        "failed" | "cancelled" | "timed_out" => Some("retry"),
+        // An earlier process left it; the engine of this one has taken it up, and may have ended it by now.
         _ => None,
     };
     if let Some(verb) = verb {

@@ -39,6 +39,9 @@ impl Local {
                 "password": secret, "roles": roles,
             });
             self.inside().call(Method::POST, "/users", &person).await?;
+            // Who was added becomes a member by logging in; nobody knows this password afterwards.
+            let first = json!({ "username": APPROVER, "password": secret });
+            Inside::anonymous(&self.platform).call(Method::POST, "/auth/login", &first).await?;
             login = self.login.begin_another(APPROVER).await?;
         }
         let login = login.ok_or_else(|| Failure::Failed("the local approver was made and is not there".to_owned()))?;

@@ -5,7 +5,7 @@ use tenure_kernel::database::{self, Logins};
 use super::{Failure, Outcome, block_on, settings};
 use crate::config::{Config, Flags};
 use crate::output;
-use crate::platform::Platform;
+use crate::platform::{Platform, Work};
 
 /// Bring a database up to date.
 ///
@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args, flags: &Flags) -> Outcome {
 }
 
 async fn embedded(args: &Args, config: &Config) -> Outcome {
-    Platform::open(config).await?.close().await;
+    Platform::open_to(config, Work::Left).await?.close().await;
     if args.json {
         output::json(&serde_json::json!({"database": "embedded", "up_to_date": true}));
     } else {

@@ -102,8 +102,8 @@ pub(super) async fn serve(
     greet(&config, &platform, &url);
     words.iter().for_each(output::note);
 
-    let begun = http::serve(listener, router, stop.signalled(), GRACE);
-    begun.await;
+    let limits = http::Limits::new(config.server.trusted_proxies.clone().into());
+    http::serve(listener, router, limits, stop.signalled(), GRACE).await;
     tracing::info!("shutting down");
     tokio::select! {
         () = platform.close() => Ok(()),

@@ -29,7 +29,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 
 pub(crate) use assets::Assets;
 pub(crate) use health::DatabaseWatch;
-pub(crate) use listener::serve;
+pub(crate) use listener::{Limits, serve};
 
 use crate::platform::Platform;
 

@@ -1,14 +1,12 @@
-//! What a server does when it is told to stop in the middle, and when the disk is full.
+//! What a server does when it is told to stop in the middle, and what it leaves alone.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{PATIENCE, Server, data_dir, postgres_of, run, tenure};
+use crate::harness::{Server, data_dir, postgres_of, run, tenure};
 use crate::receiver::Receiver;
 
 fn start(data: &Path, receiver: &Receiver) -> Server {
@@ -90,71 +88,4 @@ fn data_of_another_major_version_is_named_and_left_alone() {
     assert_eq!(code, 1);
     assert!(errors.contains("was written by PostgreSQL 9.6") && errors.contains("pg_upgrade"), "{errors}");
     assert_eq!(std::fs::read_to_string(&version).unwrap(), "9.6\n");
-}
-
-/// A small file system of its own; gone with the test.
-struct Disk(PathBuf);
-
-impl Disk {
-    fn mount(at: &Path, size: &str) -> Option<Self> {
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size},mode=0711"), "tmpfs"])
-            .arg(at)
-            .output();
-        mount.is_ok_and(|output| output.status.success()).then(|| Self(at.to_owned()))
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
-#[test]
-fn a_full_disk_is_reported_survived_and_recovered_from() {
-    let data = data_dir();
-    let Some(_disk) = Disk::mount(data.path(), "256m") else {
-        println!("skipped: mounting a small file system needs root");
-        return;
-    };
-    let mut command = tenure(data.path());
-    // It is asked more often here than people ask.
-    for variable in ["TENURE_LIMITS_USER", "TENURE_LIMITS_TENANT", "TENURE_LIMITS_ADDRESS"] {
-        command.env(variable, "1000000/60s");
-    }
-    let server = Server::start_with(command.args(["--log-format", "text"]));
-    let bearer = format!("Bearer {}", server.register("ada"));
-    let json = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-    let team = |name: &str| server.ask("POST", "/api/v1/teams", &json, &json!({ "name": name }).to_string());
-    assert_eq!(team("before").status, 201);
-
-    let ballast = data.path().join("ballast");
-    let mut file = std::fs::File::create(&ballast).unwrap();
-    let piece = vec![1; 1 << 20];
-    while file.write_all(&piece).is_ok() {}
-    // Writes go into the log that PostgreSQL has made room for, until it needs more.
-    let begun = Instant::now();
-    let mut refused = None;
-    for number in 0.. {
-        let answer = team(&format!("team {number} {}", "x".repeat(60)));
-        assert!([201, 500, 503].contains(&answer.status), "{}", answer.text());
-        if answer.status >= 500 {
-            refused = Some(answer);
-        }
-        if refused.is_some() && server.get("/readyz").status == 503 || begun.elapsed() > PATIENCE {
-            break;
-        }
-    }
-    let told = server.errors();
-    assert!(refused.is_some(), "a full disk went unnoticed: {told}");
-    assert_eq!(server.get("/livez").status, 200, "the server survives");
-    assert!(told.contains("disk is full") || told.contains("No space left"), "{told}");
-
-    drop(file);
-    std::fs::remove_file(&ballast).unwrap();
-    server.eventually("it works again once there is room", |server| server.get("/readyz").status == 200);
-    server.eventually("and writes", |_| team("after").status == 201);
-    let teams = server.ask("GET", "/api/v1/teams?limit=200", &json, "").text();
-    assert!(teams.contains("\"before\"") && teams.contains("\"after\""), "{teams}");
 }

@@ -198,8 +198,13 @@ fn an_approval_that_no_terminal_gives_is_given_later() {
     let id = ask();
     let (code, out, errors) = run(tenure(data.path()).args(["execution", "cancel", &id]));
     assert_eq!((code, out), (0, format!("{id} cancelled\n")), "{errors}");
+    // It goes on where it was stopped: it asks again.
     let (code, _, errors) = run(tenure(data.path()).args(["execution", "resume", &id]));
-    assert_eq!((code, errors.contains("cancelled and cannot go on")), (1, true), "{errors}");
+    assert_eq!((code, errors.contains("waits for an approval (ask)")), (3, true), "{errors}");
+    let (code, out, errors) = run(tenure(data.path()).args(["execution", "approve", &id]));
+    assert_eq!((code, json_of(&out)["booked"].clone()), (0, json!(900)), "{errors}");
+    let (code, out, errors) = run(tenure(data.path()).args(["execution", "resume", &id]));
+    assert_eq!((code, json_of(&out)["booked"].clone()), (0, json!(900)), "it is over: {errors}");
 
     // Two people: who asked, and who decided.
     let (code, out, _) = run(tenure(data.path()).args(["audit", "verify", "--json"]));

@@ -1,5 +1,6 @@
 //! The administrator who works without logging in: on the command line (`tenure run`), and where development switches
-//! logins off. Their organisation, `Local`, is made when it is first needed; nobody knows their password.
+//! logins off. Their organisation, `Local`, the default one of an installation, is made on the enterprise plan when it is first
+//! needed, whatever plan others get; nobody knows their password.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use super::signup::create_organization;
 use super::store::{self, Belonging, NewSession};
 use super::token::RefreshToken;
 use crate::app::App;
+use crate::domain::tenancy::Plan;
 
 /// User name of the administrator, and first choice for the slug of their organisation.
 const NAME: &str = "local";
@@ -44,7 +46,7 @@ impl LocalLogin {
             full_name: "Local administrator".to_owned(),
             password_hash: app.passwords.hash(password).await?,
         };
-        let (token, plan) = (RefreshToken::random()?, app.config.default_plan);
+        let (token, plan) = (RefreshToken::random()?, Plan::Enterprise);
         let (user, session, organization) = app
             .kernel
             .system(SystemReason::Authenticate)

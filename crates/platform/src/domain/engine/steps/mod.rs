@@ -248,14 +248,9 @@ impl Step {
         Ok(self.shared.kernel.act_as::<WorkflowExecute>(identity, Origin::default())?)
     }
 
-    /// Whether the policy has anything to say at this point.
-    pub(super) fn asks(&self, point: DecisionPoint) -> bool {
-        self.shared.policy.concerns(point)
-    }
-
     /// Asks the policy, where it has anything to say at this point; what it refuses is recorded.
     pub(super) async fn decide(&self, point: DecisionPoint, host: Option<String>) -> Result<(), Failure> {
-        if !self.asks(point) {
+        if !self.shared.policy.concerns(point) {
             return Ok(());
         }
         let claim = &self.claim;
