@@ -1,4 +1,5 @@
-import { expect, expectAccessible, login, newPerson, register, test } from './tenure.ts';
+import { expectAccessible } from './accessible.ts';
+import { expect, login, newPerson, register, test } from './tenure.ts';
 
 test('a newcomer registers, makes, renames and deletes a team', async ({ page }) => {
   await register(page, newPerson());

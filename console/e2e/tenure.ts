@@ -1,90 +1,65 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import AxeBuilder from '@axe-core/playwright';
-import { test as base, expect, type Page } from '@playwright/test';
-
-const START_TIMEOUT_MS = 120_000;
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  if (typeof address !== 'object' || address === null) throw new Error('no free port');
-  return address.port;
-}
-
-async function ready(origin: string, server: ChildProcess): Promise<void> {
-  const deadline = Date.now() + START_TIMEOUT_MS;
-  while (Date.now() < deadline) {
-    if (server.exitCode !== null)
-      throw new Error(`the server ended with ${server.exitCode} before it was ready`);
-    const response = await fetch(`${origin}/readyz`).catch(() => undefined);
-    if (response?.ok) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error(`the server was not ready after ${START_TIMEOUT_MS} ms`);
-}
+import { type BrowserContext, test as base, expect, type Page } from '@playwright/test';
+import { Server, START_TIMEOUT_MS } from './server.ts';
 
 interface WorkerFixtures {
-  /** Where the real server answers: TENURE_URL, or one started from TENURE_BIN on an empty data directory. */
+  /** Where the server of this worker answers, which the tests that do not kill it share. */
   origin: string;
 }
 
 interface TestFixtures {
-  /** Fails the test on a CSP violation or an uncaught error in the page. */
+  /** Fails the test on a policy violation, an error in the console or an uncaught one, in any of its pages. */
   clean: undefined;
+  /** A fresh visitor: a context of its own, watched like the first page. */
+  visitor: () => Promise<Page>;
 }
 
 export const test = base.extend<TestFixtures, WorkerFixtures>({
   origin: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of the fixtures from the pattern
     async ({}, use) => {
-      if (process.env.TENURE_URL) {
-        await use(process.env.TENURE_URL);
-        return;
-      }
-      const binary = process.env.TENURE_BIN;
-      if (!binary)
-        throw new Error('set TENURE_BIN to the server’s binary, or TENURE_URL to a running server');
-      const data = await mkdtemp(join(tmpdir(), 'tenure-e2e-'));
-      await chmod(data, 0o711); // root's server has another user run PostgreSQL in it
-      const listen = `127.0.0.1:${await freePort()}`;
-      const server = spawn(binary, ['serve'], {
-        env: { ...process.env, TENURE_DATA_DIR: data, TENURE_LISTEN: listen },
-        stdio: ['ignore', 'inherit', 'inherit'],
-      });
+      const server = await Server.start({ TENURE_EGRESS_ALLOW: 'localhost' });
       try {
-        await ready(`http://${listen}`, server);
-        await use(`http://${listen}`);
+        await use(server.origin);
       } finally {
-        if (server.exitCode === null) {
-          server.kill('SIGTERM');
-          await once(server, 'exit');
-        }
-        await rm(data, { recursive: true, force: true });
+        await server.stop();
       }
     },
     { scope: 'worker', timeout: START_TIMEOUT_MS + 10_000 },
   ],
   baseURL: async ({ origin }, use) => use(origin),
   clean: [
-    async ({ page }, use) => {
+    async ({ context }, use) => {
       const faults: string[] = [];
-      page.on('pageerror', (error) => faults.push(error.message));
-      page.on('console', (message) => {
-        if (/Content Security Policy/i.test(message.text())) faults.push(message.text());
-      });
+      watch(context, faults);
       await use(undefined);
       expect(faults, 'errors and policy violations in the page').toEqual([]);
     },
     { auto: true },
   ],
+  visitor: async ({ browser, origin }, use) => {
+    const contexts: BrowserContext[] = [];
+    const faults: string[] = [];
+    await use(async () => {
+      const context = await browser.newContext({ baseURL: origin });
+      contexts.push(context);
+      watch(context, faults);
+      return context.newPage();
+    });
+    for (const context of contexts) await context.close();
+    expect(faults, 'errors and policy violations in a visitor’s page').toEqual([]);
+  },
 });
+
+/** The browser reports each refused or unanswered request too; what a page makes of it is what tests look at. */
+const EXPECTED = /^Failed to load resource/;
+
+export function watch(context: BrowserContext, faults: string[]): void {
+  context.on('weberror', (error) => faults.push(error.error().message));
+  context.on('console', (message) => {
+    const bad = message.type() === 'error' || /Content Security Policy/i.test(message.text());
+    if (bad && !EXPECTED.test(message.text())) faults.push(message.text());
+  });
+}
 
 export interface Person {
   organization: string;
@@ -96,13 +71,13 @@ export interface Person {
 
 let serial = 0;
 /** Someone whom this server has not seen. */
-export function newPerson(): Person {
+export function newPerson(name = 'Ada Okonkwo'): Person {
   const mark = `${Date.now().toString(36)}${serial++}`;
   return {
     organization: `Acme ${mark}`,
-    name: `Ada Okonkwo ${mark}`,
-    email: `ada-${mark}@acme.example`,
-    username: `ada-${mark}`,
+    name: `${name} ${mark}`,
+    email: `p-${mark}@acme.example`,
+    username: `p-${mark}`,
     password: 'a sentence that nobody else would pick',
   };
 }
@@ -118,20 +93,65 @@ export async function register(page: Page, person: Person): Promise<void> {
   await expect(page.getByRole('navigation', { name: 'Main' })).toBeVisible();
 }
 
+/** On the login page. */
 export async function login(page: Page, person: Person): Promise<void> {
   await page.getByLabel('User name or e-mail').fill(person.username);
   await page.getByLabel('Password').fill(person.password);
   await page.getByRole('button', { name: 'Log in' }).click();
 }
 
-/** No WCAG 2.2 AA violation that axe can find. */
-export async function expectAccessible(page: Page): Promise<void> {
-  const { violations } = await new AxeBuilder({ page })
-    .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'])
-    .analyze();
-  expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target).join(', ')}`)).toEqual(
-    [],
-  );
+/** What the console does, without the console: for what a test needs and does not look at. */
+export class Api {
+  private constructor(
+    private readonly origin: string,
+    private readonly token: string,
+  ) {}
+
+  static async login(origin: string, { username, password }: Person): Promise<Api> {
+    const { access_token } = await send(origin, '', 'POST', '/auth/login', { username, password });
+    return new Api(origin, String(access_token));
+  }
+
+  static async register(origin: string, person: Person): Promise<Api> {
+    const { organization: organization_name, name: full_name, email, username, password } = person;
+    const body = { organization_name, full_name, email, username, password };
+    const { access_token } = await send(origin, '', 'POST', '/auth/register', body);
+    return new Api(origin, String(access_token));
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: each caller knows the answer it asked for
+  call(method: string, path: string, body?: unknown): Promise<any> {
+    return send(this.origin, this.token, method, path, body);
+  }
+
+  async workflow(definition: string): Promise<string> {
+    return (await this.call('POST', '/workflows', definition)).id;
+  }
+
+  async run(workflow: string, input: unknown): Promise<string> {
+    return (await this.call('POST', `/workflows/${workflow}/executions`, { input })).id;
+  }
+
+  async member(role: string, person = newPerson(`${role} person`)): Promise<Person> {
+    const { name: full_name, email, username, password } = person;
+    await this.call('POST', '/users', { full_name, email, username, password, roles: [role] });
+    return person;
+  }
+}
+
+async function send(origin: string, token: string, method: string, path: string, body?: unknown) {
+  const isText = typeof body === 'string';
+  const response = await fetch(`${origin}/api/v1${path}`, {
+    method,
+    headers: {
+      'content-type': isText ? 'application/yaml' : 'application/json',
+      ...(token ? { authorization: `Bearer ${token}` } : {}),
+    },
+    ...(body === undefined ? {} : { body: isText ? body : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+  return text ? JSON.parse(text) : undefined;
 }
 
 export { expect };

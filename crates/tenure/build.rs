@@ -1,4 +1,5 @@
-//! Puts the built console that `TENURE_EMBED_CONSOLE` names into the binary; none if it is not set.
+//! Puts the built console that `TENURE_EMBED_CONSOLE` names and the guests' packed images that `TENURE_EMBED_GUESTS` names into
+//! the binary; none where they are not set. `cargo xtask release` sets both.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,11 +7,48 @@ use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-env-changed=TENURE_EMBED_CONSOLE");
+    guests()?;
+    console()
+}
+
+/// What a variable names; none where it is not set.
+fn named(variable: &str) -> io::Result<Option<PathBuf>> {
+    println!("cargo:rerun-if-env-changed={variable}");
+    let Some(directory) = env::var_os(variable).filter(|value| !value.is_empty()) else { return Ok(None) };
+    let directory = fs::canonicalize(&directory)
+        .map_err(|error| io::Error::other(format!("{variable}: {}: {error}", Path::new(&directory).display())))?;
+    println!("cargo:rerun-if-changed={}", directory.display());
+    Ok(Some(directory))
+}
+
+/// Each `<image>.cwasm.zst` of the directory with the digest in the `<image>.sha256` beside it.
+fn guests() -> io::Result<()> {
+    let mut code = String::from("const PACKED: &[(&str, &str, &[u8])] = &[\n");
+    if let Some(directory) = named("TENURE_EMBED_GUESTS")? {
+        let mut files = Vec::new();
+        collect(&directory, &mut files)?;
+        files.sort();
+        files.retain(|path| path.to_string_lossy().ends_with(".cwasm.zst"));
+        if files.len() != 2 {
+            return Err(io::Error::other(format!(
+                "TENURE_EMBED_GUESTS: {} must hold the images of two guests, as `cargo xtask release` leaves them",
+                directory.display()
+            )));
+        }
+        for path in files {
+            let image = path.file_stem().map(Path::new).unwrap_or(&path);
+            let digest = fs::read_to_string(directory.join(image).with_extension("sha256"))?;
+            writeln!(code, "({:?}, {:?}, include_bytes!({path:?})),", image.display().to_string(), digest.trim())
+                .map_err(io::Error::other)?;
+        }
+    }
+    code.push_str("];\n");
+    generate("guests.rs", &code)
+}
+
+fn console() -> io::Result<()> {
     let mut files = Vec::new();
-    if let Some(dist) = env::var_os("TENURE_EMBED_CONSOLE").filter(|value| !value.is_empty()) {
-        let dist = fs::canonicalize(dist)?;
-        println!("cargo:rerun-if-changed={}", dist.display());
+    if let Some(dist) = named("TENURE_EMBED_CONSOLE")? {
         collect(&dist, &mut files)?;
         files.sort();
         if !files.contains(&dist.join("index.html")) {
@@ -47,6 +85,10 @@ fn write(dist: &Path, files: &[PathBuf]) -> io::Result<()> {
         writeln!(code, "({:?}, include_bytes!({path:?})),", format!("/{name}")).map_err(io::Error::other)?;
     }
     code.push_str("];\n");
+    generate("console.rs", &code)
+}
+
+fn generate(name: &str, code: &str) -> io::Result<()> {
     let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;
-    fs::write(Path::new(&out).join("console.rs"), code)
+    fs::write(Path::new(&out).join(name), code)
 }

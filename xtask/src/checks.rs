@@ -7,7 +7,7 @@ use anyhow::{anyhow, ensure};
 use crate::{
     bans, console,
     context::Context,
-    licenses, openapi,
+    licenses, migrations, openapi, orphans,
     progress::{minutes, step},
     setup, shell, sqlx,
 };
@@ -25,9 +25,11 @@ enum Outcome {
 type Check = (&'static str, fn(&Context) -> anyhow::Result<Outcome>);
 
 /// Cheap ones first. `.sqlx` before clippy, because it makes the crates with queries compile again.
-const CHECKS: [Check; 13] = [
+const CHECKS: [Check; 15] = [
     ("file lengths", |cx| bans::file_lengths(cx).map(Outcome::Passed)),
     ("assembled SQL", |cx| bans::assembled_sql(cx).map(Outcome::Passed)),
+    ("migrations", |cx| migrations::lint(cx).map(Outcome::Passed)),
+    ("orphans", |cx| orphans::find(cx).map(Outcome::Passed)),
     ("formatting", formatting),
     ("formatting of the guests", guest_formatting),
     ("bans, licences, sources", bans_licences_sources),
@@ -135,9 +137,8 @@ fn sqlx_fresh(cx: &Context) -> anyhow::Result<Outcome> {
 }
 
 fn openapi_fresh(cx: &Context) -> anyhow::Result<Outcome> {
-    if !openapi::exists(cx) {
-        return Ok(Outcome::NotYet);
-    }
+    // The console's types are made from it: without it nothing would say that it is stale.
+    ensure!(openapi::exists(cx), "openapi.json is missing; make it with `cargo xtask openapi` and commit it");
     passed(openapi::check(cx))
 }
 

@@ -5,8 +5,11 @@ use crate::{
     context::Context,
     guests,
     progress::{minutes, step},
-    setup, shell,
+    release, setup, shell,
 };
+
+/// The program, and with it an example whose features are those of the tests: so nothing is compiled twice.
+pub(crate) const DEBUG: [&str; 7] = ["build", "--quiet", "--workspace", "--bin", "tenure", "--example", "images"];
 
 /// How the demo is built and run.
 #[derive(Debug, clap::Args)]
@@ -22,15 +25,17 @@ pub(crate) struct Args {
 /// Sets up, builds, and becomes `tenure demo`.
 pub(crate) fn run(cx: &Context, args: &Args) -> anyhow::Result<()> {
     setup::run(cx)?;
-    let guests = guests::build(cx)?;
-    console::build(cx)?;
-    let (profile, directory) = if args.release { ("release", "release") } else { ("dev", "debug") };
-    step(cx, &format!("build tenure ({profile})"), minutes(if args.release { 15 } else { 8 }), || {
-        shell::run(&mut cx.cargo(&["build", "--package", "tenure", "--profile", profile]))
-    })?;
-    let mut tenure = std::process::Command::new(cx.target.join(directory).join("tenure"));
+    let mut tenure = if args.release {
+        std::process::Command::new(release::build(cx)?)
+    } else {
+        let guests = guests::build(cx)?;
+        console::build(cx)?;
+        step(cx, "build tenure", minutes(8), || shell::run(&mut cx.cargo(&DEBUG)))?;
+        let mut tenure = std::process::Command::new(cx.target.join("debug/tenure"));
+        tenure.env("TENURE_GUESTS_DIR", guests).env("TENURE_ASSETS", cx.root.join("console/dist"));
+        tenure
+    };
     tenure.current_dir(&cx.root).arg("demo").args(&args.arguments);
-    tenure.env("TENURE_GUESTS_DIR", guests).env("TENURE_ASSETS", cx.root.join("console/dist"));
     // The same process from here on, so that Ctrl-C and the exit status are the demo's own.
     let error = std::os::unix::process::CommandExt::exec(&mut tenure);
     Err(anyhow::Error::from(error).context("cannot run tenure"))

@@ -1,7 +1,7 @@
 //! The sandbox's guests, cached by the digest of what they are made of.
 //!
-//! `<cache>/guests/<digest>/` holds `expressions.wasm`, `python.wasm` and `manifest.json`; `<cache>/guests/current` points to it.
-//! What is compiled of them for one machine is `tenure_sandbox::Images`' business.
+//! `<cache>/guests/<digest>/` holds `expressions.wasm`, `python.wasm`, `manifest.json`, and in `images/` what is compiled of them, so
+//! that no server ever compiles; `<cache>/guests/current` points to it.
 
 use std::{
     fs,
@@ -41,8 +41,82 @@ pub(crate) fn build(cx: &Context) -> anyhow::Result<PathBuf> {
         let _ = fs::remove_dir_all(&finished);
         fs::rename(&draft, &finished).with_context(|| format!("cannot write {}", finished.display()))?;
     }
+    images(cx, &finished)?;
     point_to(&guests.join("current"), &key)?;
     Ok(finished)
+}
+
+/// What decides how images are compiled, beside the modules.
+const COMPILER: [&str; 4] =
+    ["Cargo.lock", "crates/sandbox/src/engine.rs", "crates/sandbox/src/images.rs", "crates/sandbox/src/snapshot.rs"];
+/// Beside the images: what they were compiled with, and their paths.
+const COMPILED: &str = "compiled.json";
+
+/// Compiles the modules, unless that was done with this compiler.
+fn images(cx: &Context, guests: &Path) -> anyhow::Result<()> {
+    let rustc = shell::capture(Command::new("rustc").current_dir(&cx.root).arg("--version"))?;
+    let compiler = format!("{} {}", files::digest(cx, &COMPILER)?, String::from_utf8_lossy(&rustc).trim());
+    let stamp = guests.join(COMPILED);
+    let known: serde_json::Value =
+        fs::read(&stamp).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+    if known.get("compiler").and_then(serde_json::Value::as_str) == Some(compiler.as_str())
+        && paths(&known).iter().all(|path| path.is_file())
+        && !paths(&known).is_empty()
+    {
+        return Ok(());
+    }
+    step(cx, "build what compiles the guests", minutes(6), || {
+        // With the workspace's tests in view, so that Cranelift is built with the features that the tests build it with.
+        shell::run(&mut cx.cargo(&["build", "--quiet", "--workspace", "--example", "images"]))
+    })?;
+    let listed = step(cx, "compile the guests", minutes(1), || {
+        let mut compile = Command::new(cx.target.join("debug/examples/images"));
+        shell::capture(compile.arg(guests).arg(guests.join("images")))
+    })?;
+    let listed = String::from_utf8(listed).context("paths are UTF-8")?;
+    let images: Vec<&str> = listed.lines().collect();
+    let record = serde_json::json!({ "compiler": compiler, "images": images });
+    files::write(&stamp, format!("{record:#}\n"))
+}
+
+fn paths(record: &serde_json::Value) -> Vec<PathBuf> {
+    let images = record.get("images").and_then(serde_json::Value::as_array);
+    images.into_iter().flatten().filter_map(|path| path.as_str().map(PathBuf::from)).collect()
+}
+
+/// Zstandard's: a few seconds, and within a tenth of the smallest.
+const LEVEL: i32 = 15;
+
+/// Leaves the images in `to` as the program carries them (`TENURE_EMBED_GUESTS`): compressed, each with its digest beside it.
+pub(crate) fn pack(cx: &Context, guests: &Path, to: &Path) -> anyhow::Result<()> {
+    let record: serde_json::Value = serde_json::from_slice(&files::read(&guests.join(COMPILED))?)?;
+    let images = paths(&record);
+    let packed = |image: &Path| Some(to.join(image.file_name()?).with_extension("cwasm.zst"));
+    if images.iter().all(|image| packed(image).is_some_and(|path| path.is_file())) {
+        return Ok(());
+    }
+    let _ = fs::remove_dir_all(to);
+    fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
+    step(cx, "pack the guests", minutes(1), || {
+        std::thread::scope(|scope| {
+            let work: Vec<_> = images
+                .iter()
+                .map(|image| {
+                    scope.spawn(move || -> anyhow::Result<()> {
+                        let content = files::read(image)?;
+                        let digest = files::read(&image.with_extension("sha256"))?;
+                        let path = packed(image).context("an image has a name")?;
+                        files::write(&path.with_extension("").with_extension("sha256"), digest)?;
+                        let out = zstd::bulk::compress(&content, LEVEL)?;
+                        let draft = path.with_extension("new");
+                        files::write(&draft, out)?;
+                        fs::rename(&draft, &path).with_context(|| format!("cannot write {}", path.display()))
+                    })
+                })
+                .collect();
+            work.into_iter().try_for_each(|work| work.join().map_err(|_| anyhow::anyhow!("packing panicked"))?)
+        })
+    })
 }
 
 /// Replaces the link in one step, so that nobody finds it missing.

@@ -10,8 +10,11 @@ mod demo;
 mod files;
 mod guests;
 mod licenses;
+mod migrations;
 mod openapi;
+mod orphans;
 mod progress;
+mod release;
 mod setup;
 mod shell;
 mod sqlx;
@@ -45,6 +48,8 @@ enum Command {
     Guests,
     /// Build the web console, unless the cache has it
     Console,
+    /// Build the program with console and guests inside it
+    Release,
     /// Refresh .sqlx from a scratch database
     Sqlx(Freshness),
     /// Refresh openapi.json from the binary
@@ -77,9 +82,10 @@ fn run(cx: &Context, command: Command) -> anyhow::Result<()> {
         Command::Demo(args) => demo::run(cx, &args),
         Command::Test => tests::run(cx),
         Command::Check => checks::run(cx),
-        Command::Setup => setup::run(cx),
+        Command::Setup => setup::everything(cx),
         Command::Guests => guests::build(cx).map(|directory| println!("{}", directory.display())),
         Command::Console => console::build(cx),
+        Command::Release => release::run(cx),
         Command::Sqlx(Freshness { check: false }) => sqlx::refresh(cx),
         Command::Sqlx(Freshness { check: true }) => sqlx::check(cx),
         Command::Openapi(Freshness { check: false }) => openapi::refresh(cx),

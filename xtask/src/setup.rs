@@ -15,13 +15,18 @@ use crate::{
 const OLDEST_NODE: u32 = 20;
 const OLDEST_PYTHON: (u32, u32) = (3, 9);
 
-/// Installs what is missing where that is possible, and otherwise names the command that does.
+/// What building and running needs: installs what is missing where that is possible, and otherwise names the command
+/// that does.
 pub(crate) fn run(cx: &Context) -> anyhow::Result<()> {
     ensure_node()?;
-    ensure_python()?;
-    ensure_postgres(cx)?;
-    ensure_browser(cx)?;
-    Ok(())
+    ensure_python(cx)?;
+    ensure_postgres(cx)
+}
+
+/// The same, and what only the browser tests need.
+pub(crate) fn everything(cx: &Context) -> anyhow::Result<()> {
+    run(cx)?;
+    browser(cx)
 }
 
 fn ensure_postgres(cx: &Context) -> anyhow::Result<()> {
@@ -44,7 +49,8 @@ fn ensure_postgres(cx: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn ensure_browser(cx: &Context) -> anyhow::Result<()> {
+/// What only the browser tests need.
+pub(crate) fn browser(cx: &Context) -> anyhow::Result<()> {
     if shell::answers("chromium") {
         return Ok(());
     }
@@ -64,14 +70,19 @@ fn ensure_node() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn ensure_python() -> anyhow::Result<()> {
+fn ensure_python(cx: &Context) -> anyhow::Result<()> {
     let advice =
         "install Python 3.9 or newer with venv and pip (Debian: `apt-get install python3 python3-venv python3-pip`)";
     let text = shell::capture(Command::new("python3").arg("--version")).context(advice)?;
     let version = String::from_utf8_lossy(&text);
     let [major, minor, ..] = numbers(&version)[..] else { bail!("`python3 --version` says {version:?}; {advice}") };
     ensure!((major, minor) >= OLDEST_PYTHON, "Python {major}.{minor} is too old; {advice}");
-    Ok(())
+    // Debian ships the interpreter without what makes environments and what installs into them.
+    if shell::capture(Command::new("python3").args(["-c", "import ensurepip, venv"])).is_ok() {
+        return Ok(());
+    }
+    ensure!(can_install(), "Python's venv is missing; {advice}");
+    install(cx, &["python3-venv", "python3-pip"])
 }
 
 /// The numbers in `v20.20.2` or `Python 3.11.7`.

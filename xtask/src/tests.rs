@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail, ensure};
 use crate::{
     console,
     context::Context,
-    files, guests,
+    demo, files, guests,
     progress::{minutes, seconds, step},
     setup, shell,
 };
@@ -58,7 +58,7 @@ pub(crate) fn run(cx: &Context) -> anyhow::Result<()> {
     if console::exists(cx) {
         suite("console", step(cx, "console tests", seconds(40), || unit(cx)));
         if has_browser_tests(cx)? {
-            suite("browser", step(cx, "browser tests", minutes(3), || browser(cx)));
+            suite("browser", setup::browser(cx).and_then(|()| step(cx, "browser tests", minutes(4), || browser(cx))));
         } else {
             println!("- browser tests: not there yet");
         }
@@ -126,11 +126,15 @@ fn has_browser_tests(cx: &Context) -> anyhow::Result<bool> {
 /// Playwright against the built binary in Debian's Chromium.
 fn browser(cx: &Context) -> anyhow::Result<Tally> {
     console::install(cx)?;
-    shell::run(&mut cx.cargo(&["build", "--package", "tenure"]))?;
+    shell::run(&mut cx.cargo(&demo::DEBUG))?;
     let report = cx.target.join("playwright.json");
     let _ = std::fs::remove_file(&report);
     let mut playwright = cx.npm(&["run", "--silent", "e2e", "--", "--reporter=line,json"]);
-    playwright.env("PLAYWRIGHT_JSON_OUTPUT_NAME", &report).env("TENURE_BIN", cx.target.join("debug/tenure"));
+    playwright
+        .env("PLAYWRIGHT_JSON_OUTPUT_NAME", &report)
+        .env("TENURE_BIN", cx.target.join("debug/tenure"))
+        .env("TENURE_ASSETS", cx.root.join("console/dist"))
+        .env("TENURE_GUESTS_DIR", guests::build(cx)?);
     counted(&mut playwright, &report, |json| {
         let count = |name: &str| {
             json.pointer(&format!("/stats/{name}")).and_then(serde_json::Value::as_u64).unwrap_or_default()

@@ -1,6 +1,26 @@
-import type { Schemas } from './types';
+import type { Fault, Schemas, UploadStage } from './types';
 
-type ProblemBody = Schemas['Problem'];
+/** A problem and the members that some kinds of it have beside (RFC 9457, section 3.2). */
+export type ProblemBody = Schemas['Problem'] & {
+  /** What a refused person lacks. */
+  permission?: string;
+  /** Where JSON or YAML could not be read. */
+  line?: number;
+  column?: number;
+  /** Of a definition that was refused. */
+  faults?: Fault[];
+  /** Of a plugin that was refused. */
+  stages?: UploadStage[];
+  /** Who uses what cannot be deleted, and how many more that the caller may not see. */
+  used_by?: { id: string; name: string }[];
+  used_by_hidden?: number;
+  quota?: string;
+  limit?: number;
+  used?: number;
+  resets_at?: string | null;
+  /** Why the policy said no. */
+  reasons?: string[];
+};
 
 /** A refused or failed API call: an RFC 9457 problem, or a network failure (status 0). */
 export class Problem extends Error {
@@ -31,6 +51,7 @@ export class Problem extends Error {
     if (isProblemBody(body)) return new Problem({ ...body, status: response.status });
     return new Problem({
       type: 'about:blank',
+      code: '',
       title: response.status >= 500 ? 'The server could not answer' : 'The request was refused',
       status: response.status,
       detail: `The server answered ${response.status} without saying why.`,
@@ -52,7 +73,7 @@ export class Problem extends Error {
   static of(error: unknown): Problem {
     if (error instanceof Problem) return error;
     const detail = error instanceof Error ? error.message : String(error);
-    return new Problem({ type: 'about:blank', title: 'Something went wrong', status: -1, detail });
+    return new Problem({ type: 'about:blank', code: '', title: 'Something went wrong', status: -1, detail });
   }
 }
 

@@ -1,7 +1,7 @@
-import { QueryClient, type QueryKey, useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { QueryClient, type QueryKey, queryOptions, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { api, unwrap } from './client';
 import { Problem } from './problem';
-import type { Me, Page } from './types';
+import type { Me, Page, Schemas } from './types';
 
 /** Refusals are final; only what may pass by itself is asked again. */
 function worthRetrying(failures: number, error: unknown): boolean {
@@ -10,18 +10,53 @@ function worthRetrying(failures: number, error: unknown): boolean {
 }
 
 export const queryClient = new QueryClient({
-  defaultOptions: { queries: { retry: worthRetrying, staleTime: 10_000 }, mutations: { retry: false } },
+  defaultOptions: { queries: { retry: worthRetrying }, mutations: { retry: false } },
 });
 
+const AGAIN_MS = 3000;
+
+interface PagesOptions<T> {
+  /** Whether they change by themselves: then they are fetched again every few seconds. */
+  moving?: (items: T[]) => boolean;
+  /** Whether to ask at all: what the person may not see is not asked for, since each refusal is an event. */
+  enabled?: boolean;
+}
+
 /** A cursor list, page after page. `items` is undefined until the first page has come. */
-export function usePages<T>(key: QueryKey, fetchPage: (cursor: string | undefined) => Promise<Page<T>>) {
+export function usePages<T>(
+  key: QueryKey,
+  fetchPage: (cursor: string | undefined) => Promise<Page<T>>,
+  { moving, enabled = true }: PagesOptions<T> = {},
+) {
   const query = useInfiniteQuery({
+    enabled,
     queryKey: key,
     queryFn: ({ pageParam }) => fetchPage(pageParam),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
+    refetchInterval: ({ state: { data } }) =>
+      data && moving?.(data.pages.flatMap((page) => page.items)) ? AGAIN_MS : false,
   });
   return { query, items: query.data?.pages.flatMap((page) => page.items) };
+}
+
+/** What a visitor may know of this installation. */
+export const instanceQuery = queryOptions({
+  queryKey: ['instance'],
+  queryFn: async (): Promise<Schemas['Instance']> => {
+    const response = await fetch('/api/v1/instance').catch(() => {
+      throw Problem.unreachable();
+    });
+    const body: unknown = await response.json().catch(() => undefined);
+    if (!response.ok) throw Problem.from(response, body);
+    return body as Schemas['Instance'];
+  },
+  staleTime: Number.POSITIVE_INFINITY,
+});
+
+/** Whether there are logins at all; in development mode there can be none, and then nobody can log out. */
+export function useHasLogins(): boolean {
+  return useQuery(instanceQuery).data?.auth !== 'off';
 }
 
 export const meQuery = {

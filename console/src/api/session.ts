@@ -10,7 +10,7 @@ import { Problem } from './problem';
 import type { Schemas } from './types';
 
 export type SessionState = 'unknown' | 'anonymous' | 'active';
-type Tokens = Schemas['Session'];
+type Tokens = Schemas['LoggedIn'];
 
 const HINT = 'tenure.session'; // says only that a cookie may exist, so that a first visit asks for nothing
 const EARLY_MS = 15_000; // refresh this long before the token expires

@@ -11,31 +11,42 @@ import {
   SearchField,
   useFilter,
 } from 'react-aria-components';
+import { useHasLogins, useMay } from '~/api/query';
 import { logout } from '~/api/session';
 import { toggleTheme } from '~/lib/theme';
 import { toastProblem } from '~/ui/toast';
-import { NAVIGATION } from './navigation';
+import { useNavigation } from './navigation';
 
 /** Every page and command by name, on Ctrl+K. */
 export function CommandPalette({ isOpen, onClose }: { isOpen: boolean; onClose: () => void }) {
   const navigate = useNavigate();
+  const hasLogins = useHasLogins();
+  const mayCreate = useMay('workflow:create');
   const { contains } = useFilter({ sensitivity: 'base' });
-  const pages = NAVIGATION.flatMap(({ pages }) => [...pages]).map(({ to, label, icon }) => ({
-    id: to as string,
-    label: `Go to ${label}`,
-    icon,
-    run: () => void navigate({ to }),
-  }));
+  const pages = useNavigation()
+    .flatMap(({ pages }) => pages)
+    .map(({ to, label, icon }) => ({
+      id: to as string,
+      label: `Go to ${label}`,
+      icon,
+      run: () => void navigate({ to }),
+    }));
   const commands = [
     ...pages,
-    {
-      id: 'new-workflow',
-      label: 'New workflow',
-      icon: Plus,
-      run: () => void navigate({ to: '/workflows/new' }),
-    },
+    ...(mayCreate
+      ? [
+          {
+            id: 'new-workflow',
+            label: 'New workflow',
+            icon: Plus,
+            run: () => void navigate({ to: '/workflows/new' }),
+          },
+        ]
+      : []),
     { id: 'theme', label: 'Switch between light and dark', icon: SunMoon, run: toggleTheme },
-    { id: 'logout', label: 'Log out', icon: LogOut, run: () => void logout().catch(toastProblem) },
+    ...(hasLogins
+      ? [{ id: 'logout', label: 'Log out', icon: LogOut, run: () => void logout().catch(toastProblem) }]
+      : []),
   ];
   return (
     <ModalOverlay className="scrim" isOpen={isOpen} onOpenChange={(open) => !open && onClose()} isDismissable>

@@ -8,7 +8,7 @@ import { useSessionState } from '~/api/session';
 import { Button } from '~/ui/button';
 import { CommandPalette } from './CommandPalette';
 import { Mark } from './Mark';
-import { NAVIGATION } from './navigation';
+import { useNavigation } from './navigation';
 import { UserMenu } from './UserMenu';
 
 /** What surrounds each page of a logged-in person. */
@@ -95,6 +95,7 @@ function Brand() {
 }
 
 function Sidebar({ onSearch }: { onSearch: () => void }) {
+  const navigation = useNavigation();
   return (
     <>
       <Brand />
@@ -102,8 +103,8 @@ function Sidebar({ onSearch }: { onSearch: () => void }) {
         <Search aria-hidden /> Search <kbd className="push">Ctrl K</kbd>
       </Button>
       <nav className="nav" aria-label="Main">
-        {NAVIGATION.map(({ group, pages }) => (
-          <div key={pages[0].to} className="nav-group">
+        {navigation.map(({ group, pages }) => (
+          <div key={group ?? ''} className="nav-group">
             {group && <p className="nav-heading">{group}</p>}
             <ul>
               {pages.map(({ to, label, icon: Glyph }) => (

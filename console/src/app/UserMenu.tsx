@@ -9,7 +9,7 @@ import {
   Popover,
   Separator,
 } from 'react-aria-components';
-import { useMe } from '~/api/query';
+import { useHasLogins, useMe } from '~/api/query';
 import { logout } from '~/api/session';
 import { chooseTheme, type Theme, useChosenTheme } from '~/lib/theme';
 import { toastProblem } from '~/ui/toast';
@@ -29,6 +29,7 @@ function initials(name: string): string {
 export function UserMenu() {
   const me = useMe();
   const theme = useChosenTheme();
+  const hasLogins = useHasLogins();
   if (!me) return null;
   return (
     <MenuTrigger>
@@ -69,14 +70,16 @@ export function UserMenu() {
               </MenuItem>
             ))}
           </MenuSection>
-          <Separator className="menu-separator" />
-          <MenuItem
-            className="menu-item"
-            textValue="Log out"
-            onAction={() => void logout().catch(toastProblem)}
-          >
-            <LogOut aria-hidden /> Log out
-          </MenuItem>
+          {hasLogins && <Separator className="menu-separator" />}
+          {hasLogins && (
+            <MenuItem
+              className="menu-item"
+              textValue="Log out"
+              onAction={() => void logout().catch(toastProblem)}
+            >
+              <LogOut aria-hidden /> Log out
+            </MenuItem>
+          )}
         </Menu>
       </Popover>
     </MenuTrigger>

@@ -1,5 +1,5 @@
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
-const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'short' });
+const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'long' });
 const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['day', 86_400_000],
   ['hour', 3_600_000],
@@ -11,7 +11,7 @@ export function formatTime(iso: string): string {
   return full.format(new Date(iso));
 }
 
-/** "3 min. ago" within a week, the date before that. */
+/** "3 minutes ago" within a week, the date before that. */
 export function formatAgo(iso: string, now: number): string {
   const past = new Date(iso).getTime() - now;
   if (Math.abs(past) > 7 * 86_400_000) {
@@ -36,7 +36,11 @@ function joined(large: number, unit: string, small: number, smallUnit: string): 
 }
 
 /** Milliseconds between two instants; the end may still be open. */
-export function span(start: string | null, end: string | null, now: number): number | null {
+export function span(
+  start: string | null | undefined,
+  end: string | null | undefined,
+  now: number,
+): number | null {
   if (!start) return null;
   return Math.max(0, (end ? new Date(end).getTime() : now) - new Date(start).getTime());
 }

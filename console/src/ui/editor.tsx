@@ -34,8 +34,6 @@ export interface Mark {
   message: string;
   line: number;
   column: number;
-  endLine?: number | null | undefined;
-  endColumn?: number | null | undefined;
 }
 
 export interface EditorHandle {
@@ -81,11 +79,28 @@ function offsetOf(state: EditorState, line: number, column: number): number {
 
 function diagnostic(state: EditorState, mark: Mark): Diagnostic {
   const from = offsetOf(state, mark.line, mark.column);
-  const end = mark.endLine && mark.endColumn ? offsetOf(state, mark.endLine, mark.endColumn) : from;
   const line = state.doc.lineAt(from);
-  const to = end > from ? end : Math.max(from, line.to);
-  return { from: from === to ? line.from : from, to, severity: mark.severity, message: mark.message };
+  return {
+    from: from === line.to ? line.from : from,
+    to: line.to,
+    severity: mark.severity,
+    message: mark.message,
+  };
 }
+
+/**
+ * What is typed over a selection is put in by the editor. The browser would do it by itself, and keep the look of what was
+ * there with a style attribute, which the policy forbids and reports.
+ */
+const typedOver = EditorView.domEventHandlers({
+  beforeinput: (event, view) => {
+    const typed = event.inputType === 'insertText' ? event.data : null;
+    if (!typed || event.isComposing || view.state.readOnly || view.state.selection.main.empty) return false;
+    event.preventDefault();
+    view.dispatch(view.state.replaceSelection(typed), { scrollIntoView: true, userEvent: 'input.type' });
+    return true;
+  },
+});
 
 /** A text editor. Tab moves on, as everywhere (Escape leaves nothing trapped); Ctrl+] indents. */
 export function Editor({
@@ -121,6 +136,7 @@ export function Editor({
       indentUnit.of(language === 'python' ? '    ' : '  '),
       syntaxHighlighting(highlighting),
       LANGUAGES[language](),
+      typedOver,
       keymap.of([...defaultKeymap, ...historyKeymap]),
       EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' }),
       EditorView.lineWrapping,

@@ -10,7 +10,8 @@ it('names the permission that is missing, and offers no retry', () => {
     code: 'permission-denied',
     title: 'Refused',
     status: 403,
-    missing_permissions: ['audit:read'],
+    detail: 'this needs the permission audit:read, which you do not hold',
+    permission: 'audit:read',
   });
   render(<Failed problem={problem} label="the audit log" onRetry={() => {}} />);
   expect(screen.getByRole('alert').textContent).toContain('This needs the permission audit:read');
@@ -30,6 +31,7 @@ it('lists every fault and every user of a resource', () => {
     type: '/docs/problems#in-use',
     code: 'in-use',
     title: 'Plugin not deleted',
+    detail: 'workflows use it',
     status: 409,
     used_by: [{ id: 'wf_1', name: 'triage' }],
     errors: [{ pointer: '/name', detail: 'is taken', code: 'taken' }],

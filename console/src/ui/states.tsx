@@ -52,7 +52,7 @@ export function Failed({
   onRetry?: () => void;
 }) {
   if (problem.status === 403 && problem.code === 'permission-denied') {
-    const missing = problem.body.missing_permissions ?? [];
+    const missing = problem.body.permission?.split(/[\s,]+/).filter(Boolean) ?? [];
     return (
       <div className="state boxed" role="alert">
         <Lock aria-hidden />
@@ -76,7 +76,9 @@ export function Failed({
       <div className="state boxed" role="alert">
         <CircleAlert aria-hidden />
         <h2>Not found</h2>
-        <p>This server does not offer {label}, or a team that you are not in owns it.</p>
+        <p>
+          Nothing is here that you may see as {label}: it was deleted, or a team that you are not in owns it.
+        </p>
       </div>
     );
   }
@@ -86,7 +88,6 @@ export function Failed({
       <Glyph aria-hidden />
       <h2>{problem.body.title}</h2>
       <p>{problem.message}</p>
-      {problem.body.instance && <p className="small mono">{problem.body.instance}</p>}
       {onRetry && (
         <div className="state-actions">
           <Button onPress={onRetry}>
@@ -151,22 +152,25 @@ export function Notice({
   );
 }
 
+/** By name, as far as the reader may see them. */
+function users(visible: readonly { name: string }[], hidden: number): string {
+  const others = hidden === 1 ? '1 that you may not see' : `${hidden} that you may not see`;
+  return [...visible.map(({ name }) => name), ...(hidden > 0 ? [others] : [])].join(', ');
+}
+
 /** Why an action was refused, beside the action. */
 export function ProblemNotice({ problem, except = [] }: { problem: Problem; except?: readonly string[] }) {
-  const { title, detail, missing_permissions, used_by, quota, limit, used } = problem.body;
+  const { title, detail, used_by, used_by_hidden, quota, limit, used } = problem.body;
   const errors = problem.body.errors?.filter(({ pointer }) => !except.includes(pointer.slice(1)));
   return (
     <Notice tone="bad" title={title}>
       {detail && <p>{detail}</p>}
-      {missing_permissions && missing_permissions.length > 0 && (
-        <p>Missing: {missing_permissions.map(permission)}</p>
-      )}
       {quota && (
         <p className="numeric">
           {quota}: {used} of {limit} used.
         </p>
       )}
-      {used_by && used_by.length > 0 && <p>Used by {used_by.map((user) => user.name).join(', ')}.</p>}
+      {used_by && <p>Used by {users(used_by, used_by_hidden ?? 0)}.</p>}
       {errors && errors.length > 0 && (
         <ul>
           {errors.map((error) => (

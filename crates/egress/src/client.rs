@@ -10,21 +10,25 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::Host;
 
 use crate::decode::BodySink;
 use crate::error::EgressError;
+use crate::gate::{Destination, Gate};
 use crate::placeholders::Placeholders;
 use crate::policy::{Allowance, EgressLimits, EgressPolicy};
 use crate::prepare::Hop;
 use crate::redact::Redactor;
 use crate::redirect::{is_redirect, next_hop};
 use crate::request::{EgressRequest, EgressResponse, Timing};
-use crate::resolve::{GuardedResolver, Lookup, Reach, ResolveFailure, SystemLookup};
+use crate::resolve::{GuardedResolver, Lanes, Lookup, Reach, ResolveFailure, SystemLookup};
 
 /// Bodies from here on are redacted on a thread of their own.
 const LARGE_BODY: usize = 64 << 10;
+/// Large bodies that are redacted at one time.
+const LARGE_AT_ONCE: usize = 4;
 
 /// The one way out. Cheap to clone; all clones share their connections.
 #[derive(Clone)]
@@ -32,6 +36,10 @@ pub struct EgressClient {
     policy: Arc<EgressPolicy>,
     /// For everybody's hosts.
     public: reqwest::Client,
+    /// Places among the name lookups, by caller.
+    lanes: Arc<Lanes>,
+    /// Turns for redacting large bodies: each takes several times its body in memory.
+    redactions: Arc<Semaphore>,
     /// For hosts of the allow-list, so that a connection made under an allowance is never used without one.
     named: reqwest::Client,
 }
@@ -70,28 +78,42 @@ impl EgressClient {
                 .build()
                 .map_err(|error| EgressError::Setup(format!("{:?}", error.without_url())))
         };
-        Ok(Self { public: build(Reach::Public)?, named: build(Reach::Named)?, policy })
+        let redactions = Arc::new(Semaphore::new(LARGE_AT_ONCE));
+        Ok(Self {
+            public: build(Reach::Public)?,
+            named: build(Reach::Named)?,
+            redactions,
+            lanes: Arc::default(),
+            policy,
+        })
     }
 
     /// Sends `request` with its placeholders replaced, follows redirects, and returns the whole response, whatever its
-    /// status. Dropping the future closes the connection.
+    /// status. Before each hop `gate` is asked whether the call may go there. Dropping the future closes the connection.
     ///
     /// # Errors
     /// See [`EgressError`]; none of its texts holds a secret or an address that the request did not name.
-    pub async fn send(&self, request: EgressRequest, secrets: &Placeholders) -> Result<EgressResponse, EgressError> {
+    pub async fn send(
+        &self,
+        request: EgressRequest,
+        secrets: &Placeholders,
+        gate: &dyn Gate,
+    ) -> Result<EgressResponse, EgressError> {
         let limits = self.policy.limits;
         let total = request.timeout.map_or(limits.total, |timeout| timeout.min(limits.total));
         let mut redactor = Redactor::new(secrets);
         let hop = Hop::prepare(&request, secrets, &limits, &mut redactor)?;
         let mut call = Call {
             client: self,
+            gate,
             started: Instant::now(),
             label: hop.label.clone(),
             redactor: Arc::new(redactor),
             response_bytes: request.max_response_bytes.map_or(limits.response_bytes, |n| n.min(limits.response_bytes)),
             max_redirects: request.max_redirects.map_or(limits.redirects, |n| n.min(limits.redirects)),
         };
-        match tokio::time::timeout(total, call.run(hop)).await {
+        let run = self.lanes.run(request.caller, call.run(hop));
+        match tokio::time::timeout(total, run).await {
             Ok(result) => result,
             Err(_) => Err(EgressError::Timeout { host: call.label, after: total }),
         }
@@ -126,6 +148,7 @@ impl EgressClient {
 /// One call under way.
 struct Call<'a> {
     client: &'a EgressClient,
+    gate: &'a dyn Gate,
     started: Instant,
     /// The host now talked to.
     label: String,
@@ -163,6 +186,10 @@ impl Call<'_> {
     /// Sends one request and reads the response's head.
     async fn exchange(&self, hop: &Hop) -> Result<reqwest::Response, EgressError> {
         let (client, reach) = self.client.admit(hop)?;
+        // Here and nowhere else: every hop passes, with the URL as it goes to the wire.
+        let host = plain_host(&hop.url).ok_or_else(|| EgressError::invalid("the url has no host"))?;
+        let is_secret = self.redactor.occurs_in(host.as_bytes());
+        self.gate.admit(Destination { host: &host, is_secret }).await?;
         let mut request = client.request(hop.method.clone(), hop.url.clone()).headers(hop.headers.clone());
         if !hop.body.is_empty() {
             request = request.body(hop.body.clone());
@@ -216,8 +243,17 @@ impl Call<'_> {
         if body.len() < LARGE_BODY || self.redactor.is_empty() {
             return Ok(self.redactor.redacted(body));
         }
+        if !self.redactor.can_search(&body) {
+            return Err(EgressError::limit("response body, searched for so many secrets,", LARGE_BODY, "bytes"));
+        }
+        let turn = self.client.redactions.clone().acquire_owned().await;
+        let turn = turn.map_err(|_| EgressError::Setup("the response could not be redacted".to_owned()))?;
         let redactor = self.redactor.clone();
-        let task = tokio::task::spawn_blocking(move || redactor.redacted(body));
+        let task = tokio::task::spawn_blocking(move || {
+            // Held until it is done, whatever became of the caller.
+            let _turn = turn;
+            redactor.redacted(body)
+        });
         task.await.map_err(|_| EgressError::Setup("the response could not be redacted".to_owned()))
     }
 
@@ -268,6 +304,15 @@ impl Call<'_> {
     fn limits(&self) -> &EgressLimits {
         &self.client.policy.limits
     }
+}
+
+/// The host as rules write it.
+fn plain_host(url: &url::Url) -> Option<String> {
+    Some(match url.host()? {
+        Host::Domain(name) => name.trim_end_matches('.').to_ascii_lowercase(),
+        Host::Ipv4(address) => address.to_string(),
+        Host::Ipv6(address) => IpAddr::V6(address).to_canonical().to_string(),
+    })
 }
 
 /// RFC 6761 section 6.3: these names are loopback, whatever a resolver makes of them.

@@ -17,6 +17,8 @@ pub enum ErrorClass {
     RefusedAddress,
     /// A size or count is over its limit.
     Limit,
+    /// Whoever makes the call may not go there.
+    Denied,
     /// The request itself cannot be sent; it was built by the workflow's expressions.
     InvalidRequest,
     /// The client could not be set up.
@@ -31,6 +33,7 @@ impl ErrorClass {
             Self::Timeout => "timeout",
             Self::Network => "network",
             Self::RefusedAddress => "refused-address",
+            Self::Denied => "denied",
             Self::Limit => "limit",
             Self::InvalidRequest => "expression",
             Self::Internal => "internal",
@@ -77,6 +80,20 @@ pub enum EgressError {
         /// The host that answered with the redirect.
         host: String,
         /// What is wrong with it and what to do.
+        reason: String,
+    },
+
+    /// The caller's gate does not let the call go there.
+    #[error("{reason}")]
+    Denied {
+        /// Why, as the gate says.
+        reason: String,
+    },
+
+    /// The caller's gate could not decide, so the call was not made.
+    #[error("the call was not made: {reason}")]
+    Undecided {
+        /// What kept the gate from deciding.
         reason: String,
     },
 
@@ -134,7 +151,8 @@ impl EgressError {
             Self::ConnectTimeout { .. } | Self::Timeout { .. } => ErrorClass::Timeout,
             Self::Network { .. } => ErrorClass::Network,
             Self::Limit { .. } => ErrorClass::Limit,
-            Self::Setup(_) => ErrorClass::Internal,
+            Self::Denied { .. } => ErrorClass::Denied,
+            Self::Undecided { .. } | Self::Setup(_) => ErrorClass::Internal,
         }
     }
 

@@ -6,6 +6,7 @@
 //!   *all* its addresses are checked, and the connection goes to one of the checked addresses and nowhere else, so that
 //!   a name cannot change its meaning in between (DNS rebinding). Redirects are followed by hand, each hop checked anew.
 //!   Only hosts that the platform's configuration names ([`AllowList`]) are exempt;
+//! - **asks** a [`Gate`] of the caller's before each hop, with the host that the connection is for;
 //! - **bounds** time, sizes, header counts and redirects ([`EgressLimits`]); dropping the future cancels the call;
 //! - **keeps secrets in**: a request holds placeholders ([`Placeholders`]) that are replaced as the last thing before
 //!   sending, and an answer that echoes a secret is redacted before it is handed back. Errors never hold one.
@@ -19,6 +20,7 @@ mod address;
 mod client;
 mod decode;
 mod error;
+mod gate;
 mod placeholders;
 mod policy;
 mod prepare;
@@ -30,6 +32,7 @@ mod resolve;
 pub use address::RefusedRange;
 pub use client::EgressClient;
 pub use error::{EgressError, ErrorClass};
+pub use gate::{Anywhere, Destination, Gate, GateFuture, GateRefusal};
 pub use placeholders::{MIN_SECRET_BYTES, Placeholders};
 pub use policy::{AllowList, EgressLimits, EgressPolicy};
 pub use redact::Redactor;

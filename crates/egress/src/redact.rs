@@ -2,7 +2,8 @@
 //!
 //! A secret is looked for as it is (in any letter case, as hosts and header names lose theirs), in hexadecimal, and in
 //! standard and URL-safe base64 at each of the three alignments it can have inside a longer encoded text. Each of these
-//! is looked for in the text itself and behind up to two layers of percent-encoding and JSON string escapes.
+//! is looked for in the text itself and behind up to three layers of percent-encoding and JSON string escapes: a request's
+//! JSON body, quoted as text in a document that travels as text in another, is three.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -15,16 +16,27 @@ use zeroize::Zeroizing;
 
 use crate::placeholders::{Encoding, MIN_SECRET_BYTES, Placeholders};
 
+/// The most that one body may cost to search: its bytes times what is looked for in how many views. Some seconds.
+const MOST_WORK: usize = 64 << 30;
+
+/// How many layers of escapes are looked behind.
+const LAYERS: usize = 3;
+
+/// Views of a text: itself, and on each layer two ways of decoding each view of the layer before.
+const VIEWS: usize = 15;
+
 /// Replaces the secrets of one request by `[redacted:name]`.
 #[derive(Default)]
 pub struct Redactor {
     needles: Vec<Needle>,
+    masks: Vec<String>,
 }
 
 struct Needle {
     bytes: Zeroizing<Vec<u8>>,
     case: Case,
-    mask: String,
+    /// One more than the index of its mask.
+    mark: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,21 +67,23 @@ impl Redactor {
         }
     }
 
-    /// `bytes` without secrets.
+    /// `bytes` without secrets. What touches another secret goes with it, under the name of the first.
     #[must_use]
     pub fn bytes<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
-        let found = self.find(bytes);
-        if found.is_empty() {
-            return Cow::Borrowed(bytes);
-        }
+        let Some(marks) = self.find(bytes) else { return Cow::Borrowed(bytes) };
         let mut out = Vec::with_capacity(bytes.len());
-        let mut from = 0;
-        for (range, mask) in found {
-            out.extend_from_slice(bytes.get(from..range.start).unwrap_or_default());
-            out.extend_from_slice(mask.as_bytes());
-            from = range.end;
+        let mut inside = false;
+        for (&byte, &mark) in bytes.iter().zip(&marks) {
+            match mark.checked_sub(1) {
+                None => out.push(byte),
+                Some(mask) if !inside => {
+                    let mask = self.masks.get(usize::from(mask)).map_or("[redacted]", String::as_str);
+                    out.extend_from_slice(mask.as_bytes());
+                }
+                Some(_) => {}
+            }
+            inside = mark != 0;
         }
-        out.extend_from_slice(bytes.get(from..).unwrap_or_default());
         Cow::Owned(out)
     }
 
@@ -85,10 +99,16 @@ impl Redactor {
         }
     }
 
+    /// Whether it can be searched at a bearable cost.
+    pub(crate) fn can_search(&self, bytes: &[u8]) -> bool {
+        let views = if memchr::memchr2(b'%', b'\\', bytes).is_some() { VIEWS } else { 1 };
+        self.needles.len().saturating_mul(views).saturating_mul(bytes.len()) <= MOST_WORK
+    }
+
     /// Whether a secret is in `bytes`.
     #[must_use]
     pub fn occurs_in(&self, bytes: &[u8]) -> bool {
-        !self.find(bytes).is_empty()
+        self.find(bytes).is_some()
     }
 
     /// Adds the forms a URL takes when it is parsed, for a secret that was used as a URL or as the beginning of one:
@@ -133,83 +153,90 @@ impl Redactor {
     fn push(&mut self, bytes: Vec<u8>, case: Case, mask: &str) {
         let bytes = Zeroizing::new(bytes);
         if bytes.len() >= MIN_SECRET_BYTES && !self.needles.iter().any(|n| n.case == case && n.bytes == bytes) {
-            self.needles.push(Needle { bytes, case, mask: mask.to_owned() });
+            let known = self.masks.iter().position(|known| known == mask);
+            let index = known.unwrap_or_else(|| {
+                self.masks.push(mask.to_owned());
+                self.masks.len() - 1
+            });
+            // Beyond 255 secrets in one request the last name stands for all.
+            let mark = u8::try_from(index + 1).unwrap_or(u8::MAX);
+            self.needles.push(Needle { bytes, case, mark });
         }
     }
 
-    /// Where secrets stand, in order, without overlaps.
-    fn find(&self, bytes: &[u8]) -> Vec<(Range<usize>, &str)> {
-        let mut found: Vec<(Range<usize>, &str)> = Vec::new();
-        if self.needles.is_empty() {
-            return found;
+    /// Which bytes belong to secrets, a mark for each; nothing where none does.
+    ///
+    /// A byte of memory for each byte searched, however often a secret stands there: what comes back is the receiver's to
+    /// choose.
+    fn find(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut marks = None;
+        if !self.needles.is_empty() {
+            self.search(&View { bytes: Cow::Borrowed(bytes), behind: None }, LAYERS, bytes.len(), &mut marks);
         }
-        for view in views(bytes) {
-            let lower = Zeroizing::new(view.bytes.to_ascii_lowercase());
-            for needle in &self.needles {
-                let haystack = if needle.case == Case::Any { lower.as_slice() } else { &view.bytes };
+        marks
+    }
+
+    /// Searches the text and then, one after the other, what is behind up to `layers` of encoding.
+    fn search(&self, view: &View<'_>, layers: usize, length: usize, marks: &mut Option<Vec<u8>>) {
+        let mut look = |haystack: &[u8], case: Case| {
+            for needle in self.needles.iter().filter(|needle| needle.case == case) {
                 for at in memmem::find_iter(haystack, needle.bytes.as_slice()) {
-                    found.push((view.origin(at)..view.origin(at + needle.bytes.len()), &needle.mask));
+                    let range: Range<usize> = view.origin(at)..view.origin(at + needle.bytes.len());
+                    let marks = marks.get_or_insert_with(|| vec![0; length]);
+                    for mark in marks.get_mut(range).unwrap_or_default().iter_mut().filter(|mark| **mark == 0) {
+                        *mark = needle.mark;
+                    }
+                }
+            }
+        };
+        look(&view.bytes, Case::Exact);
+        look(Zeroizing::new(view.bytes.to_ascii_lowercase()).as_slice(), Case::Any);
+        if layers > 0 {
+            for decode in [View::percent_decoded, View::json_unescaped] {
+                if let Some(decoded) = decode(view) {
+                    self.search(&decoded, layers - 1, length, marks);
                 }
             }
         }
-        found.sort_by_key(|(range, _)| (range.start, usize::MAX - range.end));
-        found.dedup_by(|later, earlier| {
-            let overlaps = later.0.start < earlier.0.end;
-            if overlaps {
-                earlier.0.end = earlier.0.end.max(later.0.end);
-            }
-            overlaps
-        });
-        found
     }
 }
 
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.needles.iter().map(|needle| &needle.mask)).finish()
+        f.debug_list().entries(&self.masks).finish()
     }
 }
 
-/// `bytes` as they are and behind up to two layers of percent-encoding and JSON escapes, in either order.
-fn views(bytes: &[u8]) -> Vec<View<'_>> {
-    let mut views = vec![View { bytes: Cow::Borrowed(bytes), origin: None }];
-    let mut undecoded = 0;
-    for _layer in 0..2 {
-        let decoded: Vec<_> = views
-            .iter()
-            .skip(undecoded)
-            .flat_map(|view| [view.percent_decoded(), view.json_unescaped()])
-            .flatten()
-            .collect();
-        undecoded = views.len();
-        views.extend(decoded);
-    }
-    views
-}
-
-/// A text behind an encoding, with the place each byte came from.
+/// A text, or what is behind an encoding of one.
 struct View<'a> {
     bytes: Cow<'a, [u8]>,
-    /// The index in the response of each byte, and one more for the end; `None` where they are the same.
-    origin: Option<Vec<u32>>,
+    /// The text it was decoded from, and where the two part: an index here with the index there. In between they run
+    /// side by side.
+    behind: Option<(&'a View<'a>, Vec<(u32, u32)>)>,
 }
 
 impl View<'_> {
+    /// The index in the undecoded text.
     fn origin(&self, at: usize) -> usize {
-        let mapped = self.origin.as_ref().and_then(|origin| origin.get(at));
-        mapped.and_then(|&index| usize::try_from(index).ok()).unwrap_or(at)
+        let Some((text, breaks)) = &self.behind else { return at };
+        let before = breaks.partition_point(|(here, _)| usize::try_from(*here).is_ok_and(|here| here <= at));
+        let nearest = before.checked_sub(1).and_then(|index| breaks.get(index));
+        let mapped = nearest.and_then(|(here, there)| {
+            Some(usize::try_from(*there).ok()? + at.checked_sub(usize::try_from(*here).ok()?)?)
+        });
+        text.origin(mapped.unwrap_or(at))
     }
 
-    /// Behind `%41`; `None` if there is no percent sign.
-    fn percent_decoded(&self) -> Option<View<'static>> {
+    /// Behind `%41`; `None` if there is none.
+    fn percent_decoded(&self) -> Option<View<'_>> {
         self.decoded(b'%', |rest| {
             let &[_, high, low, ..] = rest else { return None };
             Some(Escape::of_byte(hex(high)? << 4 | hex(low)?, 3))
         })
     }
 
-    /// Behind `\n`, `\/`, `\u0041`; `None` if there is no backslash.
-    fn json_unescaped(&self) -> Option<View<'static>> {
+    /// Behind `\n`, `\/`, `\u0041`; `None` if there is none.
+    fn json_unescaped(&self) -> Option<View<'_>> {
         self.decoded(b'\\', |rest| {
             let byte = match rest.get(1)? {
                 b'n' => b'\n',
@@ -231,22 +258,34 @@ impl View<'_> {
     }
 
     /// Replaces each escape that starts with `mark` and that `unescape` understands.
-    fn decoded(&self, mark: u8, unescape: impl Fn(&[u8]) -> Option<Escape>) -> Option<View<'static>> {
-        memchr::memchr(mark, &self.bytes)?;
+    fn decoded(&self, mark: u8, unescape: impl Fn(&[u8]) -> Option<Escape>) -> Option<View<'_>> {
+        let mut next = memchr::memchr(mark, &self.bytes)?;
         let mut bytes = Vec::with_capacity(self.bytes.len());
-        let mut origin = Vec::with_capacity(self.bytes.len() + 1);
-        let index = |at| u32::try_from(self.origin(at)).unwrap_or(u32::MAX);
+        let mut breaks = Vec::new();
+        let index = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         let mut at = 0;
-        while let Some(rest @ [first, ..]) = self.bytes.get(at..) {
-            let plain = Escape::of_byte(*first, 1);
-            let escape = if *first == mark { unescape(rest).unwrap_or(plain) } else { plain };
-            let decoded = escape.bytes.get(..escape.length).unwrap_or_default();
-            bytes.extend_from_slice(decoded);
-            origin.resize(bytes.len(), index(at));
-            at += escape.read;
+        while let Some(rest) = self.bytes.get(next..).filter(|rest| !rest.is_empty()) {
+            bytes.extend_from_slice(self.bytes.get(at..next).unwrap_or_default());
+            at = next;
+            if let Some(escape) = unescape(rest) {
+                // Where one escape follows another, the end of the first is the beginning of the second.
+                breaks.pop_if(|(here, _)| *here == index(bytes.len()));
+                for byte in escape.bytes.iter().take(escape.length) {
+                    breaks.push((index(bytes.len()), index(at)));
+                    bytes.push(*byte);
+                }
+                at += escape.read;
+                breaks.push((index(bytes.len()), index(at)));
+            }
+            // Behind the mark itself where it was no escape.
+            let from = at.max(next + 1);
+            next = match memchr::memchr(mark, self.bytes.get(from..).unwrap_or_default()) {
+                Some(found) => from + found,
+                None => break,
+            };
         }
-        origin.push(index(at));
-        Some(View { bytes: Cow::Owned(bytes), origin: Some(origin) })
+        bytes.extend_from_slice(self.bytes.get(at..).unwrap_or_default());
+        (!breaks.is_empty()).then_some(View { bytes: Cow::Owned(bytes), behind: Some((self, breaks)) })
     }
 }
 

@@ -66,6 +66,32 @@ fn a_url_is_found_by_the_path_a_receiver_sees() {
     assert_eq!(plain.text("GET / HTTP/1.1"), "GET / HTTP/1.1");
 }
 
+/// What a receiver can make of 16 MiB and a short secret: as many matches, and as many escapes, as fit.
+#[test]
+fn a_body_full_of_secrets_or_escapes_takes_memory_in_proportion() {
+    let redactor = self::redactor(&[("s", b"aaaa")]);
+    for (pattern, kept) in [("aaaa-", "-"), ("%61a", ""), ("\\u0061aaa%", "%"), ("%5Cu0061aaa-", "-")] {
+        let body = pattern.repeat((2 << 20) / pattern.len());
+        let shown = redactor.bytes(body.as_bytes());
+        let rest = String::from_utf8_lossy(&shown).replace("[redacted:s]", "");
+        assert!(rest.bytes().all(|byte| kept.as_bytes().contains(&byte)), "{pattern}");
+        let marks = redactor.find(body.as_bytes()).unwrap();
+        assert_eq!(marks.len(), body.len(), "one byte each, whatever is found");
+    }
+    let most = vec![b'%'; 16 << 20];
+    assert!(redactor.can_search(&most));
+    let secrets: Vec<String> = (0..20).map(|n| format!("secret number {n}")).collect();
+    let named: Vec<(&str, &[u8])> = secrets.iter().map(|secret| ("s", secret.as_bytes())).collect();
+    assert!(!self::redactor(&named).can_search(&most), "twenty secrets in as many escapes as fit");
+    assert!(self::redactor(&named).can_search(&most[..1 << 20]));
+}
+
+#[test]
+fn what_touches_is_one() {
+    let redactor = redactor(&[("a", b"abcdef"), ("b", b"ghijkl")]);
+    assert_eq!(redactor.text("abcdefghijkl abcdefabcdef ghijkl"), "[redacted:a] [redacted:a] [redacted:b]");
+}
+
 fn embed(secret: &[u8], how: u8, before: &str) -> Vec<u8> {
     let around = |text: String| format!("{before}|{text}|{before}").into_bytes();
     match how % 6 {
@@ -103,5 +129,19 @@ proptest! {
         let redactor = redactor(&[("s", b"hunter22")]);
         prop_assert_eq!(redactor.bytes(&body).into_owned(), body);
         prop_assert_eq!(redactor.text(&text).into_owned(), text);
+    }
+}
+
+#[test]
+fn a_secret_is_found_behind_three_layers_of_escapes_in_any_order() {
+    let secret = "a \"quoted\" & 100% s3cret";
+    let redactor = redactor(&[("key", secret.as_bytes())]);
+    let json = |text: &str| serde_json::to_string(text).unwrap();
+    let percent = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    for order in 0..8 {
+        let encode = |text: String, bit: u32| if order >> bit & 1 == 0 { json(&text) } else { percent(&text) };
+        let text = (0..3).fold(secret.to_owned(), encode);
+        let shown = redactor.text(&text);
+        assert!(shown.contains("[redacted:key]") && !shown.contains("s3cret"), "{text}: {shown}");
     }
 }

@@ -30,6 +30,8 @@ pub struct EgressRequest {
     pub max_response_bytes: Option<usize>,
     /// Fewer redirects than the policy's; with 0 a redirect is the response.
     pub max_redirects: Option<u8>,
+    /// For whom the call is made, such as a tenant's number: callers share the name lookups fairly.
+    pub caller: Option<u128>,
 }
 
 impl EgressRequest {
@@ -46,6 +48,7 @@ impl EgressRequest {
             timeout: None,
             max_response_bytes: None,
             max_redirects: None,
+            caller: None,
         }
     }
 

@@ -1,9 +1,11 @@
 //! Names to addresses, all of them checked before any is connected to.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -50,6 +52,40 @@ impl Lookup for SystemLookup {
             .map_err(io::Error::other)?
         }
         .boxed()
+    }
+}
+
+/// Lookups that one caller may have under way: a quarter of what there is, so that names which never resolve cost their
+/// own tenant's calls alone.
+const LOOKUPS_A_CALLER: usize = SystemLookup::THREADS / 4;
+
+tokio::task_local! {
+    /// The places of the caller whose call runs in this task.
+    static LANE: Arc<Semaphore>;
+}
+
+/// The places of each caller that has a call under way.
+#[derive(Debug, Default)]
+pub(crate) struct Lanes(Mutex<HashMap<u128, Weak<Semaphore>>>);
+
+impl Lanes {
+    /// Runs a call with its caller's places; without a caller it needs none.
+    pub(crate) async fn run<T>(&self, caller: Option<u128>, call: impl Future<Output = T>) -> T {
+        match caller.map(|caller| self.of(caller)) {
+            Some(lane) => LANE.scope(lane, call).await,
+            None => call.await,
+        }
+    }
+
+    fn of(&self, caller: u128) -> Arc<Semaphore> {
+        let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = lanes.get(&caller).and_then(Weak::upgrade) {
+            return lane;
+        }
+        lanes.retain(|_, lane| lane.strong_count() > 0);
+        let lane = Arc::new(Semaphore::new(LOOKUPS_A_CALLER));
+        lanes.insert(caller, Arc::downgrade(&lane));
+        lane
     }
 }
 
@@ -107,10 +143,23 @@ impl GuardedResolver {
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let lookup = self.lookup.lookup(name.as_str());
+        let (lookup, host) = (Arc::clone(&self.lookup), name.as_str().to_owned());
+        let lane = LANE.try_with(Arc::clone).ok();
         let (policy, reach) = (self.policy.clone(), self.reach);
         async move {
-            let addresses = lookup.await.map_err(|_| ResolveFailure::Unknown)?;
+            let found = match lane {
+                None => lookup.lookup(&host).await,
+                Some(lane) => {
+                    let place = lane.acquire_owned().await.map_err(|_| ResolveFailure::Unknown)?;
+                    // A task of its own: the place is taken until the lookup ends, also where the call does before.
+                    let looking = tokio::spawn(async move {
+                        let _place = place;
+                        lookup.lookup(&host).await
+                    });
+                    looking.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+                }
+            };
+            let addresses = found.map_err(|_| ResolveFailure::Unknown)?;
             Self::check(reach, &policy, &addresses)?;
             // Port 0 stands for the URL's port.
             let pinned: Addrs = Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0)));

@@ -14,12 +14,13 @@ use crate::context::{Actor, Context, Identity, Origin};
 use crate::error::{Code, Error, Problem, Result};
 use crate::event::Audited;
 use crate::id::TenantId;
-use crate::idempotency::{self, Claim, IdempotencyKey};
-use crate::kernel::Kernel;
+use crate::idempotency::{self, Claim, IdempotencyKey, Scope};
+use crate::kernel::{Kernel, Rejected};
 use crate::limits::{Standing, Subject};
 use crate::permission::{Access, Permission, PermissionSet, Read, Write};
-use crate::record;
+use crate::record::{self, PLATFORM_TENANT};
 use crate::request::{RateSlot, RequestInfo};
+use crate::system_tx::{SystemReason, SystemTx};
 use crate::tenant_tx::TenantTx;
 
 /// The caller holds `P` in the tenant that the credential is for.
@@ -40,6 +41,7 @@ pub struct Authenticated {
 pub struct Anonymous {
     kernel: Kernel,
     origin: Origin,
+    idempotency: Option<IdempotencyKey>,
 }
 
 macro_rules! debug_context {
@@ -122,7 +124,9 @@ impl<P> Authorized<P> {
         }
     }
 
-    async fn refused(&self, error: Error) -> Error {
+    /// Records the refusal, if the error is one: for what a handler refuses outside a transaction. Inside one
+    /// ([`Authorized::read`], [`Authorized::write`] …) it happens by itself.
+    pub async fn refused(&self, error: Error) -> Error {
         self.kernel.refused(Some(self.cx.tenant()), self.cx.actor(), &self.cx.origin, error).await
     }
 }
@@ -156,7 +160,12 @@ impl<P: Permission<Mode = Write>> Authorized<P> {
     where
         T: Serialize + DeserializeOwned,
     {
-        self.write_with(f, idempotency::replay, async |tx, key, value| idempotency::store(tx, key, value).await).await
+        let store = async |tx: &mut TenantTx<Write>, key: &IdempotencyKey, value: &T| {
+            let keys = tx.keys().await?;
+            let scope = self.scope(tx.now(), &keys);
+            idempotency::store(&mut tx.transaction, &scope, key, value).await
+        };
+        self.write_with(f, idempotency::replay, store).await
     }
 
     /// As [`Authorized::write`], for an answer that holds a secret: it is never stored, and a repeat gets 409.
@@ -175,7 +184,11 @@ impl<P: Permission<Mode = Write>> Authorized<P> {
     ) -> Result<T> {
         let mut tx = TenantTx::<Write>::begin(&self.kernel, &self.cx).await?;
         if let Some(key) = &self.idempotency
-            && let Claim::Answered(answer) = idempotency::claim(&mut tx, key).await?
+            && let Claim::Answered(answer) = {
+                let keys = tx.keys().await?;
+                let scope = self.scope(tx.now(), &keys);
+                idempotency::claim(&mut tx.transaction, &scope, key).await?
+            }
         {
             return answer.map_or_else(|| Err(idempotency::not_kept()), replay);
         }
@@ -192,6 +205,47 @@ impl<P: Permission<Mode = Write>> Authorized<P> {
                 drop(tx);
                 Err(self.refused(error).await)
             }
+        }
+    }
+}
+
+impl<P: Permission<Mode = Write>> Authorized<P> {
+    fn scope<'a>(&self, now: crate::Timestamp, keys: &'a crate::keys::TenantKeys) -> Scope<'a> {
+        Scope { tenant: self.tenant(), principal: self.cx.actor().principal, now, keys }
+    }
+
+    /// As [`Authorized::write`], for what a tenant's transaction cannot reach (people): in the narrow role of `reason`,
+    /// by this caller, and in their tenant from the start.
+    ///
+    /// # Errors
+    /// As [`Authorized::write`].
+    pub async fn write_across<T>(
+        &self,
+        reason: SystemReason,
+        f: impl AsyncFnOnce(&mut SystemTx) -> Result<Audited<T>>,
+    ) -> Result<T>
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        let system = self.kernel.system(reason).by(*self.cx.actor()).from(&self.cx.origin);
+        let done = system
+            .run(async |tx| {
+                tx.enter(self.tenant()).await?;
+                let Some(key) = &self.idempotency else { return f(tx).await };
+                let keys = tx.keys_of(self.tenant()).await?;
+                let scope = self.scope(tx.now(), &keys);
+                if let Claim::Answered(answer) = idempotency::claim(&mut tx.transaction, &scope, key).await? {
+                    let value = answer.map_or_else(|| Err(idempotency::not_kept()), idempotency::replay)?;
+                    return Ok(Audited::none("the first of these requests has its event", value));
+                }
+                let audited = f(tx).await?;
+                idempotency::store(&mut tx.transaction, &scope, key, audited.value()).await?;
+                Ok(audited)
+            })
+            .await;
+        match done {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.refused(error).await),
         }
     }
 }
@@ -234,9 +288,56 @@ impl Anonymous {
         &self.kernel
     }
 
+    /// Runs `f` in the narrow role of `reason` and honours an `Idempotency-Key`. The answer is taken to hold a secret:
+    /// it is never stored, and a repeat gets 409.
+    ///
+    /// # Errors
+    /// Those of `f`, and PostgreSQL's; then nothing was written but, for a refusal, its event.
+    pub async fn write_once<T>(
+        &self,
+        reason: SystemReason,
+        f: impl AsyncFnOnce(&mut SystemTx) -> Result<Audited<T>>,
+    ) -> Result<T> {
+        let done = self
+            .kernel
+            .system(reason)
+            .from(&self.origin)
+            .run(async |tx| {
+                if let Some(key) = &self.idempotency {
+                    // Nobody is known yet: the key is kept among the platform's own.
+                    tx.enter(PLATFORM_TENANT).await?;
+                    let (keys, now) = (tx.keys_of(PLATFORM_TENANT).await?, tx.now());
+                    let principal = Actor::anonymous().principal;
+                    let scope = Scope { tenant: PLATFORM_TENANT, principal, now, keys: &keys };
+                    if let Claim::Answered(_) = idempotency::claim(&mut tx.transaction, &scope, key).await? {
+                        return Err(idempotency::not_kept());
+                    }
+                }
+                f(tx).await
+            })
+            .await;
+        match done {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.refused(error).await),
+        }
+    }
+
     /// Records the refusal, if the error is one, in the platform's stream.
     pub async fn refused(&self, error: Error) -> Error {
-        self.kernel.refused(None, &Actor::anonymous(), &self.origin, error).await
+        self.refused_to(&[], &Actor::anonymous(), error).await
+    }
+
+    /// Records the refusal, if the error is one, in the stream of each of these tenants, whom it concerns; of none, in
+    /// the platform's.
+    pub async fn refused_to(&self, tenants: &[TenantId], actor: &Actor, error: Error) -> Error {
+        if tenants.is_empty() {
+            return self.kernel.refused(None, actor, &self.origin, error).await;
+        }
+        let mut error = error;
+        for tenant in tenants {
+            error = self.kernel.refused(Some(*tenant), actor, &self.origin, error).await;
+        }
+        error
     }
 }
 
@@ -266,7 +367,8 @@ fn rate_limited(standing: &Standing, wait: std::time::Duration) -> Problem {
 }
 
 /// The token of `Authorization: Bearer …`; the scheme's case does not matter (RFC 9110, 11.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+#[must_use]
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
@@ -274,30 +376,34 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// Authenticates and counts the request; whatever is refused is recorded before the answer.
 async fn admit(parts: &Parts, kernel: &Kernel) -> Result<(Arc<Identity>, RequestInfo)> {
     let info = RequestInfo::of(parts);
-    let anonymous = |error| async { Err(kernel.refused(None, &Actor::anonymous(), &info.origin, error).await) };
+    let count_address =
+        || info.origin.address.map_or(Ok(()), |address| count(kernel, &info.slot, Subject::address(address)));
     let Some(token) = bearer(&parts.headers) else {
-        let limited =
-            info.origin.address.map_or(Ok(()), |address| count(kernel, &info.slot, Subject::address(address)));
+        let limited = count_address();
         let problem = Problem::new(
             Code::Unauthenticated,
             "send a valid access token as `Authorization: Bearer …`; log in to get one",
         );
-        return anonymous(limited.err().unwrap_or_else(|| problem.into())).await;
+        let error = limited.err().unwrap_or_else(|| problem.into());
+        return Err(kernel.refused(None, &Actor::anonymous(), &info.origin, error).await);
     };
-    let identity = match kernel.authenticate(token).await {
+    let identity = match kernel.who(token).await {
         Ok(identity) => identity,
-        Err(error) => {
-            // Guessing tokens is limited by address; valid ones are limited by whom they name.
-            let limited =
-                info.origin.address.map_or(Ok(()), |address| count(kernel, &info.slot, Subject::address(address)));
-            return anonymous(limited.err().unwrap_or(error)).await;
+        Err(Rejected { error, subject }) => {
+            let error = count_address().err().unwrap_or(error);
+            // A token that we signed tells whose it was: their administrator wants to know of its use.
+            let (tenant, actor) = subject.map_or((None, Actor::anonymous()), |(tenant, actor)| (Some(tenant), actor));
+            return Err(kernel.refused(tenant, &actor, &info.origin, error).await);
         }
     };
-    let counted =
-        count(kernel, &info.slot, Subject::Tenant(identity.tenant)).and_then(|()| match identity.actor.user() {
-            Some(user) => count(kernel, &info.slot, Subject::User(user)),
-            None => Ok(()),
-        });
+    // The narrowest first: who is over their own limit takes nothing from the others of their tenant.
+    let counted = match identity.actor.user() {
+        Some(user) => count(kernel, &info.slot, Subject::User(user)),
+        None => Ok(()),
+    };
+    let counted = counted
+        .and_then(|()| count_address())
+        .and_then(|()| count(kernel, &info.slot, Subject::Tenant(identity.tenant)));
     match counted {
         Ok(()) => Ok((identity, info)),
         Err(error) => Err(kernel.refused(Some(identity.tenant), &identity.actor, &info.origin, error).await),
@@ -353,6 +459,6 @@ where
         {
             return Err(kernel.refused(None, &Actor::anonymous(), &info.origin, error).await);
         }
-        Ok(Self { kernel, origin: info.origin })
+        Ok(Self { kernel, origin: info.origin, idempotency: info.idempotency })
     }
 }

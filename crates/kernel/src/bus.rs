@@ -1,6 +1,6 @@
 //! News between the nodes of one installation, over PostgreSQL's notifications.
 //!
-//! Two ways to send: [`announce`] inside a transaction, for what must not be lost (a revocation); and [`Bus::wake`],
+//! Two ways to send: `announce` inside a transaction, for what must not be lost (a revocation); and [`Bus::wake`],
 //! which reaches this process at once and the other nodes a few milliseconds later, folded, from a transaction of its
 //! own: a `NOTIFY` in a transaction takes a database-wide lock until the commit and would undo group commit.
 //!
@@ -8,9 +8,9 @@
 //! revocations are bypassed.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, broadcast, mpsc};
@@ -60,6 +60,9 @@ pub enum Message {
     Heartbeat {
         /// The node.
         node: Uuid,
+        /// When it was sent, in milliseconds since the node's start: what was sent before has been heard.
+        #[serde(default)]
+        at: u64,
     },
 }
 
@@ -79,7 +82,9 @@ pub struct Bus {
     news: broadcast::Sender<Message>,
     outbox: mpsc::UnboundedSender<Message>,
     unsent: Mutex<mpsc::UnboundedReceiver<Message>>,
-    hears: AtomicBool,
+    started: Instant,
+    /// When the last heartbeat that came back was sent, in milliseconds since `started`; zero while the line is down.
+    heard: AtomicU64,
 }
 
 impl Default for Bus {
@@ -91,7 +96,8 @@ impl Default for Bus {
             news: broadcast::channel(4096).0,
             outbox,
             unsent: Mutex::new(unsent),
-            hears: AtomicBool::new(false),
+            started: Instant::now(),
+            heard: AtomicU64::new(0),
         }
     }
 }
@@ -124,10 +130,26 @@ impl Bus {
         self.news.subscribe()
     }
 
-    /// Whether this node would hear of a revocation right now.
+    /// Whether this node would hear of a revocation right now. Told by the clock, not by a flag that somebody has to take
+    /// down in time.
     #[must_use]
     pub fn hears(&self) -> bool {
-        self.hears.load(Ordering::Acquire)
+        let heard = self.heard.load(Ordering::Acquire);
+        heard > 0 && self.now().saturating_sub(heard) < DEAF_AFTER.as_millis() as u64
+    }
+
+    /// Milliseconds since the start; never zero.
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+    }
+
+    /// A heartbeat of this node came back: whatever was said before it was sent has been heard.
+    fn heartbeat(&self, sent: u64) {
+        if !self.hears() {
+            // What was said while this node was deaf is unknown: everybody starts afresh, and only then believes.
+            self.tell_here(Message::NewsLost);
+        }
+        self.heard.store(sent, Ordering::Release);
     }
 
     /// Tells this process at once and the other nodes soon. May be lost when the process dies: whoever waits for it
@@ -137,15 +159,12 @@ impl Bus {
         let _ = self.outbox.send(message);
     }
 
-    fn deliver(&self, payload: &str) -> bool {
+    fn deliver(&self, payload: &str) {
         match serde_json::from_str(payload) {
-            Ok(Message::Heartbeat { node }) => node == self.node,
-            Ok(message) => {
-                self.tell_here(message);
-                false
-            }
-            // A newer node's message that this one does not know.
-            Err(_) => false,
+            Ok(Message::Heartbeat { node, at }) if node == self.node => self.heartbeat(at),
+            Ok(Message::Heartbeat { .. }) => {}
+            Ok(message) => self.tell_here(message),
+            Err(_) => tracing::debug!("a newer node said what this one does not know"),
         }
     }
 }
@@ -160,7 +179,7 @@ pub(crate) async fn announce(connection: &mut Connection, message: &Message) -> 
 impl Kernel {
     /// Listens, and sends what [`Bus::wake`] left, until the future is dropped. Reconnects by itself.
     pub async fn run_bus(&self) {
-        tokio::join!(self.listen(), self.send_outbox());
+        tokio::join!(self.listen(), self.beat(), self.send_outbox());
     }
 
     async fn listen(&self) {
@@ -168,7 +187,7 @@ impl Kernel {
             if let Err(error) = self.listen_once().await {
                 tracing::warn!(%error, "the notification connection was lost; caches are bypassed until it is back");
             }
-            self.bus().hears.store(false, Ordering::Release);
+            self.bus().heard.store(0, Ordering::Release);
             tokio::time::sleep(RECONNECT_AFTER).await;
         }
     }
@@ -179,28 +198,23 @@ impl Kernel {
         // A lost connection must be seen here, not papered over: what was said meanwhile is gone.
         listener.eager_reconnect(false);
         listener.listen(CHANNEL).await?;
-        let mut last_heard: Option<tokio::time::Instant> = None;
+        while let Some(notification) = listener.try_recv().await? {
+            self.bus().deliver(notification.payload());
+        }
+        Ok(())
+    }
+
+    /// Beside the listener: a beat that waits for a connection must not keep it from listening.
+    async fn beat(&self) {
         let mut beat = tokio::time::interval(HEARTBEAT_EVERY);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
-                notification = listener.try_recv() => match notification? {
-                    Some(notification) => {
-                        if self.bus().deliver(notification.payload()) {
-                            last_heard = Some(tokio::time::Instant::now());
-                        }
-                    }
-                    None => return Ok(()),
-                },
-                _ = beat.tick() => {
-                    let payload = serde_json::to_string(&Message::Heartbeat { node: self.bus().node })?;
-                    sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(payload).execute(self.system_pool()).await?;
-                }
-            }
-            let hears = last_heard.is_some_and(|at| at.elapsed() < DEAF_AFTER);
-            let heard = self.bus().hears.swap(hears, Ordering::AcqRel);
-            if hears && !heard {
-                // Whatever was said while this node was deaf is unknown: everybody starts afresh.
-                self.bus().tell_here(Message::NewsLost);
+            beat.tick().await;
+            let message = Message::Heartbeat { node: self.bus().node, at: self.bus().now() };
+            let Ok(payload) = serde_json::to_string(&message) else { continue };
+            let sent = sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(payload);
+            if let Err(error) = sent.execute(self.system_pool()).await {
+                tracing::debug!(%error, "a heartbeat was not sent");
             }
         }
     }
@@ -225,5 +239,44 @@ impl Kernel {
                 tracing::debug!(%error, "wake-ups of other nodes were dropped; they poll");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn heartbeat(bus: &Bus, at: u64) -> String {
+        serde_json::to_string(&Message::Heartbeat { node: bus.node, at }).unwrap()
+    }
+
+    #[test]
+    fn whether_news_is_heard_goes_by_when_the_heartbeat_was_sent() {
+        let bus = Bus { started: Instant::now().checked_sub(Duration::from_secs(60)).unwrap(), ..Bus::default() };
+        assert!(!bus.hears());
+        bus.deliver(&heartbeat(&bus, bus.now()));
+        assert!(bus.hears());
+        // It comes now, behind all that was said since, and was sent two seconds ago.
+        bus.deliver(&heartbeat(&bus, bus.now() - 2_000));
+        assert!(!bus.hears());
+        let other = Bus::default();
+        bus.deliver(&heartbeat(&other, bus.now()));
+        assert!(!bus.hears(), "another node's heartbeat says nothing");
+    }
+
+    #[test]
+    fn who_was_deaf_forgets_before_it_believes_again() {
+        let bus = Arc::new(Bus::default());
+        let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let (seen, asked) = (Arc::clone(&heard), Arc::downgrade(&bus));
+        bus.on_news(move |message| {
+            let believes = asked.upgrade().is_some_and(|bus| bus.hears());
+            seen.lock().unwrap().push((message.clone(), believes));
+        });
+        bus.deliver(&heartbeat(&bus, bus.now()));
+        bus.deliver(&heartbeat(&bus, bus.now()));
+        assert_eq!(*heard.lock().unwrap(), [(Message::NewsLost, false)]);
     }
 }

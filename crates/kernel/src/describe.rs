@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::authorized::{Anonymous, Authenticated, Authorized};
 use crate::error::Result;
-use crate::extract::{Created, Json, NoContent, Path, PathParams, Query, Sample};
+use crate::extract::{Created, Json, JsonOrNothing, NoContent, Path, PathParams, Query, Sample};
 use crate::permission::{Access, Mode as _, Permission, PermissionSet};
 
 /// Who may call a route.
@@ -130,6 +130,15 @@ impl<T: Sample> Input for Json<T> {
     fn describe(description: &mut Description) {
         let schema = description.schema::<T>();
         description.takes(T::sample(), &["application/json"], schema);
+    }
+}
+
+impl<T: Sample> Input for JsonOrNothing<T> {
+    fn describe(description: &mut Description) {
+        <Json<T> as Input>::describe(description);
+        if let Some(body) = &mut description.body {
+            body.required = Some(Required::False);
+        }
     }
 }
 

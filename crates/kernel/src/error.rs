@@ -69,6 +69,7 @@ codes! {
     IdempotencyMismatch = "idempotency-mismatch",  UNPROCESSABLE_ENTITY,   "The idempotency key was used for another request";
     RateLimited         = "rate-limited",          TOO_MANY_REQUESTS,      "Too many requests";
     Internal            = "internal",              INTERNAL_SERVER_ERROR,  "The server failed";
+    DiskFull            = "disk-full",             SERVICE_UNAVAILABLE,    "There is no room left to write";
     Unavailable         = "unavailable",           SERVICE_UNAVAILABLE,    "The server cannot answer right now";
 }
 
@@ -174,6 +175,8 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = (self.code.status(), Json(self.document())).into_response();
+        // For what surrounds the routes: the kind of problem, without reading the body.
+        response.extensions_mut().insert(self.code);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -257,7 +260,8 @@ fn database_problem(error: &sqlx::Error) -> Problem {
         (_, Some("23503")) => Problem::conflict("this refers to something that is not there, or that is still in use"),
         // Serialisation failure, deadlock: the same request may well succeed.
         (_, Some("40001" | "40P01")) => Problem::conflict("somebody changed this at the same time; try again"),
-        // Cancelled, shutting down, starting up, out of connections, disk full, and no connection at all.
+        (_, Some("53100")) => disk_full(),
+        // Cancelled, shutting down, starting up, out of connections, and no connection at all.
         (_, Some(state)) if state.starts_with("57") || state.starts_with("53") || state.starts_with("08") => {
             unreachable_database()
         }
@@ -271,6 +275,16 @@ fn database_problem(error: &sqlx::Error) -> Problem {
         ) => unreachable_database(),
         _ => Problem::new(Code::Internal, "the fault is in the server's log under this request's id"),
     }
+}
+
+/// When to try again on a full disk.
+pub const DISK_FULL_SECONDS: u64 = 30;
+
+/// 503 while the database has no room to write.
+#[must_use]
+pub fn disk_full() -> Problem {
+    let detail = "the disk is full: the database cannot write, and this was not done; free some space on the disk of the data directory, then try again";
+    Problem::new(Code::DiskFull, detail).retry_after(DISK_FULL_SECONDS)
 }
 
 fn unreachable_database() -> Problem {

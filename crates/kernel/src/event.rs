@@ -98,6 +98,7 @@ pub struct NewEvent {
     pub(crate) diff: Result<Vec<Operation>, serde_json::Error>,
     pub(crate) tenant: Option<TenantId>,
     pub(crate) actor: Option<Actor>,
+    pub(crate) policy_version: Option<String>,
 }
 
 impl NewEvent {
@@ -112,6 +113,7 @@ impl NewEvent {
             diff: Ok(Vec::new()),
             tenant: None,
             actor: None,
+            policy_version: None,
         }
     }
 
@@ -138,6 +140,13 @@ impl NewEvent {
     #[must_use]
     pub fn in_tenant(mut self, tenant: TenantId) -> Self {
         self.tenant = Some(tenant);
+        self
+    }
+
+    /// The policy that decided ([`crate::decision::Decision::policy_version`]).
+    #[must_use]
+    pub fn decided_by(mut self, policy_version: impl Into<String>) -> Self {
+        self.policy_version = Some(policy_version.into());
         self
     }
 
@@ -217,6 +226,14 @@ impl<T> Audited<T> {
     /// One more event.
     pub fn also(mut self, event: NewEvent) -> Self {
         self.events.push(event);
+        self
+    }
+
+    /// The same, told on this tenant's stream: where the transaction's own tenant may not read of it.
+    pub fn in_tenant(mut self, tenant: TenantId) -> Self {
+        for event in &mut self.events {
+            event.tenant = Some(tenant);
+        }
         self
     }
 

@@ -14,9 +14,9 @@ use utoipa::ToSchema;
 
 use crate::error::{Code, Error, FieldError, Problem, Result};
 use crate::id::{Id, Kind};
-use crate::request::{MAX_BODY, too_large};
+use crate::request::{BodyLimit, MAX_BODY, too_large};
 
-/// A JSON body, read strictly: the right content type, at most 1 MiB, valid UTF-8, no NUL, no unknown members where the
+/// A JSON body, read strictly: the right content type, no larger than the route takes, valid UTF-8, no NUL, no unknown members where the
 /// type refuses them; faults are told with their JSON pointer.
 #[derive(Debug, Clone, Copy)]
 pub struct Json<T>(pub T);
@@ -41,14 +41,36 @@ where
         if !media.eq_ignore_ascii_case("application/json") {
             return Err(Problem::new(Code::UnsupportedMedia, "send the body as application/json").into());
         }
+        let limit = request.extensions().get::<BodyLimit>().map_or(MAX_BODY, |limit| limit.0);
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                too_large(MAX_BODY)
+                too_large(limit)
             } else {
                 Problem::new(Code::BadRequest, "the body could not be read to its end")
             }
         })?;
         Ok(Self(parse_json(&bytes)?))
+    }
+}
+
+/// A JSON body, or none at all (then the content type does not matter).
+#[derive(Debug, Clone, Copy)]
+pub struct JsonOrNothing<T>(pub Option<T>);
+
+impl<S, T> FromRequest<S> for JsonOrNothing<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        use axum::body::HttpBody as _;
+        let none = request.body().is_end_stream() || request.body().size_hint().exact() == Some(0);
+        if none && !request.headers().contains_key(CONTENT_TYPE) {
+            return Ok(Self(None));
+        }
+        Json::from_request(request, state).await.map(|Json(value)| Self(Some(value)))
     }
 }
 

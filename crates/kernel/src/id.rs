@@ -23,6 +23,8 @@ use crate::clock::Timestamp;
 pub trait Kind: 'static {
     /// Lower-case letters, at most 8.
     const PREFIX: &'static str;
+    /// Name of the identifier's type, as the API's description has it: `TeamId`.
+    const NAME: &'static str;
 }
 
 /// An identifier of one kind: a [`TeamId`] does not pass where a [`UserId`] is wanted.
@@ -32,7 +34,10 @@ macro_rules! ids {
     ($($(#[$doc:meta])* $kind:ident $alias:ident = $prefix:literal;)*) => {
         /// The kinds of identifiers; uninhabited, they only stand in types.
         pub mod kind {
-            $($(#[$doc])* #[derive(Debug)] pub enum $kind {} impl super::Kind for $kind { const PREFIX: &'static str = $prefix; })*
+            $($(#[$doc])* #[derive(Debug)] pub enum $kind {} impl super::Kind for $kind {
+                const PREFIX: &'static str = $prefix;
+                const NAME: &'static str = stringify!($alias);
+            })*
         }
         $($(#[$doc])* pub type $alias = Id<kind::$kind>;)*
         /// Every prefix in use, for the documentation and for a test that no two are the same.
@@ -75,6 +80,13 @@ impl<K> Id<K> {
         let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
         let nanos = u32::try_from(rest * 1_000).unwrap_or(0);
         Self::from_uuid(Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos)))
+    }
+
+    /// A new identifier that tells nothing, not even when it was made (`UUIDv4`): for what others may see the
+    /// identifier of and may not learn the age of.
+    #[must_use]
+    pub fn random() -> Self {
+        Self::from_uuid(Uuid::new_v4())
     }
 
     /// The identifier that has these bits.
@@ -190,7 +202,11 @@ impl<K: Kind> utoipa::PartialSchema for Id<K> {
             .into()
     }
 }
-impl<K: Kind> utoipa::ToSchema for Id<K> {}
+impl<K: Kind> utoipa::ToSchema for Id<K> {
+    fn name() -> std::borrow::Cow<'static, str> {
+        K::NAME.into()
+    }
+}
 
 impl<K> Type<Postgres> for Id<K> {
     fn type_info() -> PgTypeInfo {

@@ -6,13 +6,30 @@ use futures::future::BoxFuture;
 
 use crate::bus::Bus;
 use crate::clock::Clock;
-use crate::context::{Context, Identity, Origin};
+use crate::context::{Actor, Context, Identity, Origin};
 use crate::database::{Pool, Pools};
 use crate::error::{Error, Problem, Result};
+use crate::id::TenantId;
 use crate::keys::Keys;
 use crate::limits::{Limiter, Rates};
 use crate::permission::PermissionSet;
 use crate::refusal::Refusals;
+
+/// A token that was not accepted.
+#[derive(Debug)]
+pub struct Rejected {
+    /// What the caller is told.
+    pub error: Error,
+    /// Whose it is, where the token is one of ours all the same (ended, revoked, of a suspended tenant): the refusal is
+    /// written to their tenant's stream.
+    pub subject: Option<(TenantId, Actor)>,
+}
+
+impl From<Error> for Rejected {
+    fn from(error: Error) -> Self {
+        Self { error, subject: None }
+    }
+}
 
 /// Tells who holds a bearer token, and what they may do at this moment.
 ///
@@ -20,7 +37,7 @@ use crate::refusal::Refusals;
 pub trait Authenticator: Send + Sync + 'static {
     /// # Errors
     /// 401 for whatever is no valid token now; 503 when that cannot be known.
-    fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Arc<Identity>>>;
+    fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Arc<Identity>, Rejected>>;
 }
 
 /// Settings that the kernel itself needs.
@@ -154,6 +171,11 @@ impl Kernel {
     /// # Errors
     /// As [`Authenticator::authenticate`].
     pub async fn authenticate(&self, bearer: &str) -> Result<Arc<Identity>> {
+        self.who(bearer).await.map_err(|rejected| rejected.error)
+    }
+
+    /// The same, which tells whose a rejected token is.
+    pub(crate) async fn who(&self, bearer: &str) -> Result<Arc<Identity>, Rejected> {
         let authenticator =
             self.0.authenticator.get().ok_or_else(|| Error::from(Problem::unavailable("the server is starting")))?;
         authenticator.authenticate(bearer).await

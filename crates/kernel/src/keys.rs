@@ -58,6 +58,18 @@ impl TenantKeys {
         &self.audit
     }
 
+    /// What events call [`TenantKeys::audit`].
+    #[must_use]
+    pub fn audit_id(&self) -> KeyId {
+        self.audit_id
+    }
+
+    /// The key that a sealed value says it is under; nothing where it is no sealed value.
+    #[must_use]
+    pub fn sealed_under(&self, sealed: &[u8]) -> Option<KeyId> {
+        tenure_seal::key_id(sealed).ok().map(|id| KeyId::from_uuid(id.0))
+    }
+
     /// The Ed25519 seed that signs the tenant's checkpoints.
     #[must_use]
     pub fn checkpoint_seed(&self) -> &[u8; 32] {

@@ -19,7 +19,10 @@ mod idempotency;
 mod kernel;
 pub mod keys;
 pub mod limits;
+#[cfg(doctest)]
+pub mod must_not_compile;
 pub mod page;
+mod partitions;
 pub mod permission;
 mod personal;
 pub mod record;
@@ -29,14 +32,14 @@ pub mod routes;
 mod system_tx;
 mod tenant_tx;
 
-pub use authorized::{Anonymous, Authenticated, Authorized};
+pub use authorized::{Anonymous, Authenticated, Authorized, bearer};
 pub use clock::{Clock, Timestamp};
 pub use context::{Actor, Context, Identity, Origin, Principal};
 pub use error::{Code, Error, OnConstraint, Problem, Result};
 pub use event::{Action, Audited, Change, NewEvent, Resource};
-pub use extract::{Created, Json, NoContent, Path, Query, Sample};
+pub use extract::{Created, Json, JsonOrNothing, NoContent, Path, Query, Sample};
 pub use id::*;
-pub use kernel::{Authenticator, Kernel, KernelConfig, WeakKernel};
+pub use kernel::{Authenticator, Kernel, KernelConfig, Rejected, WeakKernel};
 pub use page::{Page, PageQuery};
 pub use permission::{Access, All, Mode, Permission, PermissionId, PermissionSet, Read, Write};
 pub use personal::Personal;

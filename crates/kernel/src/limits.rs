@@ -68,11 +68,22 @@ impl Subject {
         }
     }
 
+    /// The limit's name.
     const fn name(self) -> &'static str {
         match self {
             Self::Address(_) => "address",
             Self::User(_) => "user",
             Self::Tenant(_) => "tenant",
+        }
+    }
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::User(user) => user.fmt(f),
+            Self::Tenant(tenant) => tenant.fmt(f),
         }
     }
 }

@@ -101,8 +101,8 @@ permissions! {
     Write WorkflowDelete   = "workflow:delete",   "Delete workflows.";
     Write WorkflowExecute  = "workflow:execute",  "Start executions of workflows.";
     Read  ExecutionRead    = "execution:read",    "See executions, their steps, inputs and outputs.";
-    Write ExecutionCancel  = "execution:cancel",  "Cancel executions that have not ended.";
-    Write ExecutionRetry   = "execution:retry",   "Resume executions that were interrupted or failed.";
+    Write ExecutionCancel  = "execution:cancel",  "Pause and cancel executions that have not ended.";
+    Write ExecutionRetry   = "execution:retry",   "Resume paused executions, and have failed ones go on.";
     Read  ApprovalRead     = "approval:read",     "See requests for approval.";
     Write ApprovalDecide   = "approval:decide",   "Approve or reject what others requested.";
     Write PluginCreate     = "plugin:create",     "Upload plugins and new versions of them.";

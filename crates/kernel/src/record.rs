@@ -57,6 +57,7 @@ struct Row {
     reason: Option<String>,
     request: Option<Uuid>,
     trace: Option<String>,
+    policy_version: Option<String>,
     diff: Option<Value>,
     address_digest: Option<Vec<u8>>,
     user_agent_digest: Option<Vec<u8>>,
@@ -131,7 +132,7 @@ impl Row {
             request_id: request.as_deref(),
             trace_id: setting.origin.trace.as_deref(),
             region: Some(setting.kernel.region()),
-            policy_version: None,
+            policy_version: event.policy_version.as_deref(),
             diff: diff.as_ref(),
             address,
             user_agent,
@@ -149,6 +150,7 @@ impl Row {
             outcome: outcome(event.outcome),
             request: setting.origin.request,
             trace: setting.origin.trace.as_deref().map(str::to_owned),
+            policy_version: event.policy_version,
             address_digest: address.map(|digest| digest.0.to_vec()),
             user_agent_digest: user_agent.map(|digest| digest.0.to_vec()),
             personal: if has_personal { Some(keys.seal_personal(id, &personal)?) } else { None },
@@ -211,9 +213,10 @@ const INSERT_ONE: &str = "
     with written as (
         insert into events (
             tenant_id, id, at, schema_version, principal, session_id, key_id, on_behalf_of, action, resource_type,
-            resource_id, outcome, reason, request_id, trace_id, diff, address_digest, user_agent_digest, personal,
-            personal_key_id, hmac, hmac_key_id, region)
-        values ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+            resource_id, outcome, reason, request_id, trace_id, policy_version, diff, address_digest,
+            user_agent_digest, personal, personal_key_id, hmac, hmac_key_id, region)
+        values ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+            $22, $23)
     )
     insert into unsealed_events (tenant_id, at, id) values ($1, $3, $2)";
 
@@ -222,16 +225,16 @@ const INSERT_MANY: &str = "
     with written as (
         insert into events (
             tenant_id, id, at, schema_version, principal, session_id, key_id, on_behalf_of, action, resource_type,
-            resource_id, outcome, reason, request_id, trace_id, diff, address_digest, user_agent_digest, personal,
-            personal_key_id, hmac, hmac_key_id, region)
+            resource_id, outcome, reason, request_id, trace_id, policy_version, diff, address_digest,
+            user_agent_digest, personal, personal_key_id, hmac, hmac_key_id, region)
         select e.tenant_id, e.id, e.at, 1, e.principal, e.session_id, e.key_id, e.on_behalf_of, e.action,
-            e.resource_type, e.resource_id, e.outcome, e.reason, e.request_id, e.trace_id, e.diff,
-            e.address_digest, e.user_agent_digest, e.personal, e.personal_key_id, e.hmac, e.hmac_key_id, $22
+            e.resource_type, e.resource_id, e.outcome, e.reason, e.request_id, e.trace_id, e.policy_version, e.diff,
+            e.address_digest, e.user_agent_digest, e.personal, e.personal_key_id, e.hmac, e.hmac_key_id, $23
         from unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::uuid[], $6::uuid[], $7::text[],
-            $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::uuid[], $14::text[], $15::jsonb[],
-            $16::bytea[], $17::bytea[], $18::bytea[], $19::uuid[], $20::bytea[], $21::uuid[])
+            $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::uuid[], $14::text[], $15::text[],
+            $16::jsonb[], $17::bytea[], $18::bytea[], $19::bytea[], $20::uuid[], $21::bytea[], $22::uuid[])
             as e (tenant_id, id, at, principal, session_id, key_id, on_behalf_of, action, resource_type, resource_id,
-                outcome, reason, request_id, trace_id, diff, address_digest, user_agent_digest, personal,
+                outcome, reason, request_id, trace_id, policy_version, diff, address_digest, user_agent_digest, personal,
                 personal_key_id, hmac, hmac_key_id)
     )
     insert into unsealed_events (tenant_id, at, id)
@@ -241,7 +244,7 @@ const INSERT_MANY: &str = "
 macro_rules! bind_row {
     ($query:expr, $of:ident) => {
         bind_row!($query, $of, tenant id at principal session key on_behalf_of action resource_type resource_id outcome
-            reason request trace diff address_digest user_agent_digest personal personal_key hmac hmac_key)
+            reason request trace policy_version diff address_digest user_agent_digest personal personal_key hmac hmac_key)
     };
     ($query:expr, $of:ident, $($column:ident)+) => {
         $query$(.bind($of!($column)))+

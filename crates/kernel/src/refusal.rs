@@ -13,6 +13,7 @@ use crate::error::{Code, Error, Problem, Result};
 use crate::event::{Audited, NewEvent, Outcome};
 use crate::id::TenantId;
 use crate::kernel::Kernel;
+use crate::limits::Subject;
 use crate::system_tx::SystemReason;
 
 /// A request that was refused; the resource of the events that tell of it.
@@ -27,8 +28,10 @@ crate::actions! {
 }
 
 const FOLD: Duration = Duration::from_secs(60);
-/// More distinct refusals than this within a minute are written as one "others".
+/// More distinct refusals than this within a minute are told together, one event a tenant: [`OTHERS`].
 const MAX_FOLDED: usize = 10_000;
+/// The reason of what is told together.
+const OTHERS: &str = "others";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
@@ -38,10 +41,11 @@ struct Key {
     reason: &'static str,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Folded {
     actor: Actor,
     origin: Origin,
+    policy_version: Option<String>,
     first: Timestamp,
     repeats: u64,
 }
@@ -49,6 +53,57 @@ struct Folded {
 /// The refusals of the last minute.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals(Mutex<HashMap<Key, Folded>>);
+
+/// What is to be written of a refusal before its caller hears of it.
+enum Noted {
+    /// Nothing: one like it was written within the last minute, and this one is counted.
+    Counted,
+    /// It, under this key; and before it what was counted of those that came earlier.
+    First(Key, Option<Box<Folded>>),
+}
+
+impl Refusals {
+    fn note(&self, key: Key, folded: Folded) -> Noted {
+        let now = folded.first;
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = if known.len() < MAX_FOLDED || known.contains_key(&key) {
+            key
+        } else {
+            Key { tenant: key.tenant, subject: String::new(), route: None, reason: OTHERS }
+        };
+        if let Some(earlier) = known.get_mut(&key).filter(|earlier| now.since(earlier.first) < FOLD) {
+            earlier.repeats += 1;
+            return Noted::Counted;
+        }
+        let earlier = known.insert(key.clone(), folded).filter(|earlier| earlier.repeats > 0).map(Box::new);
+        Noted::First(key, earlier)
+    }
+
+    /// The first was not written: the next one must try again. What was counted meanwhile waits for the next flush.
+    fn not_written(&self, key: &Key) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get_mut(key) {
+            Some(folded) if folded.repeats > 0 => folded.first = folded.first.before(FOLD),
+            Some(_) => drop(known.remove(key)),
+            None => {}
+        }
+    }
+
+    fn take_over(&self, now: Timestamp, all: bool) -> Vec<(Key, Folded)> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = known.extract_if(|_, folded| all || now.since(folded.first) >= FOLD);
+        over.filter(|(_, folded)| folded.repeats > 0).collect()
+    }
+
+    /// Counts that could not be written wait for the next flush.
+    fn put_back(&self, owed: impl IntoIterator<Item = (Key, Folded)>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, folded) in owed {
+            let repeats = folded.repeats;
+            known.entry(key).and_modify(|newer| newer.repeats += repeats).or_insert(folded);
+        }
+    }
+}
 
 /// Whether telling the caller this is a refusal that the log wants.
 pub(crate) const fn is_refusal(code: Code) -> bool {
@@ -88,69 +143,138 @@ impl Kernel {
         actor: &Actor,
         origin: &Origin,
         code: Code,
-        detail: serde_json::Map<String, serde_json::Value>,
+        mut detail: serde_json::Map<String, serde_json::Value>,
     ) -> Result<()> {
         let subject = match actor.user() {
             Some(user) => user.to_string(),
-            None => origin.address.map(|address| address.to_string()).unwrap_or_default(),
+            // An IPv6 customer has 2⁶⁴ addresses to fill the table from.
+            None => {
+                let address = origin.address.map(|address| Subject::address(address).to_string()).unwrap_or_default();
+                actor.on_behalf_of.map_or_else(|| address.clone(), |person| format!("{address} as {person}"))
+            }
         };
         let key = Key { tenant, subject, route: origin.route.clone(), reason: code.as_str() };
-        let now = self.clock().now();
-        {
-            let mut folded = self.refusals().0.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(known) = folded.get_mut(&key).filter(|known| now.since(known.first) < FOLD) {
-                known.repeats += 1;
-                return Ok(());
+        let policy_version = match detail.remove("policy_version") {
+            Some(serde_json::Value::String(version)) => Some(version),
+            _ => None,
+        };
+        let folded =
+            Folded { actor: *actor, origin: origin.clone(), policy_version, first: self.clock().now(), repeats: 0 };
+        let Noted::First(key, owed) = self.refusals().note(key, folded.clone()) else { return Ok(()) };
+        let kernel = self.clone();
+        // On a task of its own: a caller who goes away now must not leave a refusal counted that was never written.
+        let written = tokio::spawn(async move {
+            if let Some(owed) = owed
+                && let Err(error) = kernel.write_refusal(repeats(&key, &owed), &owed).await
+            {
+                kernel.refusals().put_back([(key.clone(), *owed)]);
+                kernel.refusals().not_written(&key);
+                return Err(error);
             }
-            if folded.len() >= MAX_FOLDED {
-                return Ok(());
+            let event =
+                detail.into_iter().fold(event(&key, &folded), |event, (name, value)| event.detail(&name, value));
+            let written = kernel.write_refusal(event, &folded).await;
+            if written.is_err() {
+                kernel.refusals().not_written(&key);
             }
-            folded.insert(key.clone(), Folded { actor: *actor, origin: origin.clone(), first: now, repeats: 0 });
-        }
-        let event = detail.into_iter().fold(event(&key, actor), |event, (name, value)| event.detail(&name, value));
-        let written = self.write_refusals(vec![event], actor, origin).await;
-        if written.is_err() {
-            // It was not recorded: the next one must try again.
-            self.refusals().0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        }
-        written
+            written
+        });
+        written.await.map_err(Error::internal)?
     }
 
     /// Writes the counts of what was folded and is over; with `all`, of everything.
     ///
     /// # Errors
-    /// When PostgreSQL is gone; the counts are then lost, the first of each refusal is not.
+    /// When PostgreSQL is gone; the counts then wait for the next time.
     pub async fn flush_refusals(&self, all: bool) -> Result<()> {
-        let now = self.clock().now();
-        let over: Vec<(Key, Folded)> = self
-            .refusals()
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extract_if(|_, folded| all || now.since(folded.first) >= FOLD)
-            .collect();
-        for (key, folded) in over.into_iter().filter(|(_, folded)| folded.repeats > 0) {
-            let event = event(&key, &folded.actor).detail("repeats", folded.repeats);
-            self.write_refusals(vec![event], &folded.actor, &folded.origin).await?;
+        let mut owed = self.refusals().take_over(self.clock().now(), all).into_iter();
+        while let Some((key, folded)) = owed.next() {
+            if let Err(error) = self.write_refusal(repeats(&key, &folded), &folded).await {
+                self.refusals().put_back(owed.chain([(key, folded)]));
+                return Err(error);
+            }
         }
         Ok(())
     }
 
-    async fn write_refusals(&self, events: Vec<NewEvent>, actor: &Actor, origin: &Origin) -> Result<()> {
+    async fn write_refusal(&self, event: NewEvent, of: &Folded) -> Result<()> {
         self.system(SystemReason::PlatformEvent)
-            .by(*actor)
-            .from(origin)
-            .run(async |_| Ok(Audited::many((), events)))
+            .by(of.actor)
+            .from(&of.origin)
+            .run(async |_| Ok(Audited::of((), event)))
             .await
     }
 }
 
-fn event(key: &Key, actor: &Actor) -> NewEvent {
+fn repeats(key: &Key, folded: &Folded) -> NewEvent {
+    event(key, folded).detail("repeats", folded.repeats)
+}
+
+fn event(key: &Key, folded: &Folded) -> NewEvent {
     let event = NewEvent::new(RequestEvent::REFUSED, key.route.as_deref().map(str::to_owned))
         .outcome(Outcome::Denied, key.reason)
-        .by(*actor);
-    match key.tenant {
+        .by(folded.actor);
+    let event = match key.tenant {
         Some(tenant) => event.in_tenant(tenant),
         None => event,
+    };
+    match &folded.policy_version {
+        Some(version) => event.decided_by(version),
+        None => event,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folded(first: u64) -> Folded {
+        let start = Timestamp::from_micros(0);
+        let first = start.after(Duration::from_secs(first));
+        Folded { actor: Actor::anonymous(), origin: Origin::default(), policy_version: None, first, repeats: 0 }
+    }
+
+    fn key(number: usize) -> Key {
+        Key { tenant: None, subject: number.to_string(), route: None, reason: "unauthenticated" }
+    }
+
+    #[test]
+    fn a_count_that_is_replaced_is_handed_over() {
+        let refusals = Refusals::default();
+        assert!(matches!(refusals.note(key(1), folded(0)), Noted::First(_, None)));
+        assert!(matches!(refusals.note(key(1), folded(59)), Noted::Counted));
+        let Noted::First(_, Some(owed)) = refusals.note(key(1), folded(60)) else { panic!("the count is lost") };
+        assert_eq!(owed.repeats, 1);
+    }
+
+    #[test]
+    fn beyond_what_is_kept_apart_refusals_are_told_together() {
+        let refusals = Refusals::default();
+        for number in 0..MAX_FOLDED {
+            assert!(matches!(refusals.note(key(number), folded(0)), Noted::First(_, None)));
+        }
+        let Noted::First(together, None) = refusals.note(key(MAX_FOLDED), folded(0)) else { panic!("it is dropped") };
+        assert_eq!(together.reason, OTHERS);
+        assert!(matches!(refusals.note(key(MAX_FOLDED + 1), folded(0)), Noted::Counted));
+        assert!(matches!(refusals.note(key(7), folded(0)), Noted::Counted), "who is known is counted as before");
+        let counts: Vec<u64> =
+            refusals.take_over(Timestamp::from_micros(0), true).iter().map(|(_, f)| f.repeats).collect();
+        assert_eq!(counts, [1, 1]);
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_not_lost() {
+        let refusals = Refusals::default();
+        assert!(matches!(refusals.note(key(1), folded(0)), Noted::First(_, None)));
+        assert!(matches!(refusals.note(key(1), folded(1)), Noted::Counted));
+        refusals.not_written(&key(1));
+        // The one that was counted was answered; it is owed.
+        let owed = refusals.take_over(folded(2).first, false);
+        assert_eq!(owed.iter().map(|(_, folded)| folded.repeats).collect::<Vec<_>>(), [1]);
+        assert!(matches!(refusals.note(key(1), folded(3)), Noted::First(_, None)));
+        refusals.put_back(owed);
+        assert!(matches!(refusals.note(key(1), folded(4)), Noted::Counted));
+        let again = refusals.take_over(folded(5).first, true);
+        assert_eq!(again.iter().map(|(_, folded)| folded.repeats).collect::<Vec<_>>(), [2]);
     }
 }

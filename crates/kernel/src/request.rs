@@ -1,16 +1,18 @@
 //! What surrounds every request: its id, where it came from, the limits it met, its idempotency key.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::http::header::{CONTENT_LENGTH, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use sha2::{Digest, Sha256};
+use futures::StreamExt as _;
 use uuid::Uuid;
 
 use crate::context::Origin;
@@ -20,10 +22,34 @@ use crate::limits::Standing;
 
 /// The largest body a route takes unless it says otherwise.
 pub const MAX_BODY: usize = 1024 * 1024;
+
 const MAX_USER_AGENT: usize = 256;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What is read, and thrown away, of a body that is too large: who is still sending would otherwise meet a closed
+/// connection instead of the answer.
+const DISCARDED: usize = 64 * 1024 * 1024;
+const DISCARDED_IN: Duration = Duration::from_secs(10);
+
+/// The largest bodies of routes that do not take the usual one, by method and template.
+#[derive(Debug, Default)]
+pub(crate) struct BodyLimits(HashMap<String, usize>);
+
+impl BodyLimits {
+    pub(crate) fn new(routes: impl Iterator<Item = (String, usize)>) -> Self {
+        Self(routes.filter(|(_, limit)| *limit != MAX_BODY).collect())
+    }
+
+    fn of(&self, route: &str) -> BodyLimit {
+        BodyLimit(self.0.get(route).copied().unwrap_or(MAX_BODY))
+    }
+}
+
+/// The largest body that the request's route takes, for the extractors.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyLimit(pub(crate) usize);
 
 /// Where an extractor leaves the standing of the limit that is closest to its end, for the response's headers.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +83,7 @@ impl RequestInfo {
 pub struct ClientAddress(pub std::net::IpAddr);
 
 /// The middleware around every route. It knows the route's template, so it is laid on routes, not on the whole router.
-pub(crate) async fn surround(request: Request, next: Next) -> Response {
+pub(crate) async fn surround(limits: &BodyLimits, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let route: Arc<str> = match parts.extensions.get::<MatchedPath>() {
         Some(path) => format!("{} {}", parts.method, path.as_str()).into(),
@@ -65,18 +91,20 @@ pub(crate) async fn surround(request: Request, next: Next) -> Response {
     };
     let id = Uuid::new_v4();
     let mut info = RequestInfo { origin: origin(&parts, id, Arc::clone(&route)), ..RequestInfo::default() };
+    let limit = limits.of(&route);
+    parts.extensions.insert(limit);
+    if told_length(&parts).is_some_and(|length| length > limit.0) {
+        discard(body).await;
+        return too_large(limit.0).into_response();
+    }
     let body = match idempotency_key(&parts) {
         None => body,
         Some(Err(problem)) => return problem.into_response(),
-        Some(Ok(key)) => match read(&parts, body).await {
-            Ok(bytes) => {
-                let digest =
-                    Sha256::new().chain_update(parts.uri.to_string()).chain_update([0]).chain_update(&bytes).finalize();
-                info.idempotency = Some(IdempotencyKey { key, route, digest: digest.into() });
-                Body::from(bytes)
-            }
-            Err(problem) => return problem.into_response(),
-        },
+        Some(Ok(key)) => {
+            let (key, body) = IdempotencyKey::watch(key, route, &parts.uri, body);
+            info.idempotency = Some(key);
+            body
+        }
     };
     let slot = info.slot.clone();
     parts.extensions.insert(info);
@@ -125,16 +153,20 @@ fn idempotency_key(parts: &Parts) -> Option<Result<Arc<str>, Problem>> {
     )
 }
 
-async fn read(parts: &Parts, body: Body) -> Result<Bytes, Problem> {
-    let told = parts
-        .headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.parse::<usize>().ok());
-    if told.is_some_and(|length| length > MAX_BODY) {
-        return Err(too_large(MAX_BODY));
-    }
-    axum::body::to_bytes(body, MAX_BODY).await.map_err(|_| too_large(MAX_BODY))
+fn told_length(parts: &Parts) -> Option<usize> {
+    parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn discard(body: Body) {
+    let read = async {
+        let (mut stream, mut left) = (body.into_data_stream(), DISCARDED);
+        while let Some(Ok(chunk)) = stream.next().await {
+            let Some(rest) = left.checked_sub(chunk.len()) else { return };
+            left = rest;
+        }
+    };
+    // Whoever takes longer meets the closed connection after all.
+    let _ = tokio::time::timeout(DISCARDED_IN, read).await;
 }
 
 pub(crate) fn too_large(limit: usize) -> Problem {

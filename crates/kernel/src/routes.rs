@@ -2,13 +2,14 @@
 //!
 //! The permission stands once: in the handler's signature. A handler without a guard does not compile.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::handler::Handler;
 use axum::http::Method;
-use axum::middleware::from_fn;
+use axum::middleware::{Next, from_fn};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -34,6 +35,8 @@ pub struct RouteInfo {
     pub public_reason: Option<&'static str>,
     /// A valid body, where it takes one.
     pub sample: Option<serde_json::Value>,
+    /// Bytes of the largest body it takes.
+    pub body_limit: usize,
     /// First line: what it does. The rest: what its caller should know.
     pub doc: &'static str,
     operation_id: String,
@@ -150,6 +153,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             guard: description.guard.unwrap_or(Guard::Public),
             public_reason,
             sample: description.sample.clone(),
+            body_limit: request::MAX_BODY,
             doc,
             operation_id,
             tag: self.tag,
@@ -183,18 +187,24 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     #[must_use]
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.router = self.router.layer(DefaultBodyLimit::max(bytes));
+        self.table.iter_mut().for_each(|route| route.body_limit = bytes);
         self
     }
 
     /// The router, with what surrounds every request, and the table of its routes.
     pub fn finish(self) -> (Router<S>, Arc<[RouteInfo]>) {
+        let limits = self.table.iter().map(|route| (format!("{} {}", route.method, route.path), route.body_limit));
+        let limits = Arc::new(request::BodyLimits::new(limits));
         let router = self
             .router
             .fallback(async || Problem::not_found())
             .method_not_allowed_fallback(async || {
                 Problem::new(Code::MethodNotAllowed, "this path knows other methods; see the API's description")
             })
-            .layer(from_fn(request::surround))
+            .layer(from_fn(move |request: Request, next: Next| {
+                let limits = Arc::clone(&limits);
+                async move { request::surround(&limits, request, next).await }
+            }))
             .layer(DefaultBodyLimit::max(request::MAX_BODY));
         (router, self.table.into())
     }
@@ -224,6 +234,17 @@ pub fn openapi(title: &str, version: &str, description: &str, routes: &[RouteInf
         .paths(paths.build())
         .components(Some(components.build()))
         .build()
+}
+
+/// The names that stand for two different schemas among these routes; [`openapi`] could keep only one of the two.
+#[must_use]
+pub fn ambiguous_schemas(routes: &[RouteInfo]) -> BTreeSet<&str> {
+    let mut known = BTreeMap::new();
+    let schemas = routes.iter().flat_map(|route| &route.description.schemas);
+    schemas
+        .filter(|(name, schema)| *known.entry(name).or_insert(schema) != schema)
+        .map(|(name, _)| name.as_str())
+        .collect()
 }
 
 fn operation(route: &RouteInfo) -> utoipa::openapi::path::Operation {

@@ -120,6 +120,15 @@ impl SystemTx {
         Ok(())
     }
 
+    /// Whether no other transaction of the installation does this work now; none begins it until this one ends.
+    ///
+    /// # Errors
+    /// When PostgreSQL is gone.
+    pub async fn alone(&mut self, work: &str) -> Result<bool> {
+        let alone = sqlx::query_scalar("select pg_try_advisory_xact_lock(hashtext($1))").bind(work);
+        Ok(alone.fetch_one(&mut *self.transaction).await?)
+    }
+
     /// See [`crate::TenantTx::announce`].
     ///
     /// # Errors

@@ -191,6 +191,7 @@ impl Postmaster {
                         drop(done.send(written));
                     }
                     Some(Command::Stop) | None => {
+                        self.log.stopping = true;
                         self.stop(config.stop_timeout).await;
                         return End::Asked;
                     }
@@ -313,12 +314,14 @@ struct Log {
     lines: Option<Split<BufReader<ChildStderr>>>,
     last: VecDeque<String>,
     disk_full: bool,
+    /// Whether the server ends because it was told to: that its sessions end is no fault then.
+    stopping: bool,
 }
 
 impl Log {
     fn new(stderr: Option<ChildStderr>) -> Self {
         let lines = stderr.map(|stderr| BufReader::new(stderr).split(b'\n'));
-        Self { lines, last: VecDeque::new(), disk_full: false }
+        Self { lines, last: VecDeque::new(), disk_full: false, stopping: false }
     }
 
     /// Takes the next line; waits for ever once there are no more.
@@ -347,7 +350,7 @@ impl Log {
             return;
         }
         let grave = line.starts_with("FATAL:") || line.starts_with("PANIC:");
-        if grave {
+        if grave && !self.stopping {
             tracing::warn!(target: "postgres", "{line}");
         } else {
             tracing::debug!(target: "postgres", "{line}");

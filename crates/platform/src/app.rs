@@ -42,6 +42,8 @@ pub struct App {
     pub policy: Arc<dyn Policy>,
     /// What runs on this node at this moment.
     pub live: Arc<LiveSteps>,
+    /// Who verifies a log at this moment.
+    pub verifications: audit::Verifications,
     /// Drives executions.
     pub engine: Engine,
 }
@@ -65,7 +67,7 @@ impl App {
         authenticator.follow(&kernel);
         kernel.set_authenticator(authenticator);
         let passwords = Passwords::start()?;
-        let sandbox = open_sandbox(config.guests.clone()).await?;
+        let sandbox = open_sandbox(config.guests.clone()).await?.signed_only(config.require_signed_plugins);
         let policy: Arc<dyn Policy> = Arc::new(ConfiguredPolicy::parse(&config.policy).map_err(Error::internal)?);
         let allowed = AllowList::new(&config.egress_allow).map_err(Error::internal)?;
         let egress = EgressClient::new(EgressPolicy { allowed, ..EgressPolicy::default() }).map_err(Error::internal)?;
@@ -79,12 +81,24 @@ impl App {
             live: Arc::clone(&live),
             config: config.engine.clone(),
         });
-        Ok(Self { kernel, config: Arc::new(config), tokens, passwords, sandbox, plans, policy, live, engine })
+        let verifications = audit::Verifications::default();
+        Ok(Self {
+            kernel,
+            config: Arc::new(config),
+            tokens,
+            passwords,
+            sandbox,
+            plans,
+            policy,
+            live,
+            verifications,
+            engine,
+        })
     }
 
     /// What runs beside the requests; ends only when dropped.
     pub async fn run(&self) {
-        tokio::join!(self.kernel.run_bus(), self.keep_up(), self.sealer().run(), self.engine.run());
+        tokio::join!(self.kernel.run_bus(), self.keep_up(), self.keep_clean(), self.sealer().run(), self.engine.run());
     }
 
     /// What seals events; [`App::run`] runs one.
@@ -96,12 +110,42 @@ impl App {
     /// Upkeep once every few seconds.
     async fn keep_up(&self) {
         let mut often = tokio::time::interval(std::time::Duration::from_secs(10));
+        let mut ahead_of = None;
         loop {
             often.tick().await;
             if let Err(error) = self.kernel.flush_refusals(false).await {
                 tracing::warn!(%error, "counts of folded refusals were not written");
             }
+            let month = self.kernel.clock().now().month().0;
+            if ahead_of != Some(month) {
+                match self.kernel.make_event_partitions().await {
+                    Ok(()) => ahead_of = Some(month),
+                    Err(error) => tracing::warn!(%error, "the partitions of the coming months were not made"),
+                }
+            }
         }
+    }
+
+    /// Deletes what has run out, every few minutes.
+    async fn keep_clean(&self) {
+        let mut seldom = tokio::time::interval(std::time::Duration::from_secs(600));
+        loop {
+            seldom.tick().await;
+            match self.sweep().await {
+                Ok(0) => {}
+                Ok(rows) => tracing::debug!(rows, "deleted what had run out"),
+                Err(error) => tracing::warn!(%error, "what has run out was not deleted; the next round tries again"),
+            }
+        }
+    }
+
+    /// Deletes what has run out: replayed answers after a day, ended sessions, used tokens, old failures of logins. How
+    /// many rows.
+    ///
+    /// # Errors
+    /// PostgreSQL's; what was deleted before stays deleted.
+    pub async fn sweep(&self) -> Result<u64> {
+        Ok(self.kernel.sweep_idempotency_keys().await? + identity::sweep(&self.kernel).await?)
     }
 
     /// The router of everything under `/api/v1`, the well-known paths, and the table of all routes.

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod config;
 pub mod domain;
+mod remembered;
 pub mod sandbox;
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -163,6 +163,11 @@ impl TestApp {
         let database = format!("test_{}", DATABASES.fetch_add(1, Ordering::SeqCst));
         let mut admin = Admin::connect(&cluster.superuser_url("postgres")).await.unwrap();
         admin.execute(AssertSqlSafe(format!("create database {database} template {TEMPLATE}"))).await.unwrap();
+        // Rights on a database are not its template's.
+        let rights = format!(
+            "revoke all on database {database} from public; grant connect on database {database} to tenure_app, tenure_system"
+        );
+        sqlx::raw_sql(AssertSqlSafe(rights)).execute(&mut admin).await.unwrap();
         admin.close().await.unwrap();
         Self::on(setup, database, logins).await
     }

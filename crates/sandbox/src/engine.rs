@@ -54,17 +54,22 @@ impl Guest {
                     .table_elements(50_000);
             }
         }
-        Engine::new(self.config().allocation_strategy(InstanceAllocationStrategy::Pooling(pool)))
+        Engine::new(self.config()?.allocation_strategy(InstanceAllocationStrategy::Pooling(pool)))
     }
 
     /// What an image is compiled with; images and engines must agree on it.
-    pub(crate) fn config(self) -> Config {
+    pub(crate) fn config(self) -> wasmtime::Result<Config> {
         let mut config = Config::new();
         config.consume_fuel(true).epoch_interruption(true);
+        if cfg!(target_os = "linux") {
+            // Named, so that an image is made for every processor of this architecture and not for the one that compiles: the
+            // program carries its images to other machines.
+            config.target(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH))?;
+        }
         match self {
             Self::Expressions => config.max_wasm_stack(512 << 10).async_stack_size(MIB),
             Self::Python => config.max_wasm_stack(2 * MIB).async_stack_size(3 * MIB),
         };
-        config
+        Ok(config)
     }
 }

@@ -6,6 +6,7 @@ use crate::snapshot::snapshot;
 use aws_lc_rs::digest::{SHA256, digest};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use wasmtime::component::Component;
@@ -13,8 +14,8 @@ use wasmtime::{Engine, Module};
 
 /// Where the guests' modules and their images are.
 ///
-/// An image is `<guest>-<key>.cwasm` with its SHA-256 beside it; the key stands for the module, the version of wasmtime, its
-/// settings and the processor's features, so that an image of another build is never loaded.
+/// An image is `<guest>-<module>-<key>.cwasm` with its SHA-256 beside it; the first part stands for the module, the second for the
+/// version of wasmtime and its settings, so that an image of another build is never loaded.
 #[derive(Debug, Clone)]
 pub struct Images {
     directory: PathBuf,
@@ -23,7 +24,9 @@ pub struct Images {
 }
 
 impl Images {
-    /// `guests` holds `expressions.wasm` and `python.wasm`, `images` their compiled forms; both directories may be one.
+    /// `guests` holds `expressions.wasm` and `python.wasm`, `images` their compiled forms; both directories may be one. Compiles
+    /// nothing. Where a module is missing, the one image of its guest that this build can load is taken: whoever ships images
+    /// need not ship modules.
     ///
     /// # Errors
     /// [`ImageError::NotBuilt`] or [`ImageError::NotCompiled`], whose messages say what to run, and [`ImageError::Permissions`]
@@ -41,8 +44,8 @@ impl Images {
     }
 
     /// Opens the images, and first makes those that are missing: takes the expression guest's snapshot, with its tables built, and
-    /// compiles both guests. That is some ten seconds of both cores (more in a debug build) and 320 MiB, so a server does it in a
-    /// child process.
+    /// compiles both guests. That is some ten seconds of both cores (more in a debug build) and 320 MiB, so it is a step of the
+    /// build (`cargo xtask guests`) and nothing that a server does.
     ///
     /// # Errors
     /// As [`Images::open`], and the compiler's.
@@ -64,6 +67,11 @@ impl Images {
             }
         }
         Ok(this)
+    }
+
+    /// The files of the image of each guest: what to ship, each with the `.sha256` beside it.
+    pub fn files(&self) -> [&Path; 2] {
+        [&self.expressions, &self.python]
     }
 
     pub(crate) fn load_module(&self, guest: Guest, engine: &Engine) -> Result<Module, ImageError> {
@@ -99,14 +107,16 @@ impl Images {
     fn locate(guests: &Path, images: &Path) -> Result<Self, ImageError> {
         let image = |guest: Guest| {
             let module = module(guests, guest);
-            if !module.exists() {
-                return Err(ImageError::NotBuilt { guest: guest.name(), path: module });
-            }
             let mut hasher = DefaultHasher::new();
             compiler(guest)?.precompile_compatibility_hash().hash(&mut hasher);
+            let tail = format!("-{:016x}.cwasm", hasher.finish());
+            if !module.exists() {
+                let shipped = only(images, &format!("{}-", guest.name()), &tail)?;
+                return shipped.ok_or(ImageError::NotBuilt { guest: guest.name(), path: module });
+            }
             let mut key = hex(digest(&SHA256, &read(&module)?).as_ref());
             key.truncate(16);
-            Ok(images.join(format!("{}-{key}-{:016x}.cwasm", guest.name(), hasher.finish())))
+            Ok(images.join(format!("{}-{key}{tail}", guest.name())))
         };
         let (expressions, python) = (image(Guest::Expressions)?, image(Guest::Python)?);
         Ok(Self { directory: images.to_owned(), expressions, python })
@@ -124,6 +134,21 @@ fn module(guests: &Path, guest: Guest) -> PathBuf {
     guests.join(guest.name()).with_extension("wasm")
 }
 
+/// The file of this beginning and end, if there is one and no other.
+fn only(directory: &Path, head: &str, tail: &str) -> Result<Option<PathBuf>, ImageError> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(ImageError::Io { path: directory.to_owned(), source }),
+    };
+    let mut fitting = entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with(head) && name.ends_with(tail)
+    });
+    let first = fitting.next();
+    Ok(first.filter(|_| fitting.next().is_none()))
+}
+
 fn compile(guest: Guest, module: &Path, image: &Path) -> Result<(), ImageError> {
     let wasm = read(module)?;
     let engine = compiler(guest)?;
@@ -138,7 +163,7 @@ fn compile(guest: Guest, module: &Path, image: &Path) -> Result<(), ImageError> 
 }
 
 fn compiler(guest: Guest) -> Result<Engine, ImageError> {
-    Engine::new(&guest.config()).map_err(|error| refused(guest, &error))
+    guest.config().and_then(|config| Engine::new(&config)).map_err(|error| refused(guest, &error))
 }
 
 fn refused(guest: Guest, error: &wasmtime::Error) -> ImageError {

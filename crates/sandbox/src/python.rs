@@ -48,6 +48,12 @@ impl Default for PythonLimits {
 }
 
 impl PythonLimits {
+    /// What a call may be given at most: a longer output than it has unless told.
+    #[must_use]
+    pub fn most() -> Self {
+        Self { output: 16 << 20, ..Self::default() }
+    }
+
     /// These limits, none above those of `most`.
     #[must_use]
     pub fn at_most(&self, most: &Self) -> Self {
@@ -73,7 +79,7 @@ pub struct PythonConfig {
 
 impl Default for PythonConfig {
     fn default() -> Self {
-        Self { most: PythonLimits::default(), concurrent: 8 }
+        Self { most: PythonLimits::most(), concurrent: 8 }
     }
 }
 
@@ -249,8 +255,7 @@ impl Python {
             self.run::<_, (Result<String, String>,)>(self.0.execute, arguments, limits, call.seed, call.host).await;
         let result = result.and_then(|(result,)| match result {
             Ok(json) if json.len() > output => Err(PluginError::Limit(Limit::Output)),
-            Ok(json) => serde_json::from_str(&json)
-                .map_err(|error| PluginError::Crash(format!("its result is not JSON: {error}"))),
+            Ok(json) => serde_json::from_str(&json).map_err(|error| unfit(&error)),
             Err(json) => Err(match serde_json::from_str::<Raised>(&json) {
                 Ok(raised) if raised.class == "MemoryError" && report.starved => PluginError::Limit(Limit::Memory),
                 Ok(raised) => PluginError::Raised { raised },
@@ -296,6 +301,17 @@ impl Python {
     }
 }
 
+/// The import by which the interpreter says why it gives up.
+const LAST_WORD: &str = "#get-stderr";
+
+/// Python writes some things as JSON that are none: lone surrogates, integers of hundreds of digits.
+fn unfit(error: &serde_json::Error) -> PluginError {
+    let message = format!("execute returned what JSON cannot hold: {error}");
+    PluginError::Raised {
+        raised: Raised { class: "ResultError".to_owned(), message, line: None, traceback: Vec::new() },
+    }
+}
+
 #[derive(Default)]
 struct Report {
     logs: Vec<LogLine>,
@@ -334,6 +350,10 @@ where
     let result = match tokio::time::timeout(limits.wall, clock.time(called)).await {
         Ok(Ok(result)) => Ok(result),
         Ok(Err(error)) => Err(match error.downcast_ref::<Refused>() {
+            // A plugin's own standard error is its log: what comes here is the interpreter's last word.
+            Some(Refused(capability)) if capability.ends_with(LAST_WORD) => {
+                PluginError::Crash("it ended with a fatal error, as for a log message that is no valid text".to_owned())
+            }
             Some(Refused(capability)) => PluginError::Refused { capability: capability.clone() },
             None => match Stop::of(&error, store.data().meter.starved()) {
                 Stop::Limit(limit) => PluginError::Limit(limit),

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, Targets};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
@@ -28,7 +28,7 @@ pub(crate) fn start(config: &LogConfig) {
     let quiet = HELD_AT_INFO.map(|target| (target, LevelFilter::INFO));
     let held = Targets::new().with_default(LevelFilter::TRACE).with_targets(quiet);
     // "already exists, skipping" at each start; what is wrong comes back as an error as well.
-    let filter = wanted.and(held.with_target("sqlx::postgres::notice", LevelFilter::OFF));
+    let held = held.with_target("sqlx::postgres::notice", LevelFilter::OFF);
     let layer = if is_json(config) {
         fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed()
     } else {
@@ -36,5 +36,7 @@ pub(crate) fn start(config: &LogConfig) {
             std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         fmt::layer().with_ansi(colours).with_target(false).with_writer(std::io::stderr).boxed()
     };
-    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    // Filters of the whole, not of the layer: where a library only asks whether an event would be wanted, as sqlx does, a layer's
+    // filter drops the next event of that thread.
+    let _ = tracing_subscriber::registry().with(wanted).with(held).with(layer).try_init();
 }

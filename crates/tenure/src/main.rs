@@ -2,6 +2,7 @@
 
 mod commands;
 mod config;
+mod guests;
 mod http;
 mod logging;
 mod output;

@@ -25,6 +25,12 @@ pub(crate) fn note(text: impl Display) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
+/// A question to the person who watches; the answer stands behind it.
+pub(crate) fn prompt(text: impl Display) {
+    let mut out = anstream::stderr();
+    let _ = write!(out, "{text}").and_then(|()| out.flush());
+}
+
 /// Why it did not work.
 pub(crate) fn error(text: impl Display) {
     let _ = writeln!(anstream::stderr(), "{ERROR}error:{ERROR:#} {text}");

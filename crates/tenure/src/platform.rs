@@ -16,6 +16,7 @@ use tenure_seal::{LocalKeyError, LocalKeys};
 use tokio::task::JoinHandle;
 
 use crate::config::{Auth, Config, Environment};
+use crate::guests::{self, GuestsError};
 
 /// Name of the database in the embedded cluster.
 const DATABASE: &str = "tenure";
@@ -24,8 +25,6 @@ const CLUSTER_DIR: &str = "postgres";
 /// Checkpoints and leaf hashes of every log, out of PostgreSQL's reach.
 const AUDIT_DIR: &str = "audit";
 const OBJECTS_DIR: &str = "objects";
-/// Below the guests: what was compiled of them for this machine, native code that only the server's user may reach.
-const IMAGES_DIR: &str = "images";
 const MASTER_KEY: &str = "master.key";
 /// Both pools, the listener, and a few for an operator's look.
 const SPARE_CONNECTIONS: u32 = 10;
@@ -49,8 +48,19 @@ pub(crate) enum OpenError {
     Key(#[from] LocalKeyError),
     #[error("{data} holds data, but {key} is gone, and nothing in it can be opened without that key; bring the file back, or pass the key in TENURE_MASTER_KEY", data = .data.display(), key = .key.display())]
     KeyLost { data: PathBuf, key: PathBuf },
+    #[error(transparent)]
+    Guests(#[from] GuestsError),
     #[error("the platform did not start: {0}; if the schema is missing or old, run `tenure migrate`")]
     Start(#[from] tenure_kernel::Error),
+}
+
+/// What happens to executions that are not over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// The engine goes on with them.
+    Done,
+    /// They stay as they are: whoever only looks must not run anything.
+    Left,
 }
 
 /// The application on an open database. [`Platform::close`] it when done.
@@ -68,9 +78,18 @@ impl Platform {
     /// # Errors
     /// See [`OpenError`]; nothing is left running then.
     pub(crate) async fn open(config: &Config) -> Result<Self, OpenError> {
+        Self::open_to(config, Work::Done).await
+    }
+
+    /// The same, and says whether executions that wait in the queue are taken up.
+    ///
+    /// # Errors
+    /// As [`Platform::open`].
+    pub(crate) async fn open_to(config: &Config, work: Work) -> Result<Self, OpenError> {
         let dir = &config.data_dir;
         make_private_dir(dir).map_err(|error| OpenError::DataDir { path: dir.clone(), error })?;
         let keys = master_key(config)?;
+        let guests = guests::locate(config)?;
         let sizes = PoolSizes { app: config.database.app_connections, system: config.database.system_connections };
         let (cluster, pools) = match (&config.database.url, &config.database.system_url) {
             (Some(app), Some(system)) => (None, database::connect(app.expose(), system.expose(), sizes).await?),
@@ -84,8 +103,11 @@ impl Platform {
         };
         let kernel_config = KernelConfig { rates: config.rates, ..KernelConfig::default() };
         let kernel = Kernel::new(pools, Clock::system(), Keys::new(keys), kernel_config);
-        match App::start(kernel.clone(), platform_config(config)).await {
+        match App::start(kernel.clone(), platform_config(config, guests)).await {
             Ok(app) => {
+                if work == Work::Left {
+                    app.engine.stop(Duration::ZERO).await;
+                }
                 let running = app.clone();
                 let background = tokio::spawn(async move { running.run().await });
                 Ok(Self { app, cluster, background })
@@ -168,7 +190,7 @@ fn master_key(config: &Config) -> Result<LocalKeys, OpenError> {
     Ok(LocalKeys::open_or_create(&key)?)
 }
 
-fn platform_config(config: &Config) -> PlatformConfig {
+fn platform_config(config: &Config, guests: GuestPaths) -> PlatformConfig {
     let issuer = config.server.public_url.clone().unwrap_or_else(|| format!("http://{}", config.server.listen));
     PlatformConfig {
         production: config.environment == Environment::Production,
@@ -181,6 +203,6 @@ fn platform_config(config: &Config) -> PlatformConfig {
         egress_allow: config.egress_allow.clone(),
         require_signed_plugins: config.require_signed_plugins,
         policy: config.policy.clone(),
-        guests: Some(GuestPaths { modules: config.guests.clone(), images: config.guests.join(IMAGES_DIR) }),
+        guests: Some(guests),
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Hash(pub [u8; Hash::LEN]);
 
-/// A text or byte string that is not a [`Hash`].
+/// A text or byte string that is not a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a SHA-256 value: expected 32 bytes, in text as 44 characters of standard base64")]
 pub struct InvalidHash;

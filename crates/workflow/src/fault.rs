@@ -73,6 +73,8 @@ codes! {
     AmbiguousElse = "ambiguous-else",
     /// No active plugin has this name and a version in this range.
     UnknownPlugin = "unknown-plugin",
+    /// Code that nobody signed, where the installation runs signed code alone.
+    UnsignedPlugin = "unsigned-plugin",
     /// The workflow was not granted this secret, or the expression cannot use secrets.
     SecretNotGranted = "secret-not-granted",
     /// More than the plan, or any plan, allows.

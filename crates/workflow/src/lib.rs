@@ -5,6 +5,7 @@
 //! - [`definition`], [`nodes`]: the model and the node types.
 //! - [`validate`], [`fault`], [`expression`]: every fault at once, with its place.
 //! - [`plan`]: the definition compiled for running.
+//! - [`sensitive`]: what a schema marks as sensitive, and masking it.
 //! - [`machine`]: what runs when, and what comes out.
 
 pub mod definition;
@@ -14,6 +15,7 @@ pub mod fault;
 pub mod machine;
 pub mod nodes;
 pub mod plan;
+pub mod sensitive;
 pub mod validate;
 
 mod byte_size;

@@ -7,12 +7,11 @@ import type { Approval } from '~/api/types';
 import { Button } from '~/ui/button';
 import { TextField } from '~/ui/form';
 import { Page } from '~/ui/page';
+import { Report } from '~/ui/report';
 import { Empty, Failed, Loading, Notice, ProblemNotice } from '~/ui/states';
 import { Time } from '~/ui/time';
 import { Json } from '~/ui/value';
 import { useApprovals, useDecide } from './api';
-import { Shown } from './Shown';
-import './approvals.css';
 
 export function ApprovalsPage() {
   return (
@@ -86,25 +85,28 @@ function ApprovalCard({ approval }: { approval: Approval }) {
     ...approvers.users.map((user) => user.name),
   ];
   return (
-    <article className="panel approval" aria-label={approval.title}>
+    <article className="panel approval" aria-label={`${approval.workflow.name}: ${approval.title}`}>
       <header className="panel-header">
-        <h2>{approval.title}</h2>
+        <h2>
+          {approval.workflow.name} <span className="muted">· {approval.title}</span>
+        </h2>
         <span className={`badge tone-${TONE[approval.state]}`}>{approval.state}</span>
       </header>
       <div className="panel-body stack">
         <p className="small muted">
+          Requested by {approval.requested_by.name} <Time iso={approval.created_at} relative />, at step{' '}
+          <code>{approval.step}</code> of{' '}
           <Link to="/executions/$executionId" params={{ executionId: approval.execution_id }}>
-            {approval.workflow.name}
+            this run
           </Link>
-          , step <code>{approval.step}</code>, requested by {approval.requested_by.name}{' '}
-          <Time iso={approval.created_at} relative />.{' '}
+          .{' '}
           {approval.expires_at && approval.state === 'pending' && (
             <>
               Expires <Time iso={approval.expires_at} relative />.
             </>
           )}
         </p>
-        <Shown value={approval.shown} />
+        <Report value={approval.shown} label="What is asked" />
         {approval.decisions.map(({ decision, by, at, comment }) => (
           <p key={`${by.id} ${at}`} className="small">
             <strong>{by.name}</strong> {decision === 'approve' ? 'approved' : 'rejected'}{' '}

@@ -1,4 +1,4 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { api, unwrap } from '~/api/client';
 import type { Problem } from '~/api/problem';
 import { usePages } from '~/api/query';
@@ -7,10 +7,26 @@ import { toast } from '~/ui/toast';
 
 const KEY = ['approvals'];
 
-export function useApprovals(state: Schemas['ApprovalState'] | undefined) {
-  return usePages([...KEY, state], (cursor) =>
-    unwrap(api.GET('/api/v1/approvals', { params: { query: { cursor, state } } })),
+export function useApprovals(state: Schemas['ApprovalState'] | undefined, enabled = true) {
+  return usePages(
+    [...KEY, state],
+    (cursor) => unwrap(api.GET('/api/v1/approvals', { params: { query: { cursor, state } } })),
+    // Requests come, and are decided, by others.
+    { enabled, moving: () => state === 'pending' },
   );
+}
+
+/** What one execution waits for people's approval of. */
+export function useApprovalsOf(execution: string, enabled: boolean) {
+  return useQuery({
+    queryKey: [...KEY, 'of', execution],
+    queryFn: () =>
+      unwrap(
+        api.GET('/api/v1/approvals', { params: { query: { execution_id: execution, state: 'pending' } } }),
+      ),
+    enabled,
+    refetchInterval: enabled ? 3000 : false,
+  });
 }
 
 /** Decides on exactly what was shown: the digest goes along, and the server refuses another one. */
@@ -19,8 +35,8 @@ export function useDecide(approval: Approval) {
   return useMutation<Approval, Problem, { decision: 'approve' | 'reject'; comment: string }>({
     mutationFn: ({ decision, comment }) =>
       unwrap(
-        api.POST('/api/v1/approvals/{approval_id}/decision', {
-          params: { path: { approval_id: approval.id } },
+        api.POST('/api/v1/approvals/{id}/decision', {
+          params: { path: { id: approval.id } },
           body: { decision, shown_digest: approval.shown_digest, ...(comment ? { comment } : {}) },
         }),
       ),

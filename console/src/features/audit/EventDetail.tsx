@@ -1,4 +1,4 @@
-import { Ban, CircleCheck, CircleX } from 'lucide-react';
+import { Ban, CircleCheck, CircleHelp, CircleX } from 'lucide-react';
 import type { AuditEvent, Schemas } from '~/api/types';
 import { Button } from '~/ui/button';
 import { Time } from '~/ui/time';
@@ -12,8 +12,10 @@ const OUTCOME = {
   denied: { tone: 'warn', icon: Ban },
 } as const;
 
-export function OutcomeBadge({ outcome }: { outcome: AuditEvent['outcome'] }) {
-  const { tone, icon: Glyph } = OUTCOME[outcome];
+export type Outcome = keyof typeof OUTCOME;
+
+export function OutcomeBadge({ outcome }: { outcome: string }) {
+  const { tone, icon: Glyph } = OUTCOME[outcome as Outcome] ?? { tone: 'idle', icon: CircleHelp };
   return (
     <span className={`badge tone-${tone}`}>
       <Glyph aria-hidden /> {outcome}
@@ -65,8 +67,8 @@ export function EventDetail({ event, onFilter, onClose }: EventDetailProps) {
           </>
         )}
         <dt>Leaf</dt>
-        <dd className="numeric">{event.index === null ? 'Not sealed yet' : event.index.toLocaleString()}</dd>
-        {event.count !== undefined && event.count > 1 && (
+        <dd className="numeric">{event.index == null ? 'Not sealed yet' : event.index.toLocaleString()}</dd>
+        {event.count != null && event.count > 1 && (
           <>
             <dt>Repeats</dt>
             <dd className="numeric">
@@ -101,7 +103,13 @@ export function EventDetail({ event, onFilter, onClose }: EventDetailProps) {
   );
 }
 
-function Diff({ operations }: { operations: Schemas['PatchOperation'][] }) {
+/** Why a change is told without its values. */
+function untold({ op, redacted, erased }: Schemas['EventChange']): string {
+  if (erased) return 'erased with its owner; only the digest is left';
+  return redacted ? 'changed; the value is secret' : op;
+}
+
+function Diff({ operations }: { operations: Schemas['EventChange'][] }) {
   return (
     <section aria-label="What changed" className="stack-tight">
       <h3>What changed</h3>
@@ -122,7 +130,7 @@ function Diff({ operations }: { operations: Schemas['PatchOperation'][] }) {
               </ins>
             )}
             {operation.before === undefined && operation.value === undefined && (
-              <span className="muted">{operation.op}</span>
+              <span className="muted">{untold(operation)}</span>
             )}
           </li>
         ))}

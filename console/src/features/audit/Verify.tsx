@@ -49,7 +49,7 @@ function Outcome({ result }: { result: Verification }) {
       {first_fault && (
         <p>
           First fault: <strong>{first_fault.kind}</strong>
-          {first_fault.index !== null && <> at leaf {first_fault.index.toLocaleString()}</>}
+          {first_fault.index != null && <> at leaf {first_fault.index.toLocaleString()}</>}
           {first_fault.event_id && (
             <>
               {' '}

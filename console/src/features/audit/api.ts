@@ -2,12 +2,13 @@ import { useMutation } from '@tanstack/react-query';
 import { api, unwrap } from '~/api/client';
 import type { Problem } from '~/api/problem';
 import { usePages } from '~/api/query';
-import type { AuditEvent, Verification } from '~/api/types';
+import type { Verification } from '~/api/types';
+import type { Outcome } from './EventDetail';
 
 /** The filters of the audit log, as they stand in the page's address. */
 export interface AuditFilter {
   action?: string | undefined;
-  outcome?: AuditEvent['outcome'] | undefined;
+  outcome?: Outcome | undefined;
   actor?: string | undefined;
   resource?: string | undefined;
   /** Days as the reader picks them, `YYYY-MM-DD` in the reader's zone; both inclusive. */

@@ -1,11 +1,12 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
+import { instanceQuery } from '~/api/query';
 import { Button } from '~/ui/button';
 import { Form, TextField } from '~/ui/form';
 import { Notice } from '~/ui/states';
 import { AuthFrame } from './AuthFrame';
-import { instanceQuery, useOpenSession } from './api';
+import { useOpenSession } from './api';
 
 const EMPTY = { organization_name: '', full_name: '', email: '', username: '', password: '' };
 

@@ -1,14 +1,11 @@
-import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useRouter } from '@tanstack/react-router';
 import { Problem } from '~/api/problem';
 import { adopt, CONSOLE_HEADERS } from '~/api/session';
 import type { Schemas } from '~/api/types';
 
 /** Posts to the auth path without a token; the refresh token comes back as a cookie. */
-async function open(
-  path: 'login' | 'register',
-  body: Schemas['Login'] | Schemas['Registration'],
-): Promise<void> {
+async function open(path: 'login' | 'register', body: Schemas['Login'] | Schemas['Register']): Promise<void> {
   const response = await fetch(`/api/v1/auth/${path}`, {
     method: 'POST',
     headers: CONSOLE_HEADERS,
@@ -18,14 +15,14 @@ async function open(
   });
   const answer: unknown = await response.json().catch(() => undefined);
   if (!response.ok) throw Problem.from(response, answer);
-  adopt(answer as Schemas['Session']);
+  adopt(answer as Schemas['LoggedIn']);
 }
 
 /** Opens a session, then goes where the person was going. */
 export function useOpenSession(path: 'login' | 'register', returnTo: string | undefined) {
   const router = useRouter();
   const client = useQueryClient();
-  return useMutation<void, Problem, Schemas['Login'] | Schemas['Registration']>({
+  return useMutation<void, Problem, Schemas['Login'] | Schemas['Register']>({
     mutationFn: (body) => open(path, body),
     onSuccess: async () => {
       client.clear(); // nothing of the person before
@@ -33,16 +30,3 @@ export function useOpenSession(path: 'login' | 'register', returnTo: string | un
     },
   });
 }
-
-export const instanceQuery = queryOptions({
-  queryKey: ['instance'],
-  queryFn: async (): Promise<Schemas['Instance']> => {
-    const response = await fetch('/api/v1/instance').catch(() => {
-      throw Problem.unreachable();
-    });
-    const body: unknown = await response.json().catch(() => undefined);
-    if (!response.ok) throw Problem.from(response, body);
-    return body as Schemas['Instance'];
-  },
-  staleTime: Number.POSITIVE_INFINITY,
-});

@@ -1,21 +1,25 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from '@tanstack/react-router';
-import { CircleStop, RotateCw } from 'lucide-react';
+import { CirclePause, CirclePlay, CircleStop, RotateCcw, RotateCw } from 'lucide-react';
 import { useCallback, useMemo, useState } from 'react';
 import { useMay } from '~/api/query';
-import type { Execution, StepState } from '~/api/types';
+import type { Execution, ExecutionState, StepState } from '~/api/types';
+import { useApprovalsOf } from '~/features/approvals/api';
 import { graphOf } from '~/features/workflows/graph-model';
 import { WorkflowGraph } from '~/features/workflows/WorkflowGraph';
+import { useMedia } from '~/lib/media';
 import { formatDuration, span } from '~/lib/time';
 import { Button, ButtonLink } from '~/ui/button';
 import { Confirm } from '~/ui/dialog';
 import { Page, Panel } from '~/ui/page';
+import { Report } from '~/ui/report';
 import { isOver, StateBadge } from '~/ui/state-badge';
 import { Failed, Loaded, Loading, Notice } from '~/ui/states';
 import { Time, useNow } from '~/ui/time';
+import { toastProblem } from '~/ui/toast';
 import { CopyButton, Json } from '~/ui/value';
-import { executionQuery, useCancelExecution } from './api';
-import { Failure, StepPanel } from './StepPanel';
+import { executionQuery, useControlExecution } from './api';
+import { Failure, MOST_SHOWN, StepPanel, tooLarge } from './StepPanel';
 import { Timeline } from './Timeline';
 import { rowsOf } from './timeline-model';
 import { type Live, useLive } from './use-live';
@@ -25,7 +29,7 @@ const BACK = <Link to="/executions">Executions</Link>;
 export function ExecutionPage() {
   const { executionId } = useParams({ from: '/shell/executions/$executionId' });
   const query = useQuery(executionQuery(executionId));
-  const live = useLive(executionId);
+  const live = useLive(executionId, useRound(query.data?.state), query.data !== undefined);
   if (query.data) return <Run key={executionId} execution={query.data} live={live} />;
   return (
     <Page title="Execution" back={BACK}>
@@ -36,9 +40,18 @@ export function ExecutionPage() {
   );
 }
 
+/** Counts how often an execution that was over has been taken up again. */
+function useRound(state: ExecutionState | undefined): number {
+  const over = state !== undefined && isOver(state);
+  const [known, setKnown] = useState({ over, round: 0 });
+  if (over !== known.over) setKnown({ over, round: over ? known.round : known.round + 1 });
+  return known.round;
+}
+
 function Run({ execution, live }: { execution: Execution; live: Live }) {
   const over = isOver(execution.state);
   const now = useNow(200, !over);
+  const narrow = useMedia('(max-width: 44rem)');
   const [selected, setSelected] = useState<string>();
   const model = useMemo(() => graphOf(execution.definition), [execution.definition]);
   const rows = useMemo(() => rowsOf(live.steps.values()), [live.steps]);
@@ -64,7 +77,7 @@ function Run({ execution, live }: { execution: Execution; live: Live }) {
       badge={<StateBadge state={execution.state} />}
       actions={
         <>
-          {!over && <CancelButton execution={execution} />}
+          <Controls execution={execution} />
           <ButtonLink to="/workflows/$workflowId/run" params={params}>
             <RotateCw aria-hidden /> Run again
           </ButtonLink>
@@ -95,19 +108,13 @@ function Run({ execution, live }: { execution: Execution; live: Live }) {
         )}
         <StreamNote live={live} over={over} />
       </div>
-      {execution.state === 'waiting' && (
-        <Notice tone="info" title="Waiting">
-          <p>
-            A step waits for time, an event or a person. <Link to="/approvals">See the approvals</Link>
-          </p>
-        </Notice>
-      )}
+      {execution.state === 'waiting' && <Waiting execution={execution} />}
       {execution.error && <Failure error={execution.error} />}
       <Panel title="Graph" flush>
         <div className="execution-graph">
           <WorkflowGraph
             model={model}
-            direction="LR"
+            direction={narrow ? 'TB' : 'LR'}
             label="Graph of the execution"
             states={states}
             onSelect={selectNode}
@@ -119,14 +126,22 @@ function Run({ execution, live }: { execution: Execution; live: Live }) {
           <Panel title="Timeline" flush>
             <Steps live={live} now={now} selected={shown} onSelect={setSelected} />
           </Panel>
-          {over && execution.output != null && (
+          {over && (execution.output != null || (execution.output_size ?? 0) > MOST_SHOWN) && (
             <Panel title="Output">
-              <Json value={execution.output} label="Output of the execution" />
+              {execution.output == null ? (
+                <p className="muted">{tooLarge(execution.output_size ?? 0)}</p>
+              ) : (
+                <Report value={execution.output} label="Output of the execution" />
+              )}
             </Panel>
           )}
-          {execution.input != null && (
+          {(execution.input != null || execution.input_size > MOST_SHOWN) && (
             <Panel title="Input">
-              <Json value={execution.input} label="Input of the execution" />
+              {execution.input == null ? (
+                <p className="muted">{tooLarge(execution.input_size)}</p>
+              ) : (
+                <Json value={execution.input} label="Input of the execution" />
+              )}
             </Panel>
           )}
         </div>
@@ -159,19 +174,84 @@ function Steps({
   return <Loading label="steps" lines={4} />;
 }
 
+/** What it waits for: people by name of the step, else a moment. */
+function Waiting({ execution }: { execution: Execution }) {
+  const mayRead = useMay('approval:read');
+  const approvals = useApprovalsOf(execution.id, mayRead).data?.items ?? [];
+  if (approvals.length === 0) {
+    return (
+      <Notice tone="info" title="Waiting">
+        <p>A step waits for its moment. Nothing runs until then, and no slot is taken.</p>
+      </Notice>
+    );
+  }
+  const decidable = approvals.some((approval) => approval.can_decide);
+  return (
+    <Notice
+      tone="info"
+      title={decidable ? 'This run waits for your decision' : 'This run waits for a decision'}
+    >
+      <p>
+        At {approvals.map(({ step }) => step).join(', ')}.{' '}
+        <Link to="/approvals">{decidable ? 'Look and decide' : 'See the approvals'}</Link>
+      </p>
+    </Notice>
+  );
+}
+
 function StreamNote({ live, over }: { live: Live; over: boolean }) {
   if (over) return null;
   if (live.status === 'interrupted') return <span role="status">Connection lost; reconnecting…</span>;
   return live.status === 'live' ? <span role="status">Live</span> : null;
 }
 
-function CancelButton({ execution }: { execution: Execution }) {
-  const may = useMay('execution:cancel');
-  const cancel = useCancelExecution(execution.id);
-  const [asking, setAsking] = useState(false);
+const CONTROLS = {
+  pause: { label: 'Pause', icon: CirclePause, permission: 'execution:cancel' },
+  resume: { label: 'Resume', icon: CirclePlay, permission: 'execution:retry' },
+  retry: { label: 'Retry', icon: RotateCcw, permission: 'execution:retry' },
+} as const;
+
+/** What can be done to an execution in this state. A success is final. */
+function controlsOf(state: ExecutionState): (keyof typeof CONTROLS)[] {
+  if (state === 'paused') return ['resume'];
+  if (!isOver(state)) return ['pause'];
+  return state === 'succeeded' ? [] : ['retry'];
+}
+
+function Controls({ execution }: { execution: Execution }) {
   return (
     <>
-      <Button tone="plain" isDisabled={!may} onPress={() => setAsking(true)}>
+      {controlsOf(execution.state).map((verb) => (
+        <Control key={verb} id={execution.id} verb={verb} />
+      ))}
+      {!isOver(execution.state) && <CancelButton execution={execution} />}
+    </>
+  );
+}
+
+function Control({ id, verb }: { id: string; verb: keyof typeof CONTROLS }) {
+  const { label, icon: Glyph, permission } = CONTROLS[verb];
+  const may = useMay(permission);
+  const control = useControlExecution(id, verb);
+  if (!may) return null;
+  return (
+    <Button
+      isPending={control.isPending}
+      onPress={() => control.mutate(undefined, { onError: toastProblem })}
+    >
+      <Glyph aria-hidden /> {label}
+    </Button>
+  );
+}
+
+function CancelButton({ execution }: { execution: Execution }) {
+  const may = useMay('execution:cancel');
+  const cancel = useControlExecution(execution.id, 'cancel');
+  const [asking, setAsking] = useState(false);
+  if (!may) return null;
+  return (
+    <>
+      <Button onPress={() => setAsking(true)}>
         <CircleStop aria-hidden /> Cancel run
       </Button>
       <Confirm

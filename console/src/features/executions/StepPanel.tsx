@@ -9,6 +9,7 @@ import { Loaded, Notice } from '~/ui/states';
 import { Time } from '~/ui/time';
 import { Json } from '~/ui/value';
 import { stepQuery } from './api';
+import { failureTitle } from './failure';
 
 interface StepPanelProps {
   executionId: string;
@@ -41,19 +42,18 @@ export function StepPanel({ executionId, step, liveLogs, now }: StepPanelProps) 
 }
 
 /** An error as the engine classed it. */
-export function Failure({ error }: { error: ExecutionError }) {
+export function Failure({
+  error,
+}: {
+  error: Pick<ExecutionError, 'class' | 'message' | 'step' | 'attempts'>;
+}) {
   return (
-    <Notice
-      tone="bad"
-      title={
-        <>
-          Failed: <code>{error.class}</code>
-        </>
-      }
-    >
+    <Notice tone="bad" title={failureTitle(error)}>
       <p>{error.message}</p>
-      {error.line != null && <p>Line {error.line} of the source.</p>}
-      {error.attempts !== undefined && error.attempts > 1 && <p>After {error.attempts} attempts.</p>}
+      <p className="small muted">
+        Class <code>{error.class}</code>
+        {error.attempts != null && error.attempts > 1 && `, after ${error.attempts} attempts`}
+      </p>
     </Notice>
   );
 }
@@ -89,7 +89,7 @@ function Detail({ executionId, step, liveLogs, now }: StepPanelProps & { step: S
             </TabPanel>
             <TabPanel id="logs" className="tab-panel">
               <Logs
-                lines={full.logs.length > 0 ? full.logs : (liveLogs ?? [])}
+                lines={liveLogs && liveLogs.length > full.logs.length ? liveLogs : full.logs}
                 truncated={full.logs_truncated ?? false}
               />
             </TabPanel>
@@ -122,14 +122,22 @@ function Detail({ executionId, step, liveLogs, now }: StepPanelProps & { step: S
   );
 }
 
+/** Larger values, in bytes of JSON, are kept but not sent with what they belong to. */
+export const MOST_SHOWN = 64 * 1024;
+
+/** Why a value is not on the page. */
+export function tooLarge(size: number): string {
+  const mebibytes = size / 1_048_576;
+  const told = mebibytes < 1 ? `${Math.round(size / 1024)} KiB` : `${mebibytes.toFixed(1)} MiB`;
+  return `${told} of JSON: kept and used, but too large to show here.`;
+}
+
 function Missing({ step, what }: { step: Step; what: 'input' | 'output' }) {
-  const over = step.finished_at !== null;
+  const size = what === 'output' ? (step.output_size ?? 0) : 0;
+  if (size > MOST_SHOWN) return <p className="muted">{tooLarge(size)}</p>;
+  if (what === 'output' && step.finished_at == null) return <p className="muted">No output yet.</p>;
   return (
-    <p className="muted">
-      {what === 'output' && !over
-        ? 'No output yet.'
-        : `No ${what} to show: there is none, or it is larger than 64 KiB.`}
-    </p>
+    <p className="muted">{what === 'output' ? 'It gave nothing.' : 'No input is kept for this step.'}</p>
   );
 }
 

@@ -3,7 +3,7 @@ import { useState } from 'react';
 import type { StepSummary } from '~/api/types';
 import { formatDuration, span } from '~/lib/time';
 import { STATES } from '~/ui/state-badge';
-import { extent, type Row, rowsOf, type Scale, scaleOf } from './timeline-model';
+import { barsOf, isItem, type Row, rowsOf, type Scale, scaleOf } from './timeline-model';
 import './timeline.css';
 
 const MOST_ITEMS = 200;
@@ -99,19 +99,12 @@ function Track({ steps, scale, now }: { steps: readonly StepSummary[]; scale: Sc
           y2="100%"
         />
       ))}
-      {steps.map((step) => {
-        const place = extent(step, scale, now);
-        if (!place) return null;
-        return (
-          <g
-            key={step.name}
-            className={`bar bar-${STATES[step.state].tone}${steps.length > 1 ? ' bar-shared' : ''}`}
-          >
-            <rect x={`${place.x}%`} y="7" width={`${place.width}%`} height="14" rx="3" />
-            <rect x={`${place.x}%`} y="7" width="3" height="14" rx="1.5" />
-          </g>
-        );
-      })}
+      {barsOf(steps, scale, now).map(({ key, state, x, width }) => (
+        <g key={key} className={`bar bar-${STATES[state].tone}${steps.length > 1 ? ' bar-shared' : ''}`}>
+          <rect x={`${x}%`} y="7" width={`${width}%`} height="14" rx="3" />
+          <rect x={`${x}%`} y="7" width="3" height="14" rx="1.5" />
+        </g>
+      ))}
     </svg>
   );
 }
@@ -159,21 +152,23 @@ interface GroupRowProps {
 
 function GroupRow({ row, scale, now, expanded, onToggle }: GroupRowProps) {
   const { icon: Glyph, label, tone } = STATES[row.state];
-  const done = row.steps.filter((step) => step.finished_at).length;
+  const items = row.steps.filter(isItem);
+  const counted = items.length > 0 ? items : row.steps;
+  const done = counted.filter((step) => step.finished_at).length;
   const Chevron = expanded ? ChevronDown : ChevronRight;
   return (
     <button
       type="button"
       className="timeline-row"
       aria-expanded={expanded}
-      aria-label={`${row.node}, ${row.steps.length} steps, ${done} finished: ${label}`}
+      aria-label={`${row.node}, ${counted.length} steps, ${done} finished: ${label}`}
       onClick={onToggle}
     >
       <span className="timeline-name">
         <Glyph className={`icon ink-${tone}${row.state === 'running' ? ' spin' : ''}`} aria-hidden />
         <span className="truncate">{row.node}</span>
         <span className="badge">
-          {done === row.steps.length ? `× ${row.steps.length}` : `${done} of ${row.steps.length}`}
+          {done === counted.length ? `× ${counted.length}` : `${done} of ${counted.length}`}
           <Chevron aria-hidden />
         </span>
       </span>

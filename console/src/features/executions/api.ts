@@ -3,6 +3,7 @@ import { api, unwrap } from '~/api/client';
 import type { Problem } from '~/api/problem';
 import { usePages } from '~/api/query';
 import type { Execution, ExecutionState, ExecutionSummary, StepSummary } from '~/api/types';
+import { isOver } from '~/ui/state-badge';
 
 const KEY = ['executions'];
 
@@ -11,11 +12,16 @@ export interface ExecutionFilter {
   states?: ExecutionState[] | undefined;
 }
 
-export function useExecutions({ workflow, states }: ExecutionFilter) {
-  return usePages([...KEY, 'list', workflow, states], (cursor) =>
-    unwrap(
-      api.GET('/api/v1/executions', { params: { query: { cursor, workflow_id: workflow, state: states } } }),
-    ),
+export function useExecutions({ workflow, states }: ExecutionFilter, enabled = true) {
+  return usePages(
+    [...KEY, 'list', workflow, states],
+    (cursor) =>
+      unwrap(
+        api.GET('/api/v1/executions', {
+          params: { query: { cursor, workflow_id: workflow, state: states } },
+        }),
+      ),
+    { enabled, moving: (executions) => executions.some((execution) => !isOver(execution.state)) },
   );
 }
 
@@ -23,7 +29,7 @@ export const executionQuery = (id: string) =>
   queryOptions({
     queryKey: [...KEY, 'one', id],
     queryFn: (): Promise<Execution> =>
-      unwrap(api.GET('/api/v1/executions/{execution_id}', { params: { path: { execution_id: id } } })),
+      unwrap(api.GET('/api/v1/executions/{id}', { params: { path: { id } } })),
   });
 
 /** One step in full. Its state and attempt are part of the key, so that it is fetched again when they change. */
@@ -32,19 +38,17 @@ export const stepQuery = (id: string, { name, state, attempt }: StepSummary) =>
     queryKey: [...KEY, 'step', id, name, state, attempt],
     queryFn: () =>
       unwrap(
-        api.GET('/api/v1/executions/{execution_id}/steps/{step}', {
-          params: { path: { execution_id: id, step: name } },
+        api.GET('/api/v1/executions/{id}/steps/{step}', {
+          params: { path: { id, step: name } },
         }),
       ),
   });
 
-export function useCancelExecution(id: string) {
+export function useControlExecution(id: string, verb: 'cancel' | 'pause' | 'resume' | 'retry') {
   const client = useQueryClient();
+  const path = `/api/v1/executions/{id}/${verb}` as const;
   return useMutation<ExecutionSummary, Problem, void>({
-    mutationFn: () =>
-      unwrap(
-        api.POST('/api/v1/executions/{execution_id}/cancel', { params: { path: { execution_id: id } } }),
-      ),
+    mutationFn: () => unwrap(api.POST(path, { params: { path: { id } } })),
     onSuccess: () => client.invalidateQueries({ queryKey: [...KEY, 'one', id] }),
   });
 }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { StepSummary } from '~/api/types';
-import { extent, overall, rowsOf, scaleOf } from './timeline-model';
+import { barsOf, extent, overall, rowsOf, scaleOf } from './timeline-model';
 
 const at = (ms: number) => new Date(1_000_000 + ms).toISOString();
 const step = (
@@ -31,7 +31,17 @@ it('folds the steps of a map into one row that shows what needs a look', () => {
     ['a', 1, 'succeeded'],
     ['m', 3, 'failed'],
   ]);
-  expect(overall([])).toBe('queued');
+  expect(overall([])).toBe('running');
+});
+
+it('says of a map and of a loop what they came to, not what an item or a round did', () => {
+  const map = [
+    step('m', 'succeeded', 0, 40),
+    step('m[0]', 'failed', 10, 20),
+    step('m[1]', 'succeeded', 10, 30),
+  ];
+  expect(overall(map)).toBe('succeeded');
+  expect(overall([step('a', 'failed', 0, 1), step('a#2', 'succeeded', 2, 3)])).toBe('succeeded');
 });
 
 it('draws a running step up to now, and nothing for one that has not begun', () => {
@@ -39,7 +49,7 @@ it('draws a running step up to now, and nothing for one that has not begun', () 
   const steps = [
     step('a', 'succeeded', 0, 50),
     step('b', 'running', 50, null),
-    step('c', 'queued', null, null),
+    step('c', 'skipped', null, null),
   ];
   const scale = scaleOf(steps, now);
   expect(steps.map((one) => extent(one, scale, now))).toEqual([
@@ -53,4 +63,14 @@ it.each([1, 37, 1000, 65_000, 3_600_000, 9e8])('gives %d ms a readable number of
   const { ticks } = scaleOf([step('a', 'succeeded', 0, length)], 0);
   expect(ticks.length).toBeGreaterThanOrEqual(1);
   expect(ticks.length).toBeLessThanOrEqual(8);
+});
+
+it('draws stretches instead of thousands of bars, and what failed among them', () => {
+  const steps = Array.from({ length: 5000 }, (_, index) =>
+    step(`m[${index}]`, index === 2500 ? 'failed' : 'succeeded', index, index + 5),
+  );
+  const bars = barsOf(steps, scaleOf(steps, 0), 0);
+  expect(bars.map(({ state }) => state)).toEqual(['succeeded', 'failed']);
+  expect(bars[0]).toMatchObject({ x: 0, width: 100 });
+  expect(bars[1]?.x).toBeCloseTo(50, 0);
 });

@@ -9,18 +9,18 @@ export interface Row {
 }
 
 /** From what needs a look to what is done with: a node is in the first of these that one of its steps is in. */
-const ATTENTION: StepState[] = [
-  'failed',
-  'running',
-  'waiting',
-  'queued',
-  'cancelled',
-  'succeeded',
-  'skipped',
-];
+const ATTENTION: StepState[] = ['failed', 'running', 'waiting', 'cancelled', 'succeeded', 'skipped'];
 
+/** Whether a step is one item of a `map`: `node[17]`. */
+export function isItem({ name }: StepSummary): boolean {
+  return name.endsWith(']');
+}
+
+/** A node stands as its latest round does; a `map` that has begun with its items but not been seen itself, as they do. */
 export function overall(steps: readonly StepSummary[]): StepState {
-  return ATTENTION.find((state) => steps.some((step) => step.state === state)) ?? 'queued';
+  const own = steps.findLast((step) => !isItem(step));
+  if (own) return own.state;
+  return ATTENTION.find((state) => steps.some((step) => step.state === state)) ?? 'running';
 }
 
 /** Groups steps by node, in order of appearance. */
@@ -80,4 +80,39 @@ export function extent(
   const percent = (ms: number) => ((ms - from) / (to - from)) * 100;
   const x = Math.max(0, percent(start));
   return { x, width: Math.max(0, Math.min(100, percent(end)) - x) };
+}
+
+export interface Bar {
+  key: string;
+  state: StepState;
+  x: number;
+  width: number;
+}
+
+/** Above this many, bars would lie over each other, and the browser would draw thousands of them. */
+const MOST_BARS = 200;
+
+/** The bars of a row: one a step, or, of very many steps, one for each stretch in which some were at work. */
+export function barsOf(steps: readonly StepSummary[], scale: Scale, now: number): Bar[] {
+  const bars = steps.flatMap((step): Bar[] => {
+    const place = extent(step, scale, now);
+    return place ? [{ key: step.name, state: step.state, ...place }] : [];
+  });
+  if (bars.length <= MOST_BARS) return bars;
+  // Stretches of one state are at least a gap apart, so there are never more than MOST_BARS of each.
+  const gap = 100 / MOST_BARS;
+  const stretches: Bar[] = [];
+  const latest = new Map<StepState, Bar>();
+  for (const bar of bars.sort((a, b) => a.x - b.x)) {
+    const last = latest.get(bar.state);
+    if (last && bar.x <= last.x + last.width + gap) {
+      last.width = Math.max(last.width, bar.x + bar.width - last.x);
+    } else {
+      const stretch = { ...bar };
+      stretches.push(stretch);
+      latest.set(bar.state, stretch);
+    }
+  }
+  // What needs a look is drawn over the rest.
+  return stretches.sort((a, b) => ATTENTION.indexOf(b.state) - ATTENTION.indexOf(a.state));
 }

@@ -19,13 +19,16 @@ export interface Live {
 const NOTHING: Live = { steps: new Map(), logs: new Map(), status: 'connecting', problem: undefined };
 
 /**
- * Follows an execution. Events are gathered for a frame before React hears of them: a wide `map` sends
+ * Follows an execution, from its beginning again in each `round`: a stream that has ended says nothing of a retry. It
+ * begins once the execution is known (`ready`), because what it tells is put on top of that. Events are gathered for a frame before React hears of them: a wide `map` sends
  * hundreds at once.
  */
-export function useLive(id: string): Live {
+export function useLive(id: string, round: number, ready: boolean): Live {
   const client = useQueryClient();
   const [live, setLive] = useState(NOTHING);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: round is the trigger
   useEffect(() => {
+    if (!ready) return;
     const abort = new AbortController();
     const steps = new Map<string, StepSummary>();
     const logs = new Map<string, LogLine[]>();
@@ -66,6 +69,6 @@ export function useLive(id: string): Live {
       abort.abort();
       cancelAnimationFrame(frame);
     };
-  }, [id, client]);
+  }, [id, round, ready, client]);
   return live;
 }

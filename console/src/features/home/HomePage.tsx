@@ -12,7 +12,7 @@ import {
 } from 'lucide-react';
 import type { ReactNode } from 'react';
 import { Problem } from '~/api/problem';
-import { permits, useMay, useMe } from '~/api/query';
+import { permits, useMe } from '~/api/query';
 import { useApprovals } from '~/features/approvals/api';
 import { useExecutions } from '~/features/executions/api';
 import { useMembers } from '~/features/members/api';
@@ -29,14 +29,13 @@ import './home.css';
 export function HomePage() {
   const me = useMe();
   const first = me?.user.full_name.split(' ')[0];
-  const maySee = useMay('execution:read');
   return (
     <Page
       title={first ? `Good ${partOfDay()}, ${first}` : 'Home'}
       description={me && `You are in ${me.organization.name}.`}
     >
       <NextSteps />
-      {maySee && <Recent />}
+      {me && permits(me.permissions, 'execution:read') && <Recent />}
     </Page>
   );
 }
@@ -59,10 +58,11 @@ interface Next {
 /** What is left to set up, most urgent first. What a person may not do is not asked of them. */
 function useNextSteps(): Next[] {
   const held = useMe()?.permissions ?? [];
-  const workflows = useWorkflows('').items;
-  const executions = useExecutions({}).items;
-  const pending = useApprovals('pending').items?.filter((one) => one.can_decide);
-  const members = useMembers('').items;
+  const may = (permission: string) => permits(held, permission);
+  const workflows = useWorkflows('', may('workflow:read')).items;
+  const executions = useExecutions({}, may('execution:read')).items;
+  const pending = useApprovals('pending', may('approval:read')).items?.filter((one) => one.can_decide);
+  const members = useMembers('', may('user:read')).items;
   const next: Next[] = [];
   if (pending && pending.length > 0) {
     next.push({
@@ -81,7 +81,7 @@ function useNextSteps(): Next[] {
       urgent: true,
     });
   }
-  if (workflows && permits(held, 'workflow:create')) {
+  if (workflows && may('workflow:create')) {
     next.push({
       icon: Workflow,
       title: 'Write a workflow',
@@ -95,7 +95,7 @@ function useNextSteps(): Next[] {
     });
   }
   const workflow = workflows?.[0];
-  if (executions && permits(held, 'workflow:execute')) {
+  if (executions && may('workflow:execute')) {
     next.push({
       icon: Play,
       title: 'Run it and watch it finish',
@@ -108,7 +108,7 @@ function useNextSteps(): Next[] {
       done: executions.length > 0,
     });
   }
-  if (members && permits(held, 'user:write')) {
+  if (members && may('user:write')) {
     next.push({
       icon: UserRound,
       title: 'Add the people you work with',
@@ -126,7 +126,6 @@ function useNextSteps(): Next[] {
 
 function NextSteps() {
   const steps = useNextSteps();
-  if (steps.length === 0) return null;
   const open = steps.filter((step) => !step.done);
   if (open.length === 0) return <Shortcuts />;
   return (
@@ -153,16 +152,29 @@ function NextSteps() {
 }
 
 const SHORTCUTS = [
-  { to: '/workflows', icon: Workflow, label: 'Workflows', what: 'Write, change and run' },
-  { to: '/plugins', icon: Puzzle, label: 'Plugins', what: 'Your own code, sandboxed' },
-  { to: '/secrets', icon: KeyRound, label: 'Secrets', what: 'Sealed, granted one by one' },
-  { to: '/audit', icon: ScrollText, label: 'Audit log', what: 'Who did what, provably' },
+  {
+    to: '/workflows',
+    icon: Workflow,
+    label: 'Workflows',
+    what: 'Write, change and run',
+    needs: 'workflow:read',
+  },
+  { to: '/plugins', icon: Puzzle, label: 'Plugins', what: 'Your own code, sandboxed', needs: 'plugin:read' },
+  {
+    to: '/secrets',
+    icon: KeyRound,
+    label: 'Secrets',
+    what: 'Sealed, granted one by one',
+    needs: 'secret:read',
+  },
+  { to: '/audit', icon: ScrollText, label: 'Audit log', what: 'Who did what, provably', needs: 'audit:read' },
 ] as const;
 
 function Shortcuts() {
+  const held = useMe()?.permissions ?? [];
   return (
     <ul className="shortcuts">
-      {SHORTCUTS.map(({ to, icon: Glyph, label, what }) => (
+      {SHORTCUTS.filter(({ needs }) => permits(held, needs)).map(({ to, icon: Glyph, label, what }) => (
         <li key={to} className="shortcut panel">
           <Glyph aria-hidden />
           <Link to={to} className="row-link">

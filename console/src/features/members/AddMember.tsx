@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
+import { instanceQuery } from '~/api/query';
 import type { Role } from '~/api/types';
-import { instanceQuery } from '~/features/auth/api';
 import { Button } from '~/ui/button';
 import { Form, TextField } from '~/ui/form';
 import { useAddMember } from './api';

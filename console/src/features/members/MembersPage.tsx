@@ -12,7 +12,7 @@ import { List } from '~/ui/table';
 import { Time } from '~/ui/time';
 import { AddMember } from './AddMember';
 import { useMembers, useUpdateMember } from './api';
-import { RoleChoice } from './RoleChoice';
+import { known, RoleChoice } from './RoleChoice';
 
 type Open = { kind: 'add' } | { kind: 'roles' | 'status'; member: Member } | undefined;
 const TONE = { invited: 'warn', active: 'ok', locked: 'bad', deactivated: 'idle' } as const;
@@ -117,7 +117,7 @@ export function MembersPage() {
 
 function RolesForm({ member, onDone }: { member: Member; onDone: () => void }) {
   const save = useUpdateMember(member.id);
-  const [roles, setRoles] = useState(member.roles);
+  const [roles, setRoles] = useState(() => known(member.roles));
   return (
     <Form problem={save.error} onSubmit={() => save.mutate({ roles }, { onSuccess: onDone })}>
       <RoleChoice value={roles} onChange={setRoles} />

@@ -11,6 +11,11 @@ const ROLES: { role: Role; what: string }[] = [
   { role: 'auditor', what: 'reads the audit log and nothing else' },
 ];
 
+/** Those of the stored roles that the system has. */
+export function known(roles: readonly string[]): Role[] {
+  return ROLES.map(({ role }) => role).filter((role) => roles.includes(role));
+}
+
 export function RoleChoice({ value, onChange }: { value: Role[]; onChange: (roles: Role[]) => void }) {
   return (
     <CheckboxGroup label="Roles" value={value} onChange={(roles) => onChange(roles as Role[])}>

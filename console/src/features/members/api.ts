@@ -7,9 +7,12 @@ import { toast } from '~/ui/toast';
 
 const KEY = ['users'];
 
-export function useMembers(search: string) {
-  return usePages([...KEY, search], (cursor) =>
-    unwrap(api.GET('/api/v1/users', { params: { query: { cursor, search: search || undefined } } })),
+export function useMembers(search: string, enabled = true) {
+  return usePages(
+    [...KEY, search],
+    (cursor) =>
+      unwrap(api.GET('/api/v1/users', { params: { query: { cursor, search: search || undefined } } })),
+    { enabled },
   );
 }
 
@@ -26,9 +29,8 @@ export function useAddMember() {
 
 export function useUpdateMember(id: string) {
   const client = useQueryClient();
-  return useMutation<Member, Problem, Schemas['MemberPatch']>({
-    mutationFn: (body) =>
-      unwrap(api.PATCH('/api/v1/users/{user_id}', { params: { path: { user_id: id } }, body })),
+  return useMutation<Member, Problem, Schemas['MemberChange']>({
+    mutationFn: (body) => unwrap(api.PATCH('/api/v1/users/{id}', { params: { path: { id } }, body })),
     onSuccess: async (member) => {
       toast(`${member.full_name} saved`);
       await client.invalidateQueries({ queryKey: KEY });

@@ -11,7 +11,14 @@ import { Page, Panel } from '~/ui/page';
 import { Empty, Loaded, ProblemNotice } from '~/ui/states';
 import { List } from '~/ui/table';
 import { Time } from '~/ui/time';
-import { pluginQuery, useDeletePlugin, usePluginCode, usePluginVersions, useSetPluginStatus } from './api';
+import {
+  pluginQuery,
+  pluginVersionQuery,
+  useDeletePlugin,
+  usePluginCode,
+  usePluginVersions,
+  useSetPluginStatus,
+} from './api';
 import { PluginStatusBadge } from './PluginsPage';
 import { TestBench } from './TestBench';
 import './plugins.css';
@@ -67,10 +74,12 @@ function Detail({ plugin }: { plugin: Plugin }) {
         <dd>
           <code>{`{ type: plugin, plugin: ${plugin.name}@^${plugin.version} }`}</code>
         </dd>
-        <dt>Used by</dt>
+        <dt>May</dt>
         <dd>
-          {plugin.used_by.length > 0 ? plugin.used_by.map((user) => user.name).join(', ') : 'No workflow'}
+          <Capabilities plugin={plugin} />
         </dd>
+        <dt>Used by</dt>
+        <dd>{usedBy(plugin)}</dd>
         <dt>Changed</dt>
         <dd>
           <Time iso={plugin.updated_at} />
@@ -92,6 +101,21 @@ function Detail({ plugin }: { plugin: Plugin }) {
       </Confirm>
     </Page>
   );
+}
+
+function usedBy({ used_by, used_by_hidden }: Plugin): string {
+  const hidden = used_by_hidden > 0 ? [`${used_by_hidden} that you may not see`] : [];
+  return [...used_by.map((user) => user.name), ...hidden].join(', ') || 'No workflow';
+}
+
+/** What the version may do beyond computing. */
+function Capabilities({ plugin }: { plugin: Plugin }) {
+  const version = useQuery(pluginVersionQuery(plugin.id, plugin.version)).data;
+  if (!version) return '…';
+  const told = version.capabilities.map((capability) =>
+    capability === 'log' ? 'write to the step’s log' : `call ${capability.http.hosts.join(', ')}`,
+  );
+  return told.join('; ') || 'compute, and nothing else';
 }
 
 function Code({ plugin }: { plugin: Plugin }) {

@@ -77,7 +77,10 @@ function Result({ result }: { result: PluginTestResult }) {
   return (
     <>
       {error ? (
-        <Failure error={error} />
+        <>
+          <Failure error={error} />
+          {error.traceback.length > 0 && <pre className="bench-log">{error.traceback.join('\n')}</pre>}
+        </>
       ) : (
         <div className="field">
           <span className="field-label">Output</span>
@@ -88,13 +91,10 @@ function Result({ result }: { result: PluginTestResult }) {
         <div className="field">
           <span className="field-label">Log</span>
           <ol className="bench-log">
-            {logs.map(({ at, level, message }, index) => (
+            {logs.map(({ level, message }, index) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: the lines never change
               <li key={index}>
-                <span className="muted" title={at}>
-                  {level}
-                </span>{' '}
-                {message}
+                <span className="muted">{level}</span> {message}
               </li>
             ))}
           </ol>

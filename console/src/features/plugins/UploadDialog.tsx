@@ -2,10 +2,11 @@ import { Link } from '@tanstack/react-router';
 import { CircleCheck, CircleX, FileUp, SkipForward } from 'lucide-react';
 import { useState } from 'react';
 import { DropZone, FileTrigger, isFileDropItem, Text } from 'react-aria-components';
+import type { Problem } from '~/api/problem';
 import type { Schemas, UploadStage } from '~/api/types';
 import { Button } from '~/ui/button';
 import { Dialog } from '~/ui/dialog';
-import { ProblemNotice } from '~/ui/states';
+import { Notice, ProblemNotice } from '~/ui/states';
 import { useUploadPlugin } from './api';
 
 export function UploadDialog({ isOpen, onClose }: { isOpen: boolean; onClose: () => void }) {
@@ -62,7 +63,7 @@ function Upload({ onClose }: { onClose: () => void }) {
           )}
         </dd>
       </dl>
-      {upload.error && <ProblemNotice problem={upload.error} />}
+      {upload.error && <Refusal problem={upload.error} />}
       <div className="form-actions">
         <Button onPress={onClose}>Cancel</Button>
         <Button
@@ -95,6 +96,21 @@ function Stage({ stage, outcome, detail, line }: UploadStage) {
         {detail}
       </span>
     </li>
+  );
+}
+
+/** Why it was refused, stage by stage where it came that far. */
+function Refusal({ problem }: { problem: Problem }) {
+  const { stages } = problem.body;
+  if (!stages) return <ProblemNotice problem={problem} />;
+  return (
+    <Notice tone="bad" title="The plugin was refused, and nothing is stored">
+      <ul className="stack-tight">
+        {stages.map((stage) => (
+          <Stage key={stage.stage} {...stage} />
+        ))}
+      </ul>
+    </Notice>
   );
 }
 

@@ -16,14 +16,21 @@ export function usePlugins() {
 export const pluginQuery = (id: string) =>
   queryOptions({
     queryKey: [...KEY, 'one', id],
-    queryFn: () => unwrap(api.GET('/api/v1/plugins/{plugin_id}', { params: { path: { plugin_id: id } } })),
+    queryFn: () => unwrap(api.GET('/api/v1/plugins/{id}', { params: { path: { id } } })),
+  });
+
+export const pluginVersionQuery = (id: string, version: string) =>
+  queryOptions({
+    queryKey: [...KEY, 'version', id, version],
+    queryFn: () =>
+      unwrap(api.GET('/api/v1/plugins/{id}/versions/{version}', { params: { path: { id, version } } })),
   });
 
 export function usePluginVersions(id: string) {
   return usePages([...KEY, 'versions', id], (cursor) =>
     unwrap(
-      api.GET('/api/v1/plugins/{plugin_id}/versions', {
-        params: { path: { plugin_id: id }, query: { cursor } },
+      api.GET('/api/v1/plugins/{id}/versions', {
+        params: { path: { id }, query: { cursor } },
       }),
     ),
   );
@@ -34,8 +41,8 @@ export function usePluginCode(id: string, version: string) {
     queryKey: [...KEY, 'code', id, version],
     queryFn: () =>
       unwrap(
-        api.GET('/api/v1/plugins/{plugin_id}/versions/{version}/code', {
-          params: { path: { plugin_id: id, version } },
+        api.GET('/api/v1/plugins/{id}/versions/{version}/code', {
+          params: { path: { id, version } },
         }),
       ),
   });
@@ -56,8 +63,8 @@ export function useTestPlugin(id: string, version: string) {
   return useMutation<PluginTestResult, Problem, Schemas['PluginTest']>({
     mutationFn: (body) =>
       unwrap(
-        api.POST('/api/v1/plugins/{plugin_id}/versions/{version}/test', {
-          params: { path: { plugin_id: id, version } },
+        api.POST('/api/v1/plugins/{id}/versions/{version}/test', {
+          params: { path: { id, version } },
           body,
         }),
       ),
@@ -69,8 +76,8 @@ export function useSetPluginStatus(id: string, version: string) {
   return useMutation<Schemas['PluginVersion'], Problem, Schemas['PluginStatus']>({
     mutationFn: (status) =>
       unwrap(
-        api.PUT('/api/v1/plugins/{plugin_id}/versions/{version}/status', {
-          params: { path: { plugin_id: id, version } },
+        api.PUT('/api/v1/plugins/{id}/versions/{version}/status', {
+          params: { path: { id, version } },
           body: { status },
         }),
       ),
@@ -84,8 +91,7 @@ export function useSetPluginStatus(id: string, version: string) {
 export function useDeletePlugin() {
   const client = useQueryClient();
   return useMutation<unknown, Problem, Plugin>({
-    mutationFn: ({ id }) =>
-      unwrap(api.DELETE('/api/v1/plugins/{plugin_id}', { params: { path: { plugin_id: id } } })),
+    mutationFn: ({ id }) => unwrap(api.DELETE('/api/v1/plugins/{id}', { params: { path: { id } } })),
     onSuccess: (_, { name }) => {
       toast(`${name} deleted`);
       return client.invalidateQueries({ queryKey: [...KEY, 'list'] });

@@ -2,6 +2,7 @@ import { KeyRound, Plus, RotateCw, Trash2, Workflow } from 'lucide-react';
 import { useState } from 'react';
 import { useMay } from '~/api/query';
 import type { Secret } from '~/api/types';
+import { useWorkflowNames } from '~/features/workflows/api';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { Form, TextField } from '~/ui/form';
@@ -20,6 +21,7 @@ type Open =
 
 export function SecretsPage() {
   const pages = useSecrets();
+  const nameOf = useWorkflowNames();
   const mayWrite = useMay('secret:write');
   const [open, setOpen] = useState<Open>();
   const close = () => setOpen(undefined);
@@ -60,7 +62,7 @@ export function SecretsPage() {
             header: 'Granted to',
             cell: (secret) =>
               secret.grants.length > 0 ? (
-                secret.grants.map((grant) => grant.name).join(', ')
+                secret.grants.map((grant) => nameOf(grant.id)).join(', ')
               ) : (
                 <span className="muted">No workflow</span>
               ),
@@ -177,6 +179,7 @@ function SecretForm({ secret, onDone }: { secret: Secret | undefined; onDone: ()
 
 function DeleteSecret({ secret, onDone }: { secret: Secret; onDone: () => void }) {
   const remove = useDeleteSecret();
+  const nameOf = useWorkflowNames();
   return (
     <Confirm
       title={`Delete ${secret.name}?`}
@@ -189,7 +192,7 @@ function DeleteSecret({ secret, onDone }: { secret: Secret; onDone: () => void }
     >
       <p>
         {secret.grants.length > 0
-          ? `${secret.grants.map((grant) => grant.name).join(', ')} will fail where it is used.`
+          ? `${secret.grants.map((grant) => nameOf(grant.id)).join(', ')} will fail where it is used.`
           : 'No workflow uses it.'}{' '}
         The value cannot be brought back.
       </p>

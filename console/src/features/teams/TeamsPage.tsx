@@ -11,8 +11,9 @@ import { Empty } from '~/ui/states';
 import { List } from '~/ui/table';
 import { Time } from '~/ui/time';
 import { useDeleteTeam, useSaveTeam, useTeams } from './api';
+import { TeamMembers } from './TeamMembers';
 
-type Open = { kind: 'edit'; team: Team | undefined } | { kind: 'delete'; team: Team } | undefined;
+type Open = { kind: 'edit'; team: Team | undefined } | { kind: 'delete' | 'members'; team: Team } | undefined;
 
 export function TeamsPage() {
   const pages = useTeams();
@@ -63,6 +64,9 @@ export function TeamsPage() {
             fit: true,
             cell: (team) => (
               <RowMenu label={`Actions for ${team.name}`}>
+                <MenuItem label="Members" onAction={() => setOpen({ kind: 'members', team })}>
+                  <UsersRound aria-hidden /> Members…
+                </MenuItem>
                 <MenuItem
                   label="Edit"
                   isDisabled={!mayWrite}
@@ -86,6 +90,11 @@ export function TeamsPage() {
       <Dialog title={open?.team ? 'Edit team' : 'New team'} isOpen={open?.kind === 'edit'} onClose={close}>
         <TeamForm team={open?.team} onDone={close} />
       </Dialog>
+      {open?.kind === 'members' && (
+        <Dialog title={`Members of ${open.team.name}`} isOpen onClose={close}>
+          <TeamMembers team={open.team} mayWrite={mayWrite} onClose={close} />
+        </Dialog>
+      )}
       {open?.kind === 'delete' && <DeleteTeam team={open.team} onDone={close} />}
     </Page>
   );

@@ -1,4 +1,4 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
 import { api, unwrap } from '~/api/client';
 import type { Problem } from '~/api/problem';
 import { usePages } from '~/api/query';
@@ -8,7 +8,9 @@ import { toast } from '~/ui/toast';
 const KEY = ['teams'];
 
 export function useTeams() {
-  return usePages(KEY, (cursor) => unwrap(api.GET('/api/v1/teams', { params: { query: { cursor } } })));
+  return usePages([...KEY, 'list'], (cursor) =>
+    unwrap(api.GET('/api/v1/teams', { params: { query: { cursor } } })),
+  );
 }
 
 /** Creates a team, or changes the one with this id. */
@@ -18,7 +20,7 @@ export function useSaveTeam(id: string | undefined) {
     mutationFn: (body) =>
       id === undefined
         ? unwrap(api.POST('/api/v1/teams', { body }))
-        : unwrap(api.PATCH('/api/v1/teams/{team_id}', { params: { path: { team_id: id } }, body })),
+        : unwrap(api.PATCH('/api/v1/teams/{id}', { params: { path: { id } }, body })),
     onSuccess: (team) => {
       toast(`Team “${team.name}” saved`);
       return client.invalidateQueries({ queryKey: KEY });
@@ -26,11 +28,32 @@ export function useSaveTeam(id: string | undefined) {
   });
 }
 
+export const teamMembersQuery = (id: string) =>
+  queryOptions({
+    queryKey: [...KEY, 'members', id],
+    queryFn: () => unwrap(api.GET('/api/v1/teams/{id}/members', { params: { path: { id } } })),
+  });
+
+/** Puts somebody into a team, or takes them out. */
+export function useChangeTeamMember(id: string) {
+  const client = useQueryClient();
+  return useMutation<unknown, Problem, { user: string; isMember: boolean }>({
+    mutationFn: ({ user, isMember }) => {
+      const options = { params: { path: { id, user } } };
+      return unwrap(
+        isMember
+          ? api.DELETE('/api/v1/teams/{id}/members/{user}', options)
+          : api.PUT('/api/v1/teams/{id}/members/{user}', options),
+      );
+    },
+    onSuccess: () => client.invalidateQueries({ queryKey: teamMembersQuery(id).queryKey }),
+  });
+}
+
 export function useDeleteTeam() {
   const client = useQueryClient();
   return useMutation<unknown, Problem, Team>({
-    mutationFn: ({ id }) =>
-      unwrap(api.DELETE('/api/v1/teams/{team_id}', { params: { path: { team_id: id } } })),
+    mutationFn: ({ id }) => unwrap(api.DELETE('/api/v1/teams/{id}', { params: { path: { id } } })),
     onSuccess: (_, team) => {
       toast(`Team “${team.name}” deleted`);
       return client.invalidateQueries({ queryKey: KEY });

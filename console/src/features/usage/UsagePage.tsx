@@ -1,26 +1,18 @@
-import { lazy, Suspense } from 'react';
-import { Problem } from '~/api/problem';
 import type { Quota } from '~/api/types';
-import { Page, Panel } from '~/ui/page';
-import { Loaded, Loading } from '~/ui/states';
+import { Page } from '~/ui/page';
+import { Loaded } from '~/ui/states';
 import { Time } from '~/ui/time';
-import { useExecutionUsage, useQuotas } from './api';
+import { useQuotas } from './api';
 import './usage.css';
-
-const ExecutionChart = lazy(() => import('./ExecutionChart'));
-const DAYS = 30;
 
 const NAMES: Record<Quota['name'], { label: string; what: string }> = {
   workflows: { label: 'Workflows', what: 'in this organisation' },
   executions_per_month: { label: 'Executions', what: 'started this month' },
   concurrent_executions: { label: 'Running at once', what: 'right now; more wait their turn' },
-  teams: { label: 'Teams', what: 'in this organisation' },
-  provider_calls_per_month: { label: 'Provider calls', what: 'to models, services and sources this month' },
 };
 
 export function UsagePage() {
   const quotas = useQuotas();
-  const usage = useExecutionUsage(DAYS);
   return (
     <Page
       title="Usage"
@@ -38,37 +30,23 @@ export function UsagePage() {
           </ul>
         )}
       </Loaded>
-      <Panel title={`Executions, last ${DAYS} days`}>
-        {Problem.of(usage.error).status === 404 ? (
-          <p className="muted">This server keeps no daily figures.</p>
-        ) : (
-          <Loaded query={usage} label="usage">
-            {({ items }) => (
-              <Suspense fallback={<Loading label="chart" lines={5} />}>
-                <ExecutionChart days={items} />
-              </Suspense>
-            )}
-          </Loaded>
-        )}
-      </Panel>
     </Page>
   );
 }
 
 function QuotaCard({ quota }: { quota: Quota }) {
-  const { label, what } = NAMES[quota.name] ?? { label: quota.name, what: '' };
-  const share = quota.limit === null ? 0 : quota.limit === 0 ? 1 : quota.used / quota.limit;
+  const { label, what } = NAMES[quota.name];
+  const limit = quota.limit ?? null;
+  const share = limit === null ? 0 : limit === 0 ? 1 : quota.used / limit;
   const tone = share >= 1 ? 'bad' : share >= 0.8 ? 'warn' : 'ok';
   return (
     <li className="quota panel">
       <h2>{label}</h2>
       <p className="quota-figure numeric">
         <strong>{quota.used.toLocaleString()}</strong>{' '}
-        <span className="muted">
-          {quota.limit === null ? 'used, no limit' : `of ${quota.limit.toLocaleString()}`}
-        </span>
+        <span className="muted">{limit === null ? 'used, no limit' : `of ${limit.toLocaleString()}`}</span>
       </p>
-      {quota.limit !== null && (
+      {limit !== null && (
         <svg className="meter" role="img" aria-label={`${Math.round(share * 100)} % used`}>
           <rect className="meter-ground" width="100%" height="6" rx="3" />
           <rect className={`meter-${tone}`} width={`${Math.min(100, share * 100)}%`} height="6" rx="3" />

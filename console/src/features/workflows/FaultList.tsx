@@ -27,12 +27,7 @@ export function FaultList({ faults, checking, error, onGoTo }: FaultListProps) {
         <ul>
           {faults.map((fault) => (
             <li key={`${fault.code} ${fault.pointer} ${fault.line} ${fault.column} ${fault.message}`}>
-              <button
-                type="button"
-                className="fault"
-                disabled={fault.line === null}
-                onClick={() => fault.line !== null && onGoTo(fault.line, fault.column ?? 1)}
-              >
+              <button type="button" className="fault" onClick={() => onGoTo(fault.line, fault.column)}>
                 {fault.severity === 'error' ? (
                   <CircleAlert className="icon fault-error" aria-label="Error" />
                 ) : (
@@ -47,7 +42,7 @@ export function FaultList({ faults, checking, error, onGoTo }: FaultListProps) {
                   )}
                 </span>
                 <span className="muted numeric fault-place">
-                  {fault.line !== null && `${fault.line}:${fault.column ?? 1}`} <code>{fault.code}</code>
+                  {`${fault.line}:${fault.column}`} <code>{fault.code}</code>
                 </span>
               </button>
             </li>

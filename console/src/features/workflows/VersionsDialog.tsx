@@ -42,7 +42,7 @@ function Versions({ workflow, onClose, onRestore }: VersionsDialogProps) {
         columns={[
           { header: 'Version', fit: true, cell: (one) => <strong>{one.version}</strong> },
           { header: 'What changed', cell: (one) => one.message ?? <span className="muted">No message</span> },
-          { header: 'By', fit: true, wideOnly: true, cell: (one) => one.author.name },
+          { header: 'By', fit: true, wideOnly: true, cell: (one) => one.author?.name },
           { header: 'When', fit: true, cell: (one) => <Time iso={one.created_at} relative /> },
           {
             header: 'Actions',

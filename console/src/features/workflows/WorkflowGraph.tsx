@@ -1,7 +1,9 @@
 import {
   Background,
+  BaseEdge,
   Controls,
   type Edge,
+  type EdgeProps,
   Handle,
   MarkerType,
   type Node,
@@ -90,7 +92,29 @@ function StepNode({ data }: NodeProps<Node<StepNodeData>>) {
   );
 }
 
+interface PathData extends Record<string, unknown> {
+  path: string;
+  labelAt: { x: number; y: number } | undefined;
+}
+
+/** Drawn where the layout leads it; React Flow's own edges run straight through what lies between. */
+function LedEdge({ data, label, markerEnd }: EdgeProps<Edge<PathData>>) {
+  if (!data) return null;
+  return (
+    <BaseEdge
+      path={data.path}
+      markerEnd={markerEnd}
+      label={label}
+      labelX={data.labelAt?.x}
+      labelY={data.labelAt?.y}
+      labelShowBg={label !== undefined}
+      interactionWidth={0}
+    />
+  );
+}
+
 const NODE_TYPES = { step: StepNode };
+const EDGE_TYPES = { led: LedEdge };
 const HANDLES = {
   LR: [
     { type: 'target' as const, position: Position.Left, x: 0, y: NODE_HEIGHT / 2, width: 1, height: 1 },
@@ -115,9 +139,6 @@ const HANDLES = {
     },
   ],
 };
-/** Longer conditions are cut; the definition beside the graph has them whole. */
-const LABEL_LENGTH = 26;
-
 interface WorkflowGraphProps {
   model: GraphModel;
   direction: 'LR' | 'TB';
@@ -152,15 +173,11 @@ export function WorkflowGraph(props: WorkflowGraphProps) {
   );
 }
 
-function shortened(label: string): string {
-  return label.length > LABEL_LENGTH ? `${label.slice(0, LABEL_LENGTH - 1)}…` : label;
-}
-
 function Drawing({ model, direction, label, states, faulty, onSelect }: WorkflowGraphProps) {
   const placed = useMemo(() => place(model, direction), [model, direction]);
   const nodes = useMemo(
     () =>
-      placed.map(
+      placed.nodes.map(
         ({ id, type, x, y }): Node<StepNodeData> => ({
           id,
           type: 'step',
@@ -180,20 +197,20 @@ function Drawing({ model, direction, label, states, faulty, onSelect }: Workflow
   );
   const edges = useMemo(
     () =>
-      model.edges.map(
-        ({ from, to, label, kind }, index): Edge => ({
+      placed.edges.map(
+        ({ from, to, label, labelAt, kind, path }, index): Edge<PathData> => ({
           id: `${index}`,
           source: from,
           target: to,
-          // From the left there is no room between nodes for text.
-          label: direction === 'TB' && label ? shortened(label) : undefined,
-          type: 'smoothstep',
+          label,
+          type: 'led',
+          data: { path, labelAt },
           className: `flow-edge flow-edge-${kind}`,
           focusable: false,
           markerEnd: { type: MarkerType.ArrowClosed, width: 16, height: 16, color: 'var(--line-strong)' },
         }),
       ),
-    [model, direction],
+    [placed],
   );
   // Refit when the shape changes, not on every state.
   const { fitView } = useReactFlow();
@@ -210,6 +227,7 @@ function Drawing({ model, direction, label, states, faulty, onSelect }: Workflow
       nodes={nodes}
       edges={edges}
       nodeTypes={NODE_TYPES}
+      edgeTypes={EDGE_TYPES}
       fitView
       fitViewOptions={{ padding: 0.12, maxZoom: 1 }}
       minZoom={0.1}

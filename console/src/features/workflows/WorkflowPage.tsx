@@ -28,14 +28,24 @@ export function WorkflowPage() {
   );
 }
 
+/** An edited text, and the version that was on the screen when editing began. */
+interface Draft {
+  source: string;
+  base: number;
+}
+
 function Definition({ workflow }: { workflow: Workflow }) {
-  const [draft, setDraft] = useState<string>();
+  const [draft, setDraft] = useState<Draft>();
   const [message, setMessage] = useState('');
   const [open, setOpen] = useState<'versions' | 'save' | 'delete'>();
-  const source = draft ?? workflow.source;
-  const changed = draft !== undefined && draft !== workflow.source;
-  const definition = useDefinition(source);
-  const save = useSaveDefinition(workflow);
+  const source = draft?.source ?? workflow.source;
+  const changed = draft !== undefined && draft.source !== workflow.source;
+  // What is edited keeps the version it began from: another's save since must not be lost under this one.
+  const base = draft?.base ?? workflow.version;
+  const edit = (text: string) => setDraft({ source: text, base });
+  const overtaken = changed && base !== workflow.version;
+  const definition = useDefinition(source, workflow.id);
+  const save = useSaveDefinition({ id: workflow.id, version: base });
   const remove = useDeleteWorkflow();
   const navigate = useNavigate();
   const mayUpdate = useMay('workflow:update');
@@ -67,7 +77,7 @@ function Definition({ workflow }: { workflow: Workflow }) {
           {mayUpdate && (
             <Button
               tone={changed ? 'primary' : 'plain'}
-              isDisabled={!changed || definition.validation.data?.valid === false}
+              isDisabled={!changed || overtaken || definition.validation.data?.valid === false}
               onPress={() => setOpen('save')}
             >
               Save version {workflow.version + 1}
@@ -95,14 +105,26 @@ function Definition({ workflow }: { workflow: Workflow }) {
           </p>
         </Notice>
       )}
-      <DefinitionEditor source={source} onChange={setDraft} readOnly={!mayUpdate} definition={definition} />
+      {overtaken && (
+        <Notice tone="warn" title={`Version ${workflow.version} was saved since you began`}>
+          <p>
+            {workflow.updated_by ? `By ${workflow.updated_by.name}. ` : ''}
+            Yours began from version {base} and cannot be saved over it. Copy what you need, discard it, and
+            go on from theirs.
+          </p>
+          <Button small onPress={() => setDraft(undefined)}>
+            Discard mine
+          </Button>
+        </Notice>
+      )}
+      <DefinitionEditor source={source} onChange={edit} readOnly={!mayUpdate} definition={definition} />
 
       <VersionsDialog
         workflow={workflow}
         isOpen={open === 'versions'}
         onClose={close}
         onRestore={(text) => {
-          setDraft(text);
+          setDraft({ source: text, base: workflow.version });
           close();
         }}
       />

@@ -12,24 +12,35 @@ const AS_YAML = {
   bodySerializer: (body: unknown) => String(body),
 };
 
-export function useWorkflows(search: string) {
-  return usePages([...KEY, 'list', search], (cursor) =>
-    unwrap(api.GET('/api/v1/workflows', { params: { query: { cursor, search: search || undefined } } })),
+export function useWorkflows(search: string, enabled = true) {
+  return usePages(
+    [...KEY, 'list', search],
+    (cursor) =>
+      unwrap(api.GET('/api/v1/workflows', { params: { query: { cursor, search: search || undefined } } })),
+    { enabled },
   );
+}
+
+/** The names of workflows by id, as far as one page of the list has them. */
+export function useWorkflowNames(): (id: string) => string {
+  const { data } = useQuery({
+    queryKey: [...KEY, 'list', 'names'],
+    queryFn: () => unwrap(api.GET('/api/v1/workflows', { params: { query: { limit: 200 } } })),
+  });
+  return (id) => data?.items.find((workflow) => workflow.id === id)?.name ?? id;
 }
 
 export const workflowQuery = (id: string) =>
   queryOptions({
     queryKey: [...KEY, 'one', id],
-    queryFn: () =>
-      unwrap(api.GET('/api/v1/workflows/{workflow_id}', { params: { path: { workflow_id: id } } })),
+    queryFn: () => unwrap(api.GET('/api/v1/workflows/{id}', { params: { path: { id } } })),
   });
 
 export function useVersions(id: string) {
   return usePages([...KEY, 'versions', id], (cursor) =>
     unwrap(
-      api.GET('/api/v1/workflows/{workflow_id}/versions', {
-        params: { path: { workflow_id: id }, query: { cursor } },
+      api.GET('/api/v1/workflows/{id}/versions', {
+        params: { path: { id }, query: { cursor } },
       }),
     ),
   );
@@ -38,18 +49,28 @@ export function useVersions(id: string) {
 /** One version's text, to look at or to restore. */
 export function fetchVersion(id: string, version: number): Promise<Schemas['WorkflowVersionDetail']> {
   return unwrap(
-    api.GET('/api/v1/workflows/{workflow_id}/versions/{version}', {
-      params: { path: { workflow_id: id, version } },
+    api.GET('/api/v1/workflows/{id}/versions/{version}', {
+      params: { path: { id, version } },
     }),
   );
 }
 
-/** The server's faults of a definition; the last answer stays while the next is on its way. */
-export function useValidation(source: string) {
+/**
+ * The server's faults of a definition; the last answer stays while the next is on its way. What `workflow` was granted
+ * counts as granted.
+ */
+export function useValidation(source: string, workflow: string | undefined) {
   return useQuery({
-    queryKey: [...KEY, 'validation', source],
+    queryKey: [...KEY, 'validation', workflow, source],
     queryFn: ({ signal }) =>
-      unwrap(api.POST('/api/v1/workflows/validate', { ...AS_YAML, body: source as never, signal })),
+      unwrap(
+        api.POST('/api/v1/workflows/validate', {
+          ...AS_YAML,
+          params: { query: { workflow } },
+          body: source as never,
+          signal,
+        }),
+      ),
     enabled: source.trim() !== '',
     placeholderData: keepPreviousData,
     staleTime: 60_000,
@@ -58,19 +79,18 @@ export function useValidation(source: string) {
 }
 
 /** Creates a workflow, or a new version of `workflow`, refused when someone else saved one since. */
-export function useSaveDefinition(workflow: Workflow | undefined) {
+export function useSaveDefinition(workflow: { id: string; version: number } | undefined) {
   const client = useQueryClient();
   return useMutation<Workflow, Problem, { source: string; message?: string | undefined }>({
     mutationFn: ({ source, message }) =>
       workflow === undefined
         ? unwrap(api.POST('/api/v1/workflows', { ...AS_YAML, body: source as never }))
         : unwrap(
-            api.POST('/api/v1/workflows/{workflow_id}/versions', {
+            api.POST('/api/v1/workflows/{id}/versions', {
               ...AS_YAML,
               params: {
-                path: { workflow_id: workflow.id },
-                query: { message },
-                header: { 'If-Match': `"${workflow.version}"` },
+                path: { id: workflow.id },
+                query: { message, version: workflow.version },
               },
               body: source as never,
             }),
@@ -81,14 +101,18 @@ export function useSaveDefinition(workflow: Workflow | undefined) {
       await client.invalidateQueries({ queryKey: [...KEY, 'list'] });
       await client.invalidateQueries({ queryKey: [...KEY, 'versions', saved.id] });
     },
+    // A conflict means that someone else was first: show what they saved.
+    onError: ({ status }) =>
+      workflow !== undefined && status === 409
+        ? client.invalidateQueries({ queryKey: workflowQuery(workflow.id).queryKey })
+        : undefined,
   });
 }
 
 export function useDeleteWorkflow() {
   const client = useQueryClient();
   return useMutation<unknown, Problem, { id: string; name: string }>({
-    mutationFn: ({ id }) =>
-      unwrap(api.DELETE('/api/v1/workflows/{workflow_id}', { params: { path: { workflow_id: id } } })),
+    mutationFn: ({ id }) => unwrap(api.DELETE('/api/v1/workflows/{id}', { params: { path: { id } } })),
     onSuccess: (_, { name }) => {
       toast(`Workflow “${name}” deleted`);
       return client.invalidateQueries({ queryKey: [...KEY, 'list'] });
@@ -101,8 +125,8 @@ export function useStartExecution(id: string) {
   return useMutation<ExecutionSummary, Problem, unknown>({
     mutationFn: (input) =>
       unwrap(
-        api.POST('/api/v1/workflows/{workflow_id}/executions', {
-          params: { path: { workflow_id: id } },
+        api.POST('/api/v1/workflows/{id}/executions', {
+          params: { path: { id } },
           body: { input },
         }),
       ),

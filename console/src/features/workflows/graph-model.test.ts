@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { graphOf, place } from './graph-model';
+import { graphOf, NODE_WIDTH, place } from './graph-model';
 
 it('draws conditions, error edges and the shorthand of branch', () => {
   const { nodes, edges } = graphOf({
@@ -43,5 +43,25 @@ it('lays a loop out without losing or stacking a node', () => {
     ],
   });
   const placed = place(model, 'LR');
-  expect(new Set(placed.map(({ x, y }) => `${x},${y}`)).size).toBe(4);
+  expect(new Set(placed.nodes.map(({ x, y }) => `${x},${y}`)).size).toBe(4);
+  expect(placed.edges.map(({ from, to }) => `${from} ${to}`)).toEqual(['start a', 'a b', 'b a', 'b end']);
+});
+
+it('leads an edge past the node between its ends, and its label with it', () => {
+  const { nodes, edges } = place(
+    graphOf({
+      nodes: {
+        a: { type: 'branch', cases: [{ when: 'x', to: 'b' }], else: 'c' },
+        b: { type: 'wait' },
+        c: { type: 'wait' },
+      },
+      edges: [{ from: 'b', to: 'c' }],
+    }),
+    'TB',
+  );
+  const b = nodes.find((node) => node.id === 'b');
+  const past = edges.find((edge) => edge.label === 'else');
+  const at = past?.labelAt?.x ?? Number.NaN;
+  expect(at < (b?.x ?? 0) || at > (b?.x ?? 0) + NODE_WIDTH).toBe(true);
+  expect(past?.path).toMatch(/^M[-\d.,]+( C[-\d., ]+)+$/);
 });

@@ -15,9 +15,19 @@ export interface GraphModel {
   nodes: GraphNode[];
   edges: GraphEdge[];
 }
-export interface Placed extends GraphNode {
+interface Point {
   x: number;
   y: number;
+}
+/** Where everything is drawn; of nodes the top left corner. */
+export interface Layout {
+  nodes: (GraphNode & Point)[];
+  edges: (Omit<GraphEdge, 'label'> & {
+    label: string | undefined;
+    labelAt: Point | undefined;
+    /** As SVG draws it. */
+    path: string;
+  })[];
 }
 
 export const NODE_WIDTH = 172;
@@ -62,18 +72,65 @@ export function graphOf(definition: unknown): GraphModel {
   return { nodes, edges: edges.filter((edge) => known.has(edge.from) && known.has(edge.to)) };
 }
 
-/** Places the nodes in ranks, from the left (`LR`) or from the top (`TB`); x and y are top left corners. */
-export function place({ nodes, edges }: GraphModel, direction: 'LR' | 'TB'): Placed[] {
+/** Longer conditions are cut; the definition beside the graph has them whole. */
+const LABEL_LENGTH = 26;
+const LETTER_WIDTH = 7;
+const LABEL_HEIGHT = 18;
+
+function shortened(label: string): string {
+  return label.length > LABEL_LENGTH ? `${label.slice(0, LABEL_LENGTH - 1)}…` : label;
+}
+
+/**
+ * Places the nodes in ranks, from the left (`LR`) or from the top (`TB`), and leads the edges around them. Labels are
+ * given room from the top only: from the left there is none between nodes.
+ */
+export function place({ nodes, edges }: GraphModel, direction: 'LR' | 'TB'): Layout {
   const graph = new DagreGraph({ multigraph: true });
-  graph.setGraph({ rankdir: direction, nodesep: 28, ranksep: direction === 'LR' ? 48 : 44 });
+  graph.setGraph({ rankdir: direction, nodesep: 28, edgesep: 20, ranksep: direction === 'LR' ? 48 : 40 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const node of nodes) graph.setNode(node.id, { width: NODE_WIDTH, height: NODE_HEIGHT });
-  for (const [index, edge] of edges.entries()) graph.setEdge(edge.from, edge.to, {}, String(index));
+  const labelled = edges.map((edge) => ({
+    ...edge,
+    label: direction === 'TB' && edge.label ? shortened(edge.label) : undefined,
+  }));
+  for (const [index, { from, to, label }] of labelled.entries()) {
+    const room = label && { width: label.length * LETTER_WIDTH, height: LABEL_HEIGHT, labelpos: 'c' };
+    graph.setEdge(from, to, room ? room : {}, String(index));
+  }
   dagreLayout(graph);
-  return nodes.map((node) => {
-    const { x, y } = graph.node(node.id) as { x: number; y: number };
-    return { ...node, x: x - NODE_WIDTH / 2, y: y - NODE_HEIGHT / 2 };
+  return {
+    nodes: nodes.map((node) => {
+      const { x, y } = graph.node(node.id) as Point;
+      return { ...node, x: x - NODE_WIDTH / 2, y: y - NODE_HEIGHT / 2 };
+    }),
+    edges: labelled.map((edge, index) => {
+      const { points, x, y } = graph.edge(edge.from, edge.to, String(index)) as Point & { points: Point[] };
+      return { ...edge, path: curve(points, direction), labelAt: edge.label ? { x, y } : undefined };
+    }),
+  };
+}
+
+/** A line through the points that leaves and enters each in the direction of the ranks. */
+function curve([first, ...rest]: Point[], direction: 'LR' | 'TB'): string {
+  if (!first) return '';
+  let from = first;
+  const parts = rest.map((to) => {
+    const middle = { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 };
+    const [out, into] =
+      direction === 'TB'
+        ? [
+            { x: from.x, y: middle.y },
+            { x: to.x, y: middle.y },
+          ]
+        : [
+            { x: middle.x, y: from.y },
+            { x: middle.x, y: to.y },
+          ];
+    from = to;
+    return `C${out.x},${out.y} ${into.x},${into.y} ${to.x},${to.y}`;
   });
+  return `M${first.x},${first.y} ${parts.join(' ')}`;
 }
 
 function record(value: unknown): Record<string, unknown> {

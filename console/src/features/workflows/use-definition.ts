@@ -25,7 +25,7 @@ function tryParse(source: string): GraphModel | undefined {
 }
 
 /** What is known of a text while it is typed: its graph (the last that parsed) and the server's faults. */
-export function useDefinition(source: string) {
+export function useDefinition(source: string, workflow?: string) {
   const settled = useDebounced(source, PAUSE_MS);
   const parsed = useMemo(() => tryParse(settled), [settled]);
   const [model, setModel] = useState<GraphModel>(() => parsed ?? { nodes: [], edges: [] });
@@ -33,10 +33,10 @@ export function useDefinition(source: string) {
     if (parsed) setModel(parsed);
   }, [parsed]);
 
-  const validation = useValidation(settled);
+  const validation = useValidation(settled, workflow);
   const checking = settled !== source || validation.isFetching;
   const faults = validation.data?.faults;
-  const marks = useMemo(() => (faults ?? []).filter(located).map(mark), [faults]);
+  const marks = useMemo(() => (faults ?? []).map(mark), [faults]);
   const faulty = useMemo(
     () => new Set((faults ?? []).flatMap((fault) => nodeAt(fault.pointer) ?? [])),
     [faults],
@@ -44,14 +44,9 @@ export function useDefinition(source: string) {
   return { model, validation, checking, faults, marks, faulty };
 }
 
-function located(fault: Fault): fault is Fault & { line: number } {
-  return fault.line !== null;
-}
-
-function mark(fault: Fault & { line: number }): Mark {
-  const { severity, message, suggestion, line, column, end_line, end_column } = fault;
+function mark({ severity, message, suggestion, line, column }: Fault): Mark {
   const text = suggestion ? `${message}\nTry: ${suggestion}` : message;
-  return { severity, message: text, line, column: column ?? 1, endLine: end_line, endColumn: end_column };
+  return { severity: severity === 'warning' ? 'warning' : 'error', message: text, line, column };
 }
 
 /** The node that a JSON Pointer leads into: `/nodes/<id>/…`. */

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use tenure_egress::{Body, EgressRequest, Method, Placeholders, Redactor};
+use tenure_egress::{Anywhere, Body, EgressRequest, Method, Placeholders, Redactor};
 
 use super::client_for;
 use super::server::{Reply, Seen, Server, ok, raw};
@@ -75,7 +75,7 @@ async fn an_echoed_secret_is_redacted_wherever_it_was_sent() {
         ("bytes", post(Body::Bytes(token.clone().into()))),
     ];
     for (what, request) in requests {
-        let response = client.send(request, &secrets).await.unwrap();
+        let response = client.send(request, &secrets, &Anywhere).await.unwrap();
         let seen = format!("{:?}", server.seen().pop().unwrap());
         assert!(!seen.contains("tnrsecret"), "{what}: the receiver got a placeholder: {seen}");
         assert_eq!(response.status, 200);
@@ -95,7 +95,7 @@ async fn the_receiver_gets_the_secret_in_the_encoding_of_its_place() {
     let token = secrets.insert("canary", SECRET).unwrap();
     let request = EgressRequest::new(Method::POST, server.url(&format!("/p/{token}?q={token}")))
         .body(Body::Json(serde_json::json!({ "k": token })));
-    client.send(request, &secrets).await.unwrap();
+    client.send(request, &secrets, &Anywhere).await.unwrap();
     let seen = server.seen().pop().unwrap();
     let url = url::Url::parse(&format!("http://h{}", seen.path())).unwrap();
     assert_eq!(url.path_segments().unwrap().count(), 2, "a slash in the secret adds no segment: {url}");
@@ -113,7 +113,7 @@ async fn a_whole_url_can_be_the_secret_and_is_checked_like_any_other() {
     let send = async |secret: String, suffix: &str| {
         let mut secrets = Placeholders::none();
         let token = secrets.insert("hook", secret).unwrap();
-        client.send(EgressRequest::new(Method::POST, format!("{token}{suffix}")), &secrets).await
+        client.send(EgressRequest::new(Method::POST, format!("{token}{suffix}")), &secrets, &Anywhere).await
     };
     let response = send(server.url("/x/../services/T0/B0/C4nary?t=C4naryT"), "&more=1").await.unwrap();
     assert_eq!(server.seen().pop().unwrap().path(), "/services/T0/B0/C4nary?t=C4naryT&more=1");
@@ -151,16 +151,18 @@ async fn errors_and_redirects_hold_no_secret() {
     let client = client_for(&server);
     let mut secrets = Placeholders::none();
     let token = secrets.insert("canary", "C4nary-v4lue").unwrap();
-    let error = client.send(EgressRequest::new(Method::GET, server.url(&format!("/to/{token}"))), &secrets).await;
+    let error =
+        client.send(EgressRequest::new(Method::GET, server.url(&format!("/to/{token}"))), &secrets, &Anywhere).await;
     assert_clean("redirect", &format!("{0} {0:?}", error.unwrap_err()));
-    let response = client.send(EgressRequest::new(Method::GET, server.url(&format!("/here/{token}"))), &secrets).await;
+    let response =
+        client.send(EgressRequest::new(Method::GET, server.url(&format!("/here/{token}"))), &secrets, &Anywhere).await;
     let response = response.unwrap();
     assert_eq!(response.text(), "done");
     assert_clean("final url", &response.final_url);
     assert!(Redactor::new(&secrets).text("x C4NARY-V4LUE").ends_with("[redacted:canary]"));
 
     let bad = EgressRequest::new(Method::GET, server.url("/")).header("x", format!("{token}\r\n"));
-    assert_clean("header", &client.send(bad, &secrets).await.unwrap_err().to_string());
+    assert_clean("header", &client.send(bad, &secrets, &Anywhere).await.unwrap_err().to_string());
 }
 
 #[tokio::test]
@@ -173,7 +175,7 @@ async fn a_large_echo_is_redacted_to_its_last_byte() {
     let mut secrets = Placeholders::none();
     let token = secrets.insert("canary", "C4nary-v4lue").unwrap();
     let request = EgressRequest::new(Method::POST, server.url("/")).body(Body::Text(token));
-    let response = client_for(&server).send(request, &secrets).await.unwrap();
+    let response = client_for(&server).send(request, &secrets, &Anywhere).await.unwrap();
     assert_eq!(response.received_bytes, size);
     assert!(response.body.ends_with(b"...[redacted:canary]"));
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod canary;
+mod gate;
 mod server;
 mod tls;
 
@@ -18,8 +19,8 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use server::{Seen, Server, hang, ok, raw};
 use tenure_egress::{
-    AllowList, Body, EgressClient, EgressError, EgressLimits, EgressPolicy, EgressRequest, EgressResponse, Lookup,
-    Method, Placeholders, RefusedRange,
+    AllowList, Anywhere, Body, EgressClient, EgressError, EgressLimits, EgressPolicy, EgressRequest, EgressResponse,
+    Lookup, Method, Placeholders, RefusedRange,
 };
 
 fn limits() -> EgressLimits {
@@ -40,7 +41,7 @@ fn client_for(server: &Server) -> EgressClient {
 }
 
 async fn get(client: &EgressClient, url: impl Into<String>) -> Result<EgressResponse, EgressError> {
-    client.send(EgressRequest::new(Method::GET, url), &Placeholders::none()).await
+    client.send(EgressRequest::new(Method::GET, url), &Placeholders::none(), &Anywhere).await
 }
 
 /// A name server that gives one answer after the other, the last for ever.
@@ -69,7 +70,7 @@ async fn a_named_host_answers_and_the_request_arrives_whole() {
         .header("x-one", "2")
         .body(Body::Json(serde_json::json!({ "k": "v" })));
     request.query.push(("q".to_owned(), "a&b c".to_owned()));
-    let response = client.send(request, &Placeholders::none()).await.unwrap();
+    let response = client.send(request, &Placeholders::none(), &Anywhere).await.unwrap();
     assert_eq!(response.status, 200);
     assert!(response.is_json());
     assert_eq!(response.json().unwrap(), serde_json::json!({ "n": [1, 2] }));
@@ -233,7 +234,7 @@ async fn redirects_are_bounded_and_loops_end() {
     assert_eq!(get(&client, chain.url("/6")).await.unwrap_err().class().as_str(), "limit");
     let mut request = EgressRequest::new(Method::GET, chain.url("/2"));
     request.max_redirects = Some(0);
-    assert_eq!(client.send(request, &Placeholders::none()).await.unwrap().status, 307);
+    assert_eq!(client.send(request, &Placeholders::none(), &Anywhere).await.unwrap().status, 307);
 
     let circle = Server::start(|seen: &Seen| redirect(302, if seen.path() == "/a" { "/b" } else { "/a" })).await;
     let error = get(&client_for(&circle), circle.url("/a")).await.unwrap_err();
@@ -255,7 +256,7 @@ async fn credentials_stay_with_their_origin() {
         .header("Accept-Language", "de")
         .header("Cookie", "session=1");
     request.basic_auth = Some(("user".to_owned(), token.clone()));
-    let response = client.send(request.clone(), &secrets).await.unwrap();
+    let response = client.send(request.clone(), &secrets, &Anywhere).await.unwrap();
     assert_eq!(response.text(), "other");
     let seen = first.seen().pop().unwrap();
     assert_eq!(seen.header("authorization"), ["Basic dXNlcjpodW50ZXIyMmh1bnRlcjIy"]);
@@ -268,7 +269,7 @@ async fn credentials_stay_with_their_origin() {
     }
 
     let with_body = request.body(Body::Text(token));
-    let error = client.send(with_body, &secrets).await.unwrap_err();
+    let error = client.send(with_body, &secrets, &Anywhere).await.unwrap_err();
     assert!(error.to_string().contains("secret in its body"), "{error}");
     assert_eq!(other.seen().len(), 1);
 }
@@ -282,7 +283,7 @@ async fn slow_and_silent_servers_time_out() {
         let mut request = EgressRequest::new(Method::GET, server.url("/"));
         request.timeout = Some(Duration::from_millis(400));
         let started = Instant::now();
-        let error = client_for(server).send(request, &Placeholders::none()).await.unwrap_err();
+        let error = client_for(server).send(request, &Placeholders::none(), &Anywhere).await.unwrap_err();
         assert_eq!(error.class().as_str(), "timeout", "{error}");
         assert!(error.to_string().contains("within 0.4 s"), "{error}");
         assert!(started.elapsed() < Duration::from_secs(2));
@@ -370,7 +371,7 @@ async fn a_server_that_compresses_unasked_is_bounded_and_redacted() {
     assert_eq!(get(&client, server.url("/br")).await.unwrap_err().class().as_str(), "network");
     let mut secrets = Placeholders::none();
     let token = secrets.insert("key", "hunter22").unwrap();
-    let response = client.send(EgressRequest::new(Method::GET, server.url(&token)), &secrets).await.unwrap();
+    let response = client.send(EgressRequest::new(Method::GET, server.url(&token)), &secrets, &Anywhere).await.unwrap();
     assert_eq!(response.text(), "/[redacted:key]");
     assert!(!response.headers.contains_key("content-encoding"));
 }
@@ -381,7 +382,7 @@ async fn requests_are_bounded() {
     let client = client_for(&server);
     let send = |request| {
         let client = client.clone();
-        async move { client.send(request, &Placeholders::none()).await.unwrap_err().class().as_str() }
+        async move { client.send(request, &Placeholders::none(), &Anywhere).await.unwrap_err().class().as_str() }
     };
     let request = || EgressRequest::new(Method::POST, server.url("/"));
     assert_eq!(send(request().body(Body::Bytes(vec![0; (16 << 20) + 1].into()))).await, "limit");
@@ -412,5 +413,5 @@ async fn what_is_not_http_is_a_network_error() {
 fn the_call_can_be_spawned() {
     fn is_send<T: Send>(_: T) {}
     let client = EgressClient::new(EgressPolicy::default()).unwrap();
-    is_send(client.send(EgressRequest::new(Method::GET, "http://a.example/"), &Placeholders::none()));
+    is_send(client.send(EgressRequest::new(Method::GET, "http://a.example/"), &Placeholders::none(), &Anywhere));
 }

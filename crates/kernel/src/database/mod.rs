@@ -94,11 +94,13 @@ async fn pool(url: &str, size: u32) -> Result<Pool, ConnectError> {
 }
 
 async fn refuse_power(pool: &Pool) -> Result<(), ConnectError> {
+    // A power that can be taken on (`set role`) counts like one that is held.
     let row = sqlx::query(
-        "select current_user::text, r.rolsuper, r.rolbypassrls, current_setting('server_version') as version,
+        "select current_user::text,
+                exists (select from pg_roles p where p.rolsuper and pg_has_role(current_user, p.oid, 'member')) as rolsuper,
+                exists (select from pg_roles p where p.rolbypassrls and pg_has_role(current_user, p.oid, 'member')) as rolbypassrls, current_setting('server_version') as version,
                 current_setting('server_version_num')::int as number,
-                exists (select from pg_class c where c.relowner = r.oid and c.relkind in ('r', 'p', 'v')) as owns
-         from pg_roles r where r.rolname = current_user",
+                exists (select from pg_class c where c.relkind in ('r', 'p', 'v', 'm') and pg_has_role(current_user, c.relowner, 'member')) as owns",
     )
     .fetch_one(pool)
     .await?;
@@ -106,8 +108,12 @@ async fn refuse_power(pool: &Pool) -> Result<(), ConnectError> {
     if row.try_get::<i32, _>("number")? < 150_000 {
         return Err(ConnectError::Version { found: row.try_get("version")? });
     }
-    for (column, fault) in [("rolsuper", "is a superuser"), ("rolbypassrls", "has BYPASSRLS"), ("owns", "owns tables")]
-    {
+    let powers = [
+        ("rolsuper", "is a superuser, or may become one"),
+        ("rolbypassrls", "has BYPASSRLS, or may become a role that has"),
+        ("owns", "owns tables, or may become a role that does"),
+    ];
+    for (column, fault) in powers {
         if row.try_get::<bool, _>(column)? {
             return Err(ConnectError::TooPowerful { login, fault });
         }

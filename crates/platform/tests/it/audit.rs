@@ -3,7 +3,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::panic,
     clippy::disallowed_methods,
     reason = "a test wants the first thing that goes wrong to stop it, and speaks to the tables as a superuser"
 )]

@@ -1,7 +1,8 @@
 //! Generated over PostgreSQL's catalogue: what no table may lack.
 
 use sqlx::Row as _;
-use tenure_platform::testkit::TestApp;
+use tenure_kernel::Clock;
+use tenure_platform::testkit::{Setup, TestApp};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_tenant_table_is_isolated() {
@@ -105,6 +106,36 @@ async fn grants_and_policies_are_these() {
     insta::assert_snapshot!("policies", policies.join("\n"));
 }
 
+/// What `role_table_grants` leaves out: columns, functions, sequences, the schema, and whatever PUBLIC may.
+#[tokio::test(flavor = "multi_thread")]
+async fn grants_beyond_tables_are_these() {
+    let app = TestApp::start().await;
+    let grants: Vec<String> = sqlx::query_scalar(
+        "with acl as (
+             select 'column ' || c.relname || '.' || a.attname as object, e.* from pg_class c
+             join pg_attribute a on a.attrelid = c.oid and a.attacl is not null, aclexplode(a.attacl) e
+             where c.relnamespace = 'public'::regnamespace
+             union all
+             select case relkind when 'S' then 'sequence ' else 'table ' end || relname, e.* from pg_class, aclexplode(relacl) e
+             where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v', 'm', 'S') and (relkind = 'S' or e.grantee = 0)
+             union all
+             select case when prosecdef then 'definer ' else '' end || 'function ' || p.oid::regprocedure, e.*
+             from pg_proc p, aclexplode(coalesce(proacl, acldefault('f', proowner))) e where pronamespace = 'public'::regnamespace
+             union all
+             select 'schema ' || nspname, e.* from pg_namespace n, aclexplode(coalesce(nspacl, acldefault('n', nspowner))) e
+             where nspname = 'public'
+         )
+         select coalesce(r.rolname, 'PUBLIC') || ' ' || string_agg(lower(privilege_type), ',' order by privilege_type) || ' on ' || object
+         from acl left join pg_roles r on r.oid = acl.grantee
+         where grantee = 0 or (r.rolname like 'tenure_%' and r.rolname <> 'tenure_owner')
+         group by r.rolname, object order by r.rolname nulls first, object",
+    )
+    .fetch_all(&mut app.admin().await)
+    .await
+    .unwrap();
+    insta::assert_snapshot!("grants_beyond_tables", grants.join("\n"));
+}
+
 /// Every table, as `app`: without the setting, and with another tenant's id.
 #[tokio::test(flavor = "multi_thread")]
 async fn app_sees_nothing_without_a_tenant_and_only_its_own_with_one() {
@@ -135,7 +166,7 @@ async fn app_sees_nothing_without_a_tenant_and_only_its_own_with_one() {
         let read = format!("select * from {table}");
         assert!(sqlx::query(sqlx::AssertSqlSafe(read)).fetch_all(&mut login).await.is_err(), "app may read {table}");
     }
-    // A row of another tenant cannot be made, nor hung under another tenant's row.
+    // A row of another tenant cannot be made; that none can hang under another tenant's row is a test of its own.
     let own = format!("begin; set local app.current_tenant_id = '{}'", acme.admin.tenant().uuid());
     sqlx::raw_sql(sqlx::AssertSqlSafe(own)).execute(&mut login).await.unwrap();
     let insert = format!(
@@ -177,4 +208,25 @@ async fn written_events_are_in_the_catalogue() {
     sorted.sort_unstable();
     sorted.dedup();
     assert_eq!(sorted.len(), known.len(), "an action is listed twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_months_to_come_have_their_partitions() {
+    let clock = Clock::manual("2031-11-15T12:00:00Z".parse().unwrap());
+    let app = TestApp::with(Setup { clock: clock.clone(), ..Setup::default() }).await;
+    let made = async |months: &[&str]| {
+        let mut admin = app.admin().await;
+        for month in months {
+            let name = format!("events_{month}");
+            let there =
+                "select exists (select from pg_class where relname = $1 and relispartition and relforcerowsecurity)";
+            while !sqlx::query_scalar::<_, bool>(there).bind(&name).fetch_one(&mut admin).await.unwrap() {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        }
+    };
+    let patience = std::time::Duration::from_secs(30);
+    tokio::time::timeout(patience, made(&["2031_11", "2031_12", "2032_01"])).await.expect("they are made at the start");
+    clock.advance(std::time::Duration::from_secs(31 * 24 * 3600));
+    tokio::time::timeout(patience, made(&["2032_02"])).await.expect("and when a month begins");
 }

@@ -12,21 +12,21 @@ use tenure_platform::testkit::{Actor, Setup, TestApp};
 
 use crate::guests;
 
-async fn save(app: &TestApp, actor: &Actor, definition: Value) -> String {
+pub async fn save(app: &TestApp, actor: &Actor, definition: Value) -> String {
     app.post(actor, "/workflows", definition).await.expect(201)["id"].as_str().unwrap().to_owned()
 }
 
-async fn run(app: &TestApp, actor: &Actor, workflow: &str, input: Value) -> Value {
+pub async fn run(app: &TestApp, actor: &Actor, workflow: &str, input: Value) -> Value {
     app.post(actor, &format!("/workflows/{workflow}/executions?wait=30s"), json!({ "input": input })).await.expect(200)
 }
 
-async fn start(app: &TestApp, actor: &Actor, workflow: &str, input: Value) -> String {
+pub async fn start(app: &TestApp, actor: &Actor, workflow: &str, input: Value) -> String {
     let accepted =
         app.post(actor, &format!("/workflows/{workflow}/executions"), json!({ "input": input })).await.expect(202);
     accepted["id"].as_str().unwrap().to_owned()
 }
 
-async fn until(app: &TestApp, actor: &Actor, execution: &str, states: &[&str]) -> Value {
+pub async fn until(app: &TestApp, actor: &Actor, execution: &str, states: &[&str]) -> Value {
     let begun = Instant::now();
     loop {
         let now = app.get(actor, &format!("/executions/{execution}")).await.expect(200);
@@ -38,11 +38,14 @@ async fn until(app: &TestApp, actor: &Actor, execution: &str, states: &[&str]) -
     }
 }
 
-/// Steps by name with how they ended.
-async fn steps(app: &TestApp, actor: &Actor, execution: &str) -> Vec<(String, String)> {
+/// Steps by name, in the order of their names, with how they stand.
+pub async fn steps(app: &TestApp, actor: &Actor, execution: &str) -> Vec<(String, String)> {
     let list = app.get(actor, &format!("/executions/{execution}/steps")).await.expect(200);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    list["items"].as_array().unwrap().iter().map(|step| (text(&step["step"]), text(&step["state"]))).collect()
+    let items = list["items"].as_array().unwrap();
+    let mut steps: Vec<_> = items.iter().map(|step| (text(&step["name"]), text(&step["state"]))).collect();
+    steps.sort();
+    steps
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,6 +78,18 @@ async fn branches_loops_maps_state_and_python() {
     let done = run(&app, &ada, &workflow, json!({"numbers": [1, 2, 3]})).await;
     assert_eq!(done["state"], "succeeded", "{done:#}");
     assert_eq!(done["output"], json!({"size": "small", "squares": [1, 4, 9], "seen": [6]}));
+    let ended = steps(&app, &ada, done["id"].as_str().unwrap()).await;
+    let ended: Vec<(&str, &str)> = ended.iter().map(|(name, state)| (name.as_str(), state.as_str())).collect();
+    let all = [
+        ("large", "skipped"),
+        ("size", "succeeded"),
+        ("small", "succeeded"),
+        ("square", "succeeded"),
+        ("square[0]", "succeeded"),
+        ("square[1]", "succeeded"),
+        ("total", "succeeded"),
+    ];
+    assert_eq!(ended, all);
     let done = run(&app, &ada, &workflow, json!({"numbers": [100, 2, 3, 4, 5]})).await;
     assert_eq!(done["output"]["size"], "large", "{done:#}");
     assert_eq!(done["output"]["squares"], json!([10000, 4, 9, 16, 25]));
@@ -100,6 +115,9 @@ async fn a_loop_ends_at_its_condition_or_its_limit() {
     let workflow = save(&app, &ada, counting(5, 10)).await;
     let done = run(&app, &ada, &workflow, json!({})).await;
     assert_eq!((done["state"].as_str(), &done["output"]), (Some("succeeded"), &json!(5)), "{done:#}");
+    let rounds = steps(&app, &ada, done["id"].as_str().unwrap()).await;
+    let rounds: Vec<&str> = rounds.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(rounds, ["count", "count#2", "count#3", "count#4", "count#5"]);
     let workflow = save(&app, &ada, counting(50, 3)).await;
     let done = run(&app, &ada, &workflow, json!({})).await;
     assert_eq!(
@@ -151,7 +169,7 @@ async fn failures_are_shown_as_failures() {
 }
 
 /// An outside receiver that counts what reaches it.
-async fn receiver() -> (String, Arc<AtomicUsize>) {
+pub async fn receiver() -> (String, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
     let echo = post(move |headers: axum::http::HeaderMap, body: String| {
@@ -245,7 +263,8 @@ async fn an_approval_by_somebody_else() {
     assert_eq!(app.post(&operator, &path, json!({"decision": "reject"})).await.status, 409, "only once");
     let done = until(&app, &ada, &execution, &["succeeded", "failed"]).await;
     assert_eq!((done["state"].as_str(), &done["output"]), (Some("succeeded"), &json!("approve")), "{done:#}");
-    assert_eq!(steps(&app, &ada, &execution).await.len(), 2);
+    let ended = steps(&app, &ada, &execution).await;
+    assert_eq!(ended, ["after", "ask"].map(|name| (name.to_owned(), "succeeded".to_owned())));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -341,4 +360,196 @@ async fn a_policy_of_the_configuration_denies_and_is_recorded() {
             .await
             .unwrap();
     assert_eq!(decisions, 1);
+}
+
+/// Uploads a version and activates it.
+async fn publish(app: &TestApp, actor: &Actor, manifest: &str, source: &str) {
+    let stored = app.post(actor, "/plugins", json!({"manifest": manifest, "source": source})).await.expect(201);
+    let version = &stored["version"];
+    let (id, number) = (version["plugin_id"].as_str().unwrap(), version["version"].as_str().unwrap());
+    let path = format!("/plugins/{id}/versions/{number}/status");
+    let _ = app.put(actor, &path, json!({"status": "active"})).await.expect(200);
+}
+
+fn says(version: &str) -> (String, String) {
+    let manifest =
+        format!("name: acme/says\nversion: {version}\nkind: node\ndisplay_name: Says\ncapabilities: [log]\n");
+    (manifest, format!("def execute(state, config):\n    return '{version}'\n"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_keeps_the_versions_it_began_with() {
+    let app = guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let (manifest, source) = says("1.0.0");
+    publish(&app, &ada, &manifest, &source).await;
+    let workflow = save(
+        &app,
+        &ada,
+        json!({
+            "name": "says",
+            "nodes": {"rest": {"type": "wait", "for": "2s"}, "say": {"type": "plugin", "plugin": "acme/says@^1"}},
+            "edges": [{"from": "start", "to": "rest"}, {"from": "rest", "to": "say"}, {"from": "say", "to": "end"}],
+        }),
+    )
+    .await;
+    let before = start(&app, &ada, &workflow, json!({})).await;
+    let (manifest, source) = says("1.1.0");
+    publish(&app, &ada, &manifest, &source).await;
+    let after = run(&app, &ada, &workflow, json!({})).await;
+    let before = until(&app, &ada, &before, &["succeeded", "failed"]).await;
+    assert_eq!((&before["output"], &after["output"]), (&json!("1.0.0"), &json!("1.1.0")), "{before:#} {after:#}");
+    let pins = |execution: &Value| execution["plugins"].as_array().unwrap().clone();
+    assert_eq!((pins(&before).len(), pins(&before)[0]["version"].as_str()), (1, Some("1.0.0")));
+    assert_eq!(pins(&before)[0]["reference"], "acme/says@^1");
+    assert_eq!(pins(&before)[0]["digest"].as_str().unwrap().len(), 64);
+    assert_ne!(pins(&before)[0]["digest"], pins(&after)[0]["digest"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_on_hosts_rules_over_plugins_too() {
+    let platform = PlatformConfig {
+        policy: json!({"deny": [{"host": "api.example.com", "reason": "frozen until March"}]}),
+        ..guests::platform()
+    };
+    let app = TestApp::with(Setup { platform, ..Setup::default() }).await;
+    let ada = app.register("ada", "Engines").await;
+    let manifest = "name: acme/calls\nversion: 1.0.0\nkind: node\ndisplay_name: Calls\ncapabilities: [{http: {hosts: [api.example.com]}}]\n";
+    let source =
+        "import tenure\ndef execute(state, config):\n    return tenure.http('GET', 'https://API.example.com./x')\n";
+    publish(&app, &ada, manifest, source).await;
+    let workflow = save(
+        &app,
+        &ada,
+        json!({
+            "name": "calls",
+            "nodes": {"call": {"type": "plugin", "plugin": "acme/calls@^1"}},
+            "edges": [{"from": "start", "to": "call"}, {"from": "call", "to": "end"}],
+        }),
+    )
+    .await;
+    let done = run(&app, &ada, &workflow, json!({})).await;
+    assert_eq!(done["error"]["class"], "denied", "{done:#}");
+    assert!(done["error"]["message"].as_str().unwrap().contains("frozen until March"), "{done:#}");
+    let (host, reasons): (Option<String>, Vec<String>) =
+        sqlx::query_as("select input ->> 'host', reasons from decisions where not allowed and point = 'egress'")
+            .fetch_one(&mut app.admin().await)
+            .await
+            .unwrap();
+    assert_eq!(host.as_deref(), Some("api.example.com"));
+    assert!(reasons[0].contains("frozen until March"), "{reasons:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_attempts_are_counted_across_a_crash() {
+    let platform = || PlatformConfig { egress_allow: vec!["127.0.0.1:9".to_owned()], ..guests::platform() };
+    let app = TestApp::with(Setup { platform: platform(), ..Setup::default() }).await;
+    let ada = app.register("ada", "Engines").await;
+    let workflow = save(
+        &app,
+        &ada,
+        json!({
+            "name": "tries",
+            "nodes": {"call": {
+                "type": "http", "request": {"url": "http://127.0.0.1:9/"},
+                "retry": {"attempts": 3, "backoff": {"initial": "1000h", "factor": 1, "max": "1000h"}, "on": ["network"]},
+            }},
+            "edges": [{"from": "start", "to": "call"}, {"from": "call", "to": "end"}],
+        }),
+    )
+    .await;
+    let execution = start(&app, &ada, &workflow, json!({})).await;
+    let mut admin = app.admin().await;
+    let mut failed = async |n: i32| {
+        let begun = Instant::now();
+        let count = "select failed from execution_attempts where step = 'call'";
+        while sqlx::query_scalar::<_, i32>(count).fetch_optional(&mut admin).await.unwrap() != Some(n) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "attempt {n} does not fail");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    failed(1).await;
+    let parked = until(&app, &ada, &execution, &["waiting"]).await;
+    assert_eq!(parked["state"], "waiting", "a long wait holds no slot");
+    let step = app.get(&ada, &format!("/executions/{execution}/steps")).await.expect(200)["items"][0].clone();
+    assert_eq!(step["state"], Value::Null, "nothing of it is over, and nothing runs: {step:#}");
+    // The node dies. On the next one the wait, which is shortened here, is kept and the count goes on.
+    let other = app.another(Setup { platform: platform(), ..Setup::default() }).await;
+    app.kill();
+    let shorten =
+        "with a as (update execution_attempts set next_at = now() + interval '1500 ms') update jobs set run_at = now()";
+    for n in [2, 3] {
+        let shortened = Instant::now();
+        sqlx::raw_sql(shorten).execute(&mut other.admin().await).await.unwrap();
+        if n == 2 {
+            failed(n).await;
+        } else {
+            until(&other, &ada, &execution, &["failed"]).await;
+        }
+        assert!(shortened.elapsed() >= Duration::from_secs(1), "it did not wait");
+    }
+    let step = other.get(&ada, &format!("/executions/{execution}/steps/call")).await.expect(200);
+    assert_eq!((step["attempt"].as_i64(), step["error"]["attempts"].as_i64()), (Some(3), Some(3)), "{step:#}");
+    let left: i64 = sqlx::query_scalar("select count(*) from execution_attempts")
+        .fetch_one(&mut other.admin().await)
+        .await
+        .unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_is_seen_from_every_node() {
+    let app = guests::app().await;
+    let other = app.another(Setup { platform: guests::platform(), ..Setup::default() }).await;
+    let ada = app.register("ada", "Engines").await;
+    let workflow = save(
+        &app,
+        &ada,
+        json!({
+            "name": "spins",
+            "nodes": {"spin": {"type": "plugin", "language": "python", "source": "def execute(state, config):\n    while True:\n        pass\n"}},
+            "edges": [{"from": "start", "to": "spin"}, {"from": "spin", "to": "end"}],
+        }),
+    )
+    .await;
+    let execution = start(&app, &ada, &workflow, json!({})).await;
+    for node in [&app, &other] {
+        let begun = Instant::now();
+        while steps(node, &ada, &execution).await != [("spin".to_owned(), "running".to_owned())] {
+            assert!(begun.elapsed() < Duration::from_secs(4), "one node does not see it");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    let _ = app.post(&ada, &format!("/executions/{execution}/cancel"), json!({})).await.expect(202);
+    until(&other, &ada, &execution, &["cancelled"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stops_lets_running_steps_end() {
+    let app = guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let workflow = save(
+        &app,
+        &ada,
+        json!({
+            "name": "slow, then more",
+            "nodes": {
+                "slow": {"type": "plugin", "language": "python", "source": "def execute(state, config):\n    n = 0\n    for i in range(3000000):\n        n += i\n    return n\n"},
+                "more": {"type": "transform", "jq": "1"},
+            },
+            "edges": [{"from": "start", "to": "slow"}, {"from": "slow", "to": "more"}, {"from": "more", "to": "end"}],
+        }),
+    )
+    .await;
+    let execution = start(&app, &ada, &workflow, json!({})).await;
+    let running = [("slow".to_owned(), "running".to_owned())];
+    while steps(&app, &ada, &execution).await != running {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    app.app.engine.stop(Duration::from_secs(20)).await;
+    let now = app.get(&ada, &format!("/executions/{execution}")).await.expect(200);
+    assert_eq!(now["state"], "queued", "nothing more began: {now:#}");
+    assert_eq!(steps(&app, &ada, &execution).await, [("slow".to_owned(), "succeeded".to_owned())]);
+    let other = app.another(Setup { platform: guests::platform(), ..Setup::default() }).await;
+    until(&other, &ada, &execution, &["succeeded"]).await;
 }

@@ -35,8 +35,3 @@ pub fn platform() -> PlatformConfig {
 pub async fn app() -> TestApp {
     TestApp::with(Setup { platform: platform(), ..Setup::default() }).await
 }
-
-/// An installation with guests where they are built, for what needs them in passing.
-pub async fn app_if_built() -> TestApp {
-    if are_built() { app().await } else { TestApp::start().await }
-}

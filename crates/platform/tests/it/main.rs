@@ -9,14 +9,30 @@
     reason = "a test wants the first thing that goes wrong to stop it, and looks at tables past the kernel"
 )]
 
+mod approvals;
 mod audit;
+mod bad_input;
 mod catalogue;
 mod engine;
+mod escapes;
+mod executions;
+mod foreign;
+mod foreign_keys;
 mod guests;
 mod identity;
+mod isolation;
+mod logins;
 mod matrix;
+mod members;
+mod openapi;
+mod plugin_calls;
 mod plugins;
+mod policies;
 mod quotas;
+mod refusals;
+mod requests;
 mod secrets;
+mod slots;
 mod teams;
+mod values;
 mod workflows;

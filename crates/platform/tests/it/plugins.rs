@@ -257,3 +257,63 @@ async fn compiled_versions_are_shared_and_keep_their_tenant() {
     assert_eq!(results, [Ok(json!(42))]);
     assert!(plan(&globex).await.is_err(), "another tenant's version is not there");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_version_the_active_or_the_highest_is_meant() {
+    let app = guests::app().await;
+    let admin = app.register("ada", "Engines").await;
+    let mut path = String::new();
+    for version in ["1.9.0", "1.10.0", "2.0.0"] {
+        let stored = app.post(&admin, "/plugins", upload(version)).await.expect(201);
+        path = format!("/plugins/{}", stored["version"]["plugin_id"].as_str().unwrap());
+    }
+    let status = async |status: &str| app.put(&admin, &format!("{path}/status"), json!({"status": status})).await;
+    let code = async || app.get(&admin, &format!("{path}/code")).await.expect(200)["version"].clone();
+    assert_eq!(code().await, "2.0.0", "none is active: the highest");
+    status("deprecated").await.problem(409, "conflict");
+    let versions = format!("{path}/versions");
+    for version in ["1.9.0", "1.10.0"] {
+        let _ = app.put(&admin, &format!("{versions}/{version}/status"), json!({"status": "active"})).await.expect(200);
+    }
+    assert_eq!(code().await, "1.10.0", "the highest that is active");
+    let state = json!({"input": {"text": "hi"}, "state": {}, "execution": {}});
+    let tested = app.post(&admin, &format!("{path}/test"), json!({"state": state})).await.expect(200);
+    assert_eq!(tested["output"], json!({"text": "HI"}), "{tested:#}");
+    assert_eq!(status("active").await.expect(200)["version"], "2.0.0");
+    assert_eq!(code().await, "2.0.0");
+    assert_eq!(status("deprecated").await.expect(200)["version"], "2.0.0");
+    assert_eq!(status("deprecated").await.expect(200)["version"], "1.10.0", "the highest that is still active");
+    let resource = "select resource_id from events where action = 'plugin-version.tested'";
+    let tested: String = sqlx::query_scalar(resource).fetch_one(&mut app.admin().await).await.unwrap();
+    assert!(tested.ends_with("@1.10.0"), "{tested}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_manifest_needs_is_told_and_asked_for() {
+    let app = guests::app().await;
+    let admin = app.register("ada", "Engines").await;
+    let source = "def execute(state, config):\n    return 1\n";
+    let with = |name: &str, rest: &str| json!({"manifest": format!("name: acme/{name}\nversion: 1.0.0\nkind: node\n{rest}"), "source": source});
+    let newer = app.post(&admin, "/plugins", with("newer", "min_tenure: 99.0.0\n")).await.problem(422, "invalid");
+    assert!(
+        newer["errors"][0]["detail"].as_str().unwrap().contains("/min_tenure: asks for Tenure 99.0.0"),
+        "{newer:#}"
+    );
+    let needs =
+        "icon: https://example.com/a.png\nmin_tenure: 0.1.0\ndependencies: {acme/tokens: ^1, tenure: '>=0.1'}\n";
+    let stored = app.post(&admin, "/plugins", with("needs", needs)).await.expect(201)["version"].clone();
+    let detail = format!("/plugins/{}/versions/1.0.0", stored["plugin_id"].as_str().unwrap());
+    let detail = app.get(&admin, &detail).await.expect(200);
+    assert_eq!(
+        (&detail["icon"], &detail["min_tenure"], &detail["dependencies"]),
+        (&json!("https://example.com/a.png"), &json!("0.1.0"), &json!({"acme/tokens": "^1", "tenure": ">=0.1"}))
+    );
+    let missing = set_status(&app, &admin, &stored, "active").await.problem(409, "conflict");
+    assert_eq!(missing["missing"], json!(["acme/tokens@^1"]), "{missing:#}");
+    let tokens = app.post(&admin, "/plugins", with("tokens", "")).await.expect(201)["version"].clone();
+    set_status(&app, &admin, &stored, "active").await.problem(409, "conflict");
+    let _ = set_status(&app, &admin, &tokens, "active").await.expect(200);
+    let _ = set_status(&app, &admin, &stored, "active").await.expect(200);
+    let schema = app.get(&admin, "/plugins/schema").await.expect(200);
+    assert!(schema["properties"]["dependencies"].is_object() && schema["$schema"].is_string());
+}

@@ -10,8 +10,11 @@ use tenure_kernel::{
     SystemTx, TenantId, Timestamp,
 };
 use tenure_platform::domain::access::SystemRole;
-use tenure_platform::domain::quotas::{self, Limit, Quota, Share, SlotDrift};
+use tenure_platform::domain::quotas::{self, Limit, Quota, Share};
 use tenure_platform::testkit::{Actor, Setup, TestApp};
+
+use crate::engine::{save, start, until};
+use crate::guests;
 
 const MONTHLY: Quota = Quota::ExecutionsPerMonth;
 
@@ -202,57 +205,30 @@ async fn the_engine_reserves_for_many_tenants_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn slots_never_exceed_the_limit_and_come_back() {
-    let app = TestApp::start().await;
+async fn what_runs_now_is_shown_and_no_more_than_the_limit_does() {
+    let app = guests::app().await;
     let (ada, grace) = (app.register("ada", "Engines").await, app.register("grace", "Compilers").await);
     plan(&app, ada.tenant(), "free").await;
-    let (engines, compilers) = (ada.tenant(), grace.tenant());
-    let claims = (0..40).map(|n| {
-        // In either order: batches must not wait for each other in a circle.
-        let wanted = if n % 2 == 0 { [(engines, 1), (compilers, 2)] } else { [(compilers, 2), (engines, 1)] };
-        let app = &app;
-        async move { engine(app, async |tx| quotas::claim_slots(tx, &shares(&wanted)).await).await }
+    let spin = json!({
+        "name": "spins",
+        "nodes": {"spin": {"type": "plugin", "language": "python", "source": "def execute(state, config):\n    while True:\n        pass\n"}},
+        "edges": [{"from": "start", "to": "spin"}, {"from": "spin", "to": "end"}],
     });
-    let claimed: Vec<Share> = futures::future::join_all(claims).await.concat();
-    let of = |tenant| claimed.iter().filter(|share| share.tenant == tenant).map(|share| share.n).sum::<u32>();
-    assert_eq!((of(engines), of(compilers)), (2, 50));
-
-    let freed = shares(&[(engines, 1), (compilers, 20), (engines, 1)]);
-    engine(&app, async |tx| quotas::free_slots(tx, &freed).await).await;
-    assert_eq!(shown(&app, &ada, Quota::ConcurrentExecutions).await["used"], 0);
-    assert_eq!(shown(&app, &grace, Quota::ConcurrentExecutions).await["used"], 30);
-
-    // A claim that rolls back holds nothing.
-    let system = app.app.kernel.system(SystemReason::EngineBatch);
-    let failed: Result<()> = system
-        .run(async |tx| {
-            quotas::claim_slots(tx, &shares(&[(engines, 2)])).await?;
-            Err(Error::internal("the batch died"))
-        })
-        .await;
-    assert!(failed.is_err());
-    let granted = engine(&app, async |tx| quotas::claim_slots(tx, &shares(&[(engines, 5)])).await).await;
-    assert_eq!(granted, shares(&[(engines, 2)]));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_recount_puts_wrong_counts_right_and_says_which() {
-    let app = TestApp::start().await;
-    let (ada, grace) = (app.register("ada", "Engines").await, app.register("grace", "Compilers").await);
-    let alan = app.register("alan", "Machines").await;
-    let (engines, compilers, machines) = (ada.tenant(), grace.tenant(), alan.tenant());
-    let wanted = shares(&[(engines, 3), (compilers, 4)]);
-    engine(&app, async |tx| quotas::claim_slots(tx, &wanted).await).await;
-    let running = wanted.clone();
-    let recounted = engine(&app, async |tx| quotas::recount_slots(tx, async |_| Ok(running)).await).await;
-    assert_eq!(recounted, [], "nothing was wrong");
-
-    let running = shares(&[(engines, 1), (machines, 2), (engines, 1)]);
-    let mut recounted = engine(&app, async |tx| quotas::recount_slots(tx, async |_| Ok(running)).await).await;
-    recounted.sort_by_key(|drift| drift.counted);
-    let drift = |tenant, counted, running| SlotDrift { tenant, counted, running };
-    assert_eq!(recounted, [drift(machines, 0, 2), drift(engines, 3, 2), drift(compilers, 4, 0)]);
-    for (actor, used) in [(&ada, 2), (&grace, 0), (&alan, 2)] {
-        assert_eq!(shown(&app, actor, Quota::ConcurrentExecutions).await["used"], used);
+    let workflow = save(&app, &ada, spin).await;
+    let mut executions = Vec::new();
+    for _ in 0..3 {
+        executions.push(start(&app, &ada, &workflow, json!({})).await);
     }
+    until(&app, &ada, &executions[1], &["running"]).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let used = shown(&app, &ada, Quota::ConcurrentExecutions).await;
+    assert_eq!((&used["used"], &used["limit"], &used["remaining"]), (&json!(2), &json!(2), &json!(0)), "{used:#}");
+    let waits = app.get(&ada, &format!("/executions/{}", executions[2])).await.expect(200);
+    assert_eq!(waits["state"], "queued", "it waits for its turn");
+    assert_eq!(shown(&app, &grace, Quota::ConcurrentExecutions).await["used"], 0);
+    for execution in &executions {
+        let _ = app.post(&ada, &format!("/executions/{execution}/cancel"), json!({})).await.expect(202);
+        until(&app, &ada, execution, &["cancelled"]).await;
+    }
+    assert_eq!(shown(&app, &ada, Quota::ConcurrentExecutions).await["used"], 0);
 }

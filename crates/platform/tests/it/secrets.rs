@@ -14,10 +14,18 @@ use tenure_platform::domain::access::SystemRole;
 use tenure_platform::domain::secrets;
 use tenure_platform::testkit::{Actor, TestApp, answer};
 
+use crate::engine::save;
+
 const VALUE: &str = "tr0ub4dor & 3, with / and % and \u{e9}";
 
-fn workflow(n: u128) -> WorkflowId {
-    WorkflowId::from_uuid(uuid::Uuid::from_u128(n))
+/// A workflow of the actor's organisation.
+async fn workflow(app: &TestApp, actor: &Actor, name: &str) -> WorkflowId {
+    let definition = json!({
+        "name": name,
+        "nodes": {"rest": {"type": "wait", "for": "1s"}},
+        "edges": [{"from": "start", "to": "rest"}, {"from": "rest", "to": "end"}],
+    });
+    save(app, actor, definition).await.parse().unwrap()
 }
 
 /// Somebody's permissions without their request: what the engine rebuilds from an execution's stored actor.
@@ -42,7 +50,7 @@ fn names(list: &[&str]) -> BTreeSet<String> {
 }
 
 /// Every row of every table as text, as a superuser sees it.
-async fn dump(app: &TestApp) -> Vec<(String, String)> {
+pub async fn dump(app: &TestApp) -> Vec<(String, String)> {
     let mut admin = app.admin().await;
     let tables: Vec<String> = sqlx::query_scalar(
         "select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -105,7 +113,7 @@ async fn set_list_grant_replace_delete() {
     assert!(created["key_id"].as_str().unwrap().starts_with("key_"));
     assert!(created.get("value").is_none());
 
-    let wf = workflow(1).to_string();
+    let wf = workflow(&app, &ada, "one").await.to_string();
     let grants = json!({"workflow_ids": [wf, wf]});
     let granted = app.put(&ada, "/secrets/ticket_token/grants", grants).await.expect(200);
     assert_eq!(granted["grants"], json!([{"id": wf}]));
@@ -120,7 +128,7 @@ async fn set_list_grant_replace_delete() {
     let next = format!("/secrets?limit=1&cursor={}", page["next_cursor"].as_str().unwrap());
     let page = app.get(&ada, &next).await.expect(200);
     assert_eq!(page["items"], json!([replaced]));
-    assert!(page.get("next_cursor").is_none());
+    assert_eq!(page.get("next_cursor"), Some(&serde_json::Value::Null));
 
     let _ = app.delete(&ada, "/secrets/ticket_token").await.expect(204);
     app.delete(&ada, "/secrets/ticket_token").await.problem(404, "not-found");
@@ -158,6 +166,15 @@ async fn what_is_wrong_is_refused_without_quoting_the_value() {
     let wrong = json!({"workflow_ids": ["team_01jd0000000000000000000000"]});
     let problem = app.put(&ada, "/secrets/longest/grants", wrong).await.problem(422, "invalid");
     assert_eq!(problem["errors"][0]["pointer"], "/workflow_ids/0");
+    // One that is nowhere, and one that is another organisation's.
+    let grace = app.register("grace", "Compilers").await;
+    let nowhere = WorkflowId::from_uuid(uuid::Uuid::from_u128(1));
+    for unknown in [nowhere, workflow(&app, &grace, "one").await] {
+        let grants = json!({"workflow_ids": [workflow(&app, &ada, &unknown.to_string()).await, unknown]});
+        let problem = app.put(&ada, "/secrets/longest/grants", grants).await.problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["pointer"], "/workflow_ids");
+    }
+    assert_eq!(app.get(&ada, "/secrets").await.expect(200)["items"][0]["grants"], json!([]), "nothing was granted");
     assert_eq!(app.get(&ada, "/secrets").await.expect(200)["items"].as_array().unwrap().len(), 1);
 }
 
@@ -169,13 +186,12 @@ async fn a_name_belongs_to_its_tenant() {
     app.delete(&grace, "/secrets/token").await.problem(404, "not-found");
     let _ = app.put(&grace, "/secrets/token", json!({"value": "value of compilers"})).await.expect(200);
     for actor in [&ada, &grace] {
-        let grants = json!({"workflow_ids": [workflow(1)]});
+        let wf = workflow(&app, actor, "one").await;
+        let grants = json!({"workflow_ids": [wf]});
         let _ = app.put(actor, "/secrets/token/grants", grants).await.expect(200);
         let cx = acting(&app, actor);
-        let opened = cx
-            .read_audited(async |tx| secrets::resolve(tx, workflow(1), tx.new_id(), &names(&["token"])).await)
-            .await
-            .unwrap();
+        let opened =
+            cx.read_audited(async |tx| secrets::resolve(tx, wf, tx.new_id(), &names(&["token"])).await).await.unwrap();
         let expected = if actor.username == "ada" { "value of engines" } else { "value of compilers" };
         assert_eq!(opened["token"].expose(), expected.as_bytes());
     }
@@ -185,12 +201,13 @@ async fn a_name_belongs_to_its_tenant() {
 async fn only_what_is_granted_opens_and_each_opening_is_an_event() {
     let app = TestApp::start().await;
     let ada = app.register("ada", "Engines").await;
+    let (granted_to, other) = (workflow(&app, &ada, "one").await, workflow(&app, &ada, "two").await);
     for name in ["first", "second", "third"] {
         let _ =
             app.put(&ada, &format!("/secrets/{name}"), json!({"value": format!("value of {name}")})).await.expect(200);
     }
     for name in ["first", "second"] {
-        let grants = json!({"workflow_ids": [workflow(1)]});
+        let grants = json!({"workflow_ids": [granted_to]});
         let _ = app.put(&ada, &format!("/secrets/{name}/grants"), grants).await.expect(200);
     }
     let cx = acting(&app, &ada);
@@ -198,21 +215,21 @@ async fn only_what_is_granted_opens_and_each_opening_is_an_event() {
     let open = async |of: WorkflowId, wanted: &[&str]| {
         cx.read_audited(async |tx| secrets::resolve(tx, of, execution, &names(wanted)).await).await
     };
-    let opened = open(workflow(1), &["first", "second"]).await.unwrap();
+    let opened = open(granted_to, &["first", "second"]).await.unwrap();
     assert_eq!(opened["second"].expose(), b"value of second");
     assert!(!format!("{opened:?}").contains("value of"));
-    assert!(open(workflow(1), &[]).await.unwrap().is_empty());
+    assert!(open(granted_to, &[]).await.unwrap().is_empty());
     for (of, wanted, missing) in [
-        (workflow(1), ["first", "third"], json!(["third"])),
-        (workflow(1), ["first", "nowhere"], json!(["nowhere"])),
-        (workflow(2), ["first", "second"], json!(["first", "second"])),
+        (granted_to, ["first", "third"], json!(["third"])),
+        (granted_to, ["first", "nowhere"], json!(["nowhere"])),
+        (other, ["first", "second"], json!(["first", "second"])),
     ] {
         let problem = open(of, &wanted).await.unwrap_err().problem();
         assert_eq!((problem.code, &problem.extensions["secrets"]), (Code::Denied, &missing));
     }
-    let granted = cx.read(async |tx| secrets::granted_names(tx, workflow(1)).await).await.unwrap();
+    let granted = cx.read(async |tx| secrets::granted_names(tx, granted_to).await).await.unwrap();
     assert_eq!(granted, names(&["first", "second"]));
-    assert!(cx.read(async |tx| secrets::granted_names(tx, workflow(2)).await).await.unwrap().is_empty());
+    assert!(cx.read(async |tx| secrets::granted_names(tx, other).await).await.unwrap().is_empty());
 
     let events: Vec<Value> =
         sqlx::query_scalar("select diff from events where action = 'secret.opened' order by resource_id")
@@ -221,29 +238,31 @@ async fn only_what_is_granted_opens_and_each_opening_is_an_event() {
             .unwrap();
     assert_eq!(events.len(), 2, "one for each opening, none for the refused");
     let text = events[0].to_string();
-    assert!(text.contains(&workflow(1).to_string()) && text.contains(&execution.to_string()), "{text}");
+    assert!(text.contains(&granted_to.to_string()) && text.contains(&execution.to_string()), "{text}");
     let refused = app.actions(ada.tenant()).await.iter().filter(|action| *action == "request.refused").count();
     assert_eq!(refused, 1, "repeats are folded");
 
     // Taken back: nothing opens any more.
     let _ = app.put(&ada, "/secrets/first/grants", json!({"workflow_ids": []})).await.expect(200);
-    assert!(open(workflow(1), &["first"]).await.is_err());
+    assert!(open(granted_to, &["first"]).await.is_err());
     let _ = app.delete(&ada, "/secrets/second").await.expect(204);
-    assert!(open(workflow(1), &["second"]).await.is_err());
+    assert!(open(granted_to, &["second"]).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sealed_value_opens_nowhere_else() {
     let app = TestApp::start().await;
     let (ada, grace) = (app.register("ada", "Engines").await, app.register("grace", "Compilers").await);
+    let (of_ada, of_grace) = (workflow(&app, &ada, "one").await, workflow(&app, &grace, "one").await);
+    let of = |actor: &Actor| if actor.username == "ada" { of_ada } else { of_grace };
     for (actor, name) in [(&ada, "one"), (&ada, "two"), (&grace, "one")] {
         let _ = app.put(actor, &format!("/secrets/{name}"), json!({"value": "value of one tenant"})).await.expect(200);
-        let grants = json!({"workflow_ids": [workflow(1)]});
+        let grants = json!({"workflow_ids": [of(actor)]});
         let _ = app.put(actor, &format!("/secrets/{name}/grants"), grants).await.expect(200);
     }
     let opens = async |actor: &Actor, name: &str| {
         let cx = acting(&app, actor);
-        cx.read_audited(async |tx| secrets::resolve(tx, workflow(1), tx.new_id(), &names(&[name])).await).await.is_ok()
+        cx.read_audited(async |tx| secrets::resolve(tx, of(actor), tx.new_id(), &names(&[name])).await).await.is_ok()
     };
     assert!(opens(&ada, "one").await && opens(&ada, "two").await && opens(&grace, "one").await);
     let copy = "update secrets t set value = s.value from secrets s where s.tenant_id = $1 and s.name = $2 and t.tenant_id = $3 and t.name = $4";
@@ -269,6 +288,7 @@ async fn canary() {
     let app = TestApp::start().await;
     let tenant = app.tenant("Acme").await;
     let ada = &tenant.admin;
+    let wf = workflow(&app, ada, "one").await;
     let mut answers = Vec::new();
     let mut call = async |method: Method, path: &str, token: &str, body: Option<Value>| {
         // With a key, as a careful client sends it: what is stored for replays must not hold the value.
@@ -286,14 +306,12 @@ async fn canary() {
         call(Method::PUT, "/secrets/canary", token, Some(body.clone())).await;
         call(Method::PUT, "/secrets/NOT", token, Some(body.clone())).await;
         call(Method::POST, "/secrets/canary", token, Some(body.clone())).await;
-        call(Method::PUT, "/secrets/canary/grants", token, Some(json!({"workflow_ids": [workflow(1)]}))).await;
+        call(Method::PUT, "/secrets/canary/grants", token, Some(json!({"workflow_ids": [wf]}))).await;
         call(Method::GET, "/secrets", token, None).await;
     }
     let cx = acting(&app, ada);
-    let opened = cx
-        .read_audited(async |tx| secrets::resolve(tx, workflow(1), tx.new_id(), &names(&["canary"])).await)
-        .await
-        .unwrap();
+    let opened =
+        cx.read_audited(async |tx| secrets::resolve(tx, wf, tx.new_id(), &names(&["canary"])).await).await.unwrap();
     assert_eq!(opened["canary"].expose(), VALUE.as_bytes(), "it is there at all");
     answers.push(format!("{opened:?}"));
     app.app.kernel.flush_refusals(true).await.unwrap();

@@ -9,10 +9,10 @@
 )]
 
 mod bombs;
+mod escapes;
 mod expressions;
 mod images;
 mod imports;
 mod python;
-mod python_escapes;
 mod python_limits;
 mod support;

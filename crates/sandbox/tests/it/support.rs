@@ -61,6 +61,11 @@ pub fn resident() -> usize {
 /// Runs a test of this binary in a process of its own, where its memory and processor time are not mixed with those of other tests.
 /// True in that process.
 pub fn alone(test: &str) -> bool {
+    alone_with(test, &[])
+}
+
+/// The same, with variables in that process's environment.
+pub fn alone_with(test: &str, variables: &[(&str, &str)]) -> bool {
     const MARK: &str = "TENURE_TEST_ALONE";
     if std::env::var_os(MARK).is_some() {
         return true;
@@ -68,6 +73,7 @@ pub fn alone(test: &str) -> bool {
     let status = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(MARK, "1")
+        .envs(variables.iter().copied())
         .status()
         .unwrap();
     assert!(status.success(), "{test} failed in its own process");

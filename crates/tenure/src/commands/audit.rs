@@ -122,8 +122,12 @@ fn sentence(slug: &str, found: &Verification) -> String {
         Some(fault) => format!("{slug}: {}: {}", fault.kind, fault.message),
         None => {
             let outside = if found.compared_with_outside { "" } else { ", against no checkpoint but the stored ones" };
+            let erased = match found.personal_erased {
+                0 => String::new(),
+                some => format!(", of {some} the personal values were erased"),
+            };
             format!(
-                "{slug}: {} events are as they were sealed{outside}; {} wait for their seal",
+                "{slug}: {} events are as they were sealed{outside}{erased}; {} wait for their seal",
                 found.size, found.unsealed
             )
         }

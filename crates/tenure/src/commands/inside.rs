@@ -1,10 +1,13 @@
 //! The API without a socket: verbs of the command line use the same routes, checks and events as everybody else.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{Method, Request, StatusCode};
 use serde_json::Value;
+use tenure_platform::domain::identity::LocalLogin;
 use tower::ServiceExt as _;
 
 use super::Failure;
@@ -16,18 +19,31 @@ const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// Somebody's access to the API of an open platform.
 pub(super) struct Inside {
     router: Router,
-    token: Option<String>,
+    who: Who,
+}
+
+/// Whose requests they are.
+enum Who {
+    Nobody,
+    Token(String),
+    /// Asked for a fresh token each time: an execution may outlive one.
+    Local(Arc<LocalLogin>),
 }
 
 impl Inside {
     /// Without a login.
     pub(super) fn anonymous(platform: &Platform) -> Self {
-        Self { router: platform.app.router().0, token: None }
+        Self { router: platform.app.router().0, who: Who::Nobody }
     }
 
     /// With this access token.
     pub(super) fn with_token(platform: &Platform, token: String) -> Self {
-        Self { router: platform.app.router().0, token: Some(token) }
+        Self { router: platform.app.router().0, who: Who::Token(token) }
+    }
+
+    /// As somebody who works without logging in.
+    pub(super) fn local(platform: &Platform, login: Arc<LocalLogin>) -> Self {
+        Self { router: platform.app.router().0, who: Who::Local(login) }
     }
 
     /// Sends JSON; the answer's status and body.
@@ -43,16 +59,40 @@ impl Inside {
         media: &str,
         body: String,
     ) -> Result<(StatusCode, Value), Failure> {
-        let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
+        let (status, body) = self.answer(method, path, media, body).await?;
+        let bytes = axum::body::to_bytes(body, MAX_ANSWER).await.map_err(failed)?;
+        Ok((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
+    }
+
+    /// The body of a route that answers with a stream.
+    pub(super) async fn stream(&self, path: &str) -> Result<Body, Failure> {
+        let (status, body) = self.answer(Method::GET, path, "application/json", String::new()).await?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let bytes = axum::body::to_bytes(body, MAX_ANSWER).await.map_err(failed)?;
+        Err(Failure::Failed(explain(&serde_json::from_slice(&bytes).unwrap_or(Value::Null))))
+    }
+
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        media: &str,
+        body: String,
+    ) -> Result<(StatusCode, Body), Failure> {
         let mut request = Request::builder().method(method).uri(format!("/api/v1{path}")).header(CONTENT_TYPE, media);
-        if let Some(token) = &self.token {
+        let token = match &self.who {
+            Who::Nobody => None,
+            Who::Token(token) => Some(token.clone()),
+            Who::Local(login) => Some(login.access_token()?),
+        };
+        if let Some(token) = token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        let request = request.body(Body::from(body)).map_err(|error| failed(&error))?;
-        let response = self.router.clone().oneshot(request).await.map_err(|error| failed(&error))?;
-        let status = response.status();
-        let bytes = axum::body::to_bytes(response.into_body(), MAX_ANSWER).await.map_err(|error| failed(&error))?;
-        Ok((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
+        let request = request.body(Body::from(body)).map_err(failed)?;
+        let response = self.router.clone().oneshot(request).await.map_err(failed)?;
+        Ok((response.status(), response.into_body()))
     }
 
     /// Sends JSON; whatever is no success is a failure in the problem's own words.
@@ -62,12 +102,16 @@ impl Inside {
     }
 }
 
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::Failed(error.to_string())
+}
+
 /// The answer, or the problem in its own words.
 pub(super) fn success(status: StatusCode, answer: Value) -> Result<Value, Failure> {
     if status.is_success() { Ok(answer) } else { Err(Failure::Failed(explain(&answer))) }
 }
 
-/// A problem document for a terminal: a line each, with its place.
+/// A problem document for a terminal: a line for each fault, as `line:column: pointer: what is wrong; what to do`.
 pub(super) fn explain(problem: &Value) -> String {
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let faults = problem.get("faults").or_else(|| problem.get("errors")).and_then(Value::as_array);
@@ -76,11 +120,24 @@ pub(super) fn explain(problem: &Value) -> String {
             (Some(line), Some(column)) => format!("{line}:{column}: "),
             _ => String::new(),
         };
+        let grade = if text(fault, "severity") == "warning" { "warning: " } else { "" };
+        let pointer = match text(fault, "pointer") {
+            pointer if pointer.is_empty() => pointer,
+            pointer => format!("{pointer}: "),
+        };
         let words = if fault.get("message").is_some() { text(fault, "message") } else { text(fault, "detail") };
-        let hint = text(fault, "suggestion");
-        let hint = if hint.is_empty() { hint } else { format!(" ({hint})") };
-        format!("{place}{} {words}{hint}", text(fault, "pointer"))
+        let hint = match text(fault, "suggestion") {
+            hint if hint.is_empty() || words.contains(&format!("`{hint}`?")) => String::new(),
+            hint => format!("; did you mean `{hint}`?"),
+        };
+        format!("{place}{grade}{pointer}{words}{hint}")
     });
     let lines: Vec<String> = lines.collect();
     if lines.is_empty() { text(problem, "detail") } else { lines.join("\n") }
+}
+
+/// The same for a file: each line begins with its name.
+pub(super) fn explain_file(file: &std::path::Path, problem: &Value) -> String {
+    let words = explain(problem);
+    words.lines().map(|line| format!("{}:{line}", file.display())).collect::<Vec<_>>().join("\n")
 }

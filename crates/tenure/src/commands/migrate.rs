@@ -5,7 +5,7 @@ use tenure_kernel::database::{self, Logins};
 use super::{Failure, Outcome, block_on, settings};
 use crate::config::{Config, Flags};
 use crate::output;
-use crate::platform::Platform;
+use crate::platform::{Platform, Work};
 
 /// Bring a database up to date.
 ///
@@ -26,7 +26,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, flags: &Flags) -> Outcome {
-    let config = settings(flags)?;
+    let mut flags = flags.clone();
+    flags.quiet = true;
+    let config = settings(&flags)?;
     block_on(async {
         match &config.database.owner_url {
             Some(url) => own_server(args, url.expose()).await,
@@ -42,7 +44,7 @@ pub(super) fn run(args: &Args, flags: &Flags) -> Outcome {
 }
 
 async fn embedded(args: &Args, config: &Config) -> Outcome {
-    Platform::open(config).await?.close().await;
+    Platform::open_to(config, Work::Left).await?.close().await;
     if args.json {
         output::json(&serde_json::json!({"database": "embedded", "up_to_date": true}));
     } else {
@@ -82,12 +84,20 @@ fn with_login(url: &str, user: &str, password: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("postgresql", url));
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
-    let kept: Vec<&str> = query
+    let mut query: Vec<String> = query
         .split('&')
         .filter(|pair| !pair.is_empty() && !["user", "password"].contains(&pair.split('=').next().unwrap_or(pair)))
+        .map(str::to_owned)
         .collect();
-    let query = if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) };
-    format!("{scheme}://{user}:{password}@{place}{query}")
+    // Before an empty host (a unix socket, which the query names) a URL cannot hold a login.
+    let login = if place.starts_with('/') {
+        query.extend([format!("user={user}"), format!("password={password}")]);
+        String::new()
+    } else {
+        format!("{user}:{password}@")
+    };
+    let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
+    format!("{scheme}://{login}{place}{query}")
 }
 
 #[cfg(test)]
@@ -100,6 +110,9 @@ mod tests {
             with_login("postgresql://me:p@db:1/t?sslmode=require", "a", "b"),
             "postgresql://a:b@db:1/t?sslmode=require"
         );
-        assert_eq!(with_login("postgres:///t?host=/tmp&user=me&password=p", "a", "b"), "postgres://a:b@/t?host=/tmp");
+        assert_eq!(
+            with_login("postgres:///t?host=/tmp&user=me&password=p", "a", "b"),
+            "postgres:///t?host=/tmp&user=a&password=b"
+        );
     }
 }

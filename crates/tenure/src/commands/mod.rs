@@ -1,9 +1,13 @@
 //! The verbs, one module each: its arguments, its help, and what it does.
 
 mod audit;
+mod board;
 mod config;
 mod demo;
+mod execution;
+mod follow;
 mod inside;
+mod local;
 mod migrate;
 mod openapi;
 mod organization;
@@ -17,7 +21,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Flags, Loaded};
-use crate::platform::{OpenError, Platform};
+use crate::platform::{OpenError, Platform, Work};
 use crate::{logging, output};
 
 /// Runs AI-agent workflows for many tenants, and proves afterwards that every one was allowed
@@ -56,6 +60,8 @@ enum Verb {
     Serve(serve::Args),
     /// Run a workflow file here, without a server
     Run(run::Args),
+    /// Look at what was run here, decide about it, go on with it
+    Execution(execution::Args),
     /// Work with workflow files
     Workflow(workflow::Args),
     /// Run a server with organisations, people and workflows to look at
@@ -143,6 +149,7 @@ fn run(cli: Cli) -> Outcome {
     match cli.verb {
         Verb::Serve(args) => serve::run(&args, flags),
         Verb::Run(args) => run::run(&args, &flags),
+        Verb::Execution(args) => execution::run(args, &flags),
         Verb::Workflow(args) => workflow::run(args, &flags),
         Verb::Demo(args) => demo::run(&args, flags),
         Verb::Migrate(args) => migrate::run(&args, &flags),
@@ -188,11 +195,23 @@ pub(crate) fn on_platform<T>(
     flags: &Flags,
     work: impl AsyncFnOnce(&Platform) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let config = settings(flags)?;
+    let mut flags = flags.clone();
+    flags.quiet = true;
+    let config = settings(&flags)?;
     block_on(async {
-        let platform = Platform::open(&config).await?;
+        let platform = Platform::open_to(&config, Work::Left).await?;
         let outcome = work(&platform).await;
         platform.close().await;
         outcome
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        super::Cli::command().debug_assert();
+    }
 }

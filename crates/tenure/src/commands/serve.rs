@@ -25,6 +25,7 @@ const GRACE: Duration = Duration::from_secs(10);
     tenure serve --listen 127.0.0.1:0 --data-dir ./data\n  \
     TENURE_ENVIRONMENT=production TENURE_MASTER_KEY=… TENURE_PUBLIC_URL=https://tenure.example.com tenure serve\n\n\
     Settings: `tenure config show` lists all of them.")]
+#[group(skip)]
 pub(super) struct Args {
     /// Address and port; port 0 takes a free one [env: TENURE_LISTEN]
     #[arg(long, value_name = "ADDRESS")]
@@ -37,20 +38,26 @@ pub(super) struct Args {
     assets: Option<String>,
 }
 
-pub(super) fn run(args: &Args, flags: Flags) -> Outcome {
-    run_with(args, flags, async |_| Ok(()))
-}
-
-/// The same, with something to be done before the first request.
-pub(super) fn run_with(args: &Args, mut flags: Flags, first: impl AsyncFnOnce(&Platform) -> Outcome) -> Outcome {
-    flags.set("server.listen", args.listen.as_deref());
-    flags.set("server.public_url", args.public_url.as_deref());
-    flags.set("server.assets", args.assets.as_deref());
+pub(super) fn run(args: &Args, mut flags: Flags) -> Outcome {
+    args.set(&mut flags);
     let config = settings(&flags)?;
-    block_on(serve(config, first))
+    block_on(serve(config, async |_, _| Ok(Vec::new())))
 }
 
-async fn serve(mut config: Config, first: impl AsyncFnOnce(&Platform) -> Outcome) -> Outcome {
+impl Args {
+    /// Puts what was given among the flags.
+    pub(super) fn set(&self, flags: &mut Flags) {
+        flags.set("server.listen", self.listen.as_deref());
+        flags.set("server.public_url", self.public_url.as_deref());
+        flags.set("server.assets", self.assets.as_deref());
+    }
+}
+
+/// Serves until a signal comes. `first` is done before the first request; what it returns is said at last.
+pub(super) async fn serve(
+    mut config: Config,
+    first: impl AsyncFnOnce(&Platform, &str) -> Result<Vec<String>, Failure>,
+) -> Outcome {
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
     // From here on a signal is heard, also while PostgreSQL starts.
     let mut stop = Stop::listen().map_err(|error| failed(&error))?;
@@ -75,15 +82,28 @@ async fn serve(mut config: Config, first: impl AsyncFnOnce(&Platform) -> Outcome
             }
         },
     };
-    let router = router(&platform, watch, Site { assets, login, https });
-    if let Err(failure) = first(&platform).await {
-        platform.close().await;
-        return Err(failure);
-    }
-    greet(&config, &platform);
+    let router = router(
+        &platform,
+        watch,
+        Site { assets, login, https, trusted_proxies: config.server.trusted_proxies.clone().into() },
+    );
+    let url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{}", config.server.listen));
+    let words = tokio::select! {
+        words = first(&platform, &url) => words,
+        () = stop.signalled() => Err(Failure::Failed("ended before it was set up".to_owned())),
+    };
+    let words = match words {
+        Ok(words) => words,
+        Err(failure) => {
+            platform.close().await;
+            return Err(failure);
+        }
+    };
+    greet(&config, &platform, &url);
+    words.iter().for_each(output::note);
 
-    let begun = http::serve(listener, router, stop.signalled(), GRACE);
-    begun.await;
+    let limits = http::Limits::new(config.server.trusted_proxies.clone().into());
+    http::serve(listener, router, limits, stop.signalled(), GRACE).await;
     tracing::info!("shutting down");
     tokio::select! {
         () = platform.close() => Ok(()),
@@ -92,8 +112,7 @@ async fn serve(mut config: Config, first: impl AsyncFnOnce(&Platform) -> Outcome
 }
 
 /// What the operator wants to see first.
-fn greet(config: &Config, platform: &Platform) {
-    let url = config.server.public_url.clone().unwrap_or_else(|| format!("http://{}", config.server.listen));
+fn greet(config: &Config, platform: &Platform, url: &str) {
     let address = config.server.listen;
     let database = match &platform.cluster {
         Some(cluster) => format!("embedded PostgreSQL {} in {}", cluster.major(), config.data_dir.display()),
@@ -109,6 +128,11 @@ fn greet(config: &Config, platform: &Platform) {
         output::note(format_args!("  console  {url}/\n  API      {url}/docs"));
         output::note(format_args!("listening on http://{address}"));
     }
+    if let Some(why) = platform.app.sandbox.missing()
+        && !logging::is_json(&config.log)
+    {
+        output::note(format_args!("workflows with expressions or plugins fail on this server: {why}"));
+    }
     if config.auth == Auth::Off {
         tracing::warn!("logins are switched off: whoever uses this machine is an administrator");
     }
@@ -118,17 +142,17 @@ fn greet(config: &Config, platform: &Platform) {
 }
 
 /// SIGTERM and SIGINT.
-struct Stop {
+pub(super) struct Stop {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Stop {
-    fn listen() -> std::io::Result<Self> {
+    pub(super) fn listen() -> std::io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn signalled(&mut self) {
+    pub(super) async fn signalled(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -1,19 +1,20 @@
 //! `tenure workflow validate`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use axum::http::Method;
 use serde_json::Value;
-use tenure_platform::domain::identity::LocalLogin;
 
-use super::inside::{Inside, explain, success};
-use super::{Failure, Outcome, on_platform};
+use super::inside::{explain_file, success};
+use super::local::on_local;
+use super::{Failure, Outcome};
 use crate::config::Flags;
 use crate::output;
-use crate::platform::Platform;
+use crate::platform::Work;
 
-/// Work with workflow files.
+/// Work with workflow files
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -39,25 +40,35 @@ struct Validate {
 
 pub(super) fn run(args: Args, flags: &Flags) -> Outcome {
     let Verb::Validate(args) = args.verb;
-    let definition = std::fs::read_to_string(&args.file)
-        .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", args.file.display())))?;
-    let report = on_platform(flags, async |platform: &Platform| {
-        let login = LocalLogin::begin(&platform.app).await?;
-        let inside = Inside::with_token(platform, login.access_token()?);
-        let (status, report) =
-            inside.send_as(Method::POST, "/workflows/validate", "application/yaml", definition).await?;
-        success(status, report)
+    let definition = read_definition(&args.file)?;
+    let (status, report) = on_local(flags, Work::Left, async |local| {
+        local.inside().send_as(Method::POST, "/workflows/validate", "application/yaml", definition).await
     })?;
+    let report = success(status, report)?;
     if args.json {
         output::json(&report);
     }
-    if report.get("valid") == Some(&Value::Bool(true)) {
-        if !args.json {
-            output::line(format_args!("{} is valid", args.file.display()));
-        }
-        return Ok(());
+    let words = explain_file(&args.file, &report);
+    if report.get("valid") != Some(&Value::Bool(true)) {
+        return Err(Failure::Usage(words));
     }
-    let faults =
-        explain(&report).lines().map(|line| format!("{}:{line}", args.file.display())).collect::<Vec<_>>().join("\n");
-    Err(Failure::Usage(faults))
+    if !words.is_empty() {
+        output::note(words);
+    }
+    if !args.json {
+        output::line(format_args!("{} is valid", args.file.display()));
+    }
+    Ok(())
+}
+
+/// The text of a definition.
+pub(super) fn read_definition(file: &Path) -> Result<String, Failure> {
+    let wrong = |why: &dyn std::fmt::Display| Failure::Usage(format!("cannot read {}: {why}", file.display()));
+    let bytes = std::fs::read(file).map_err(|error| wrong(&error))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().get(..at).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        wrong(&format_args!("line {line} is not UTF-8 (byte {at}); save it as UTF-8"))
+    })
 }

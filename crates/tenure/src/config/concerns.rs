@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use tenure_kernel::limits::{Rate, Rates};
 
 use super::layers::Layers;
@@ -64,6 +65,8 @@ pub(crate) struct ServerConfig {
     pub(crate) public_url: Option<String>,
     /// A built console (`console/dist`) to serve instead of the one in the binary.
     pub(crate) assets: Option<PathBuf>,
+    /// Proxies in front, whose `X-Forwarded-For` is believed; nobody else's is.
+    pub(crate) trusted_proxies: Vec<IpNet>,
 }
 
 impl ServerConfig {
@@ -75,7 +78,12 @@ impl ServerConfig {
         if public_url.as_deref().is_some_and(|url| !is_origin(url)) {
             layers.refuse("server.public_url", "must be like https://tenure.example.com: scheme, host, perhaps a port");
         }
-        Self { listen, public_url, assets: layers.optional("server.assets", "TENURE_ASSETS") }
+        Self {
+            listen,
+            public_url,
+            assets: layers.optional("server.assets", "TENURE_ASSETS"),
+            trusted_proxies: layers.get("server.trusted_proxies", "TENURE_TRUSTED_PROXIES", Vec::new()),
+        }
     }
 }
 
@@ -173,7 +181,8 @@ pub(crate) struct LogConfig {
 
 impl LogConfig {
     pub(super) fn read(layers: &mut Layers<'_>) -> Self {
-        let filter: String = layers.get("log.level", "TENURE_LOG", "info".to_owned());
+        let filter: String =
+            layers.get("log.level", "TENURE_LOG", if layers.quiet() { "warn" } else { "info" }.to_owned());
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&filter) {
             layers
                 .refuse("log.level", format!("{error}; write a level (error, warn, info, debug, trace) or directives"));

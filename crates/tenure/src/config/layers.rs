@@ -17,6 +17,8 @@ pub(crate) struct Flags {
     pub(crate) config: Option<PathBuf>,
     /// Other settings by key, for example `server.listen`.
     pub(crate) values: BTreeMap<&'static str, String>,
+    /// Whether only what goes wrong is logged unless told: for commands whose result somebody reads.
+    pub(crate) quiet: bool,
 }
 
 impl Flags {
@@ -115,6 +117,11 @@ impl<'a> Layers<'a> {
         });
         self.shown.push(Shown { key, variable, value: value.show(), origin });
         value
+    }
+
+    /// Whether only what goes wrong is logged unless told.
+    pub(crate) fn quiet(&self) -> bool {
+        self.flags.quiet
     }
 
     /// A setting that may be absent.

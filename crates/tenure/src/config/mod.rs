@@ -44,8 +44,8 @@ pub(crate) struct Config {
     pub(crate) egress_allow: Vec<String>,
     /// Whether a plugin needs a signature before it can be activated.
     pub(crate) require_signed_plugins: bool,
-    /// Where the guests are that run expressions and plugins.
-    pub(crate) guests: PathBuf,
+    /// Where the guests are that run expressions and plugins; none looks where they usually are.
+    pub(crate) guests: Option<PathBuf>,
     /// The file's `[policy]` table, as JSON; the policy domain reads it.
     pub(crate) policy: serde_json::Value,
 }
@@ -115,7 +115,7 @@ impl Config {
             log: LogConfig::read(layers),
             egress_allow: layers.get("egress.allow", "TENURE_EGRESS_ALLOW", Vec::new()),
             require_signed_plugins: layers.get("plugins.require_signed", "TENURE_PLUGINS_REQUIRE_SIGNED", production),
-            guests: layers.get("guests.dir", "TENURE_GUESTS_DIR", data_dir.join("guests")),
+            guests: layers.optional("guests.dir", "TENURE_GUESTS_DIR"),
             policy: layers.table("policy"),
             data_dir,
         };

@@ -1,9 +1,10 @@
 //! How each kind of value is read from text, and shown.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use tenure_kernel::limits::Rate;
 use tenure_platform::domain::identity::Registration;
 use tenure_platform::domain::tenancy::Plan;
@@ -76,6 +77,22 @@ impl Value for Vec<String> {
 
     fn show(&self) -> serde_json::Value {
         self.clone().into()
+    }
+}
+
+impl Value for Vec<IpNet> {
+    fn parse(raw: Raw) -> Result<Self, String> {
+        let net = |text: &String| {
+            let address = text.parse::<IpAddr>().map(IpNet::from);
+            address.ok().or_else(|| text.parse().ok()).ok_or_else(|| {
+                format!("{text:?} is no address or range; write addresses like 10.0.0.5, 10.0.0.0/8 or fd00::/8")
+            })
+        };
+        Vec::<String>::parse(raw)?.iter().map(net).collect()
+    }
+
+    fn show(&self) -> serde_json::Value {
+        self.iter().map(ToString::to_string).collect::<Vec<_>>().into()
     }
 }
 

@@ -3,6 +3,7 @@
 mod assets;
 mod console;
 mod docs;
+mod forwarded;
 mod headers;
 mod health;
 mod listener;
@@ -17,6 +18,7 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use ipnet::IpNet;
 use tenure_kernel::{Code, Problem};
 use tenure_platform::domain::identity::LocalLogin;
 use tower::ServiceExt as _;
@@ -27,7 +29,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 
 pub(crate) use assets::Assets;
 pub(crate) use health::DatabaseWatch;
-pub(crate) use listener::serve;
+pub(crate) use listener::{Limits, serve};
 
 use crate::platform::Platform;
 
@@ -45,6 +47,8 @@ pub(crate) struct Site {
     pub(crate) login: Option<LocalLogin>,
     /// `https` makes browsers insist on it (HSTS).
     pub(crate) https: bool,
+    /// Proxies in front.
+    pub(crate) trusted_proxies: Arc<[IpNet]>,
 }
 
 /// The whole server's router.
@@ -77,6 +81,7 @@ pub(crate) fn router(platform: &Platform, watch: DatabaseWatch, site: Site) -> R
         .layer(CatchPanicLayer::custom(panicked))
         .layer(CompressionLayer::new().compress_when(compress))
         .layer(from_fn(move |request: Request, next: Next| headers::secure(request, next, https)))
+        .layer(from_fn_with_state(site.trusted_proxies, forwarded::note))
 }
 
 /// Whether the path is one of these or lies below it.

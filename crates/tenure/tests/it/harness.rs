@@ -50,8 +50,13 @@ impl Server {
     }
 
     pub fn start_with(command: &mut Command) -> Self {
+        Self::start_verb("serve", command)
+    }
+
+    /// The same with another verb that serves.
+    pub fn start_verb(verb: &str, command: &mut Command) -> Self {
         let mut child = command
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args([verb, "--listen", "127.0.0.1:0"])
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
@@ -244,4 +249,14 @@ pub fn postgres_of(data: &Path) -> Vec<i32> {
 pub fn postmaster_of(data: &Path) -> i32 {
     let text = std::fs::read_to_string(data.join("postgres/data/postmaster.pid")).unwrap();
     text.lines().next().unwrap().trim().parse().unwrap()
+}
+
+/// Where `cargo xtask guests` puts what it builds.
+pub fn guests_dir() -> PathBuf {
+    if let Some(directory) = std::env::var_os("TENURE_GUESTS_DIR") {
+        return directory.into();
+    }
+    let cache = std::env::var_os("TENURE_CACHE").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/tenure"));
+    cache.or_else(home).expect("TENURE_GUESTS_DIR, TENURE_CACHE or HOME is set").join("guests/current")
 }

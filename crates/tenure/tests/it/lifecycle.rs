@@ -121,3 +121,57 @@ fn log_lines_are_json_where_no_terminal_reads_them() {
     let listening = lines.iter().find(|line| line["message"] == "listening").unwrap();
     assert_eq!(listening["url"], format!("http://{}", server.address));
 }
+
+/// A small file system of its own, which only root can make.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount(size: &str) -> Option<Self> {
+        let dir = data_dir();
+        let options = format!("size={size},mode=711");
+        let mut mount = std::process::Command::new("mount");
+        let mounted = mount.args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir.path()).output();
+        mounted.is_ok_and(|output| output.status.success()).then_some(Self(dir))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_named_survived_and_recovered_from() {
+    let Some(disk) = SmallDisk::mount("512m") else {
+        eprintln!("not run: only root can mount a small file system");
+        return;
+    };
+    let data = disk.0.path();
+    let server = Server::start(data);
+    let token = server.register("ada");
+    let mut filler = std::fs::File::create(data.join("filler")).unwrap();
+    while std::io::Write::write_all(&mut filler, &[0; 4096]).is_ok() {}
+    drop(filler);
+
+    let secret = |server: &Server, number: usize| {
+        let body = serde_json::json!({"value": "x".repeat(30_000)}).to_string();
+        let headers = [("content-type", "application/json"), ("authorization", &format!("Bearer {token}"))];
+        server.ask("PUT", &format!("/api/v1/secrets/s{number}"), &headers, &body)
+    };
+    let mut number = 0;
+    server.eventually("a write finds no room, and it is said", |server| {
+        number += 1;
+        let answer = secret(server, number);
+        assert!([200, 503].contains(&answer.status), "{}", answer.text());
+        answer.status == 503 && answer.json()["code"] == "disk-full"
+    });
+    let ready = server.get("/readyz");
+    assert_eq!((ready.status, ready.json()["code"].as_str()), (503, Some("disk-full")), "{}", ready.text());
+    assert_eq!(server.get("/livez").status, 200);
+
+    std::fs::remove_file(data.join("filler")).unwrap();
+    server.eventually("writing goes on once there is room", |server| secret(server, 0).status == 200);
+    server.eventually("it is ready again", |server| server.get("/readyz").status == 200);
+    assert_eq!(server.me(&token).status, 200);
+}

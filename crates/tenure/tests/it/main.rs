@@ -5,8 +5,17 @@
 
 mod audit;
 mod auth_off;
+mod canary;
 mod cli;
+mod demo;
+mod docs;
+mod guests;
 mod harness;
 mod lifecycle;
 mod memory;
+mod own_database;
+mod outages;
 mod pages;
+mod proxies;
+mod receiver;
+mod run;

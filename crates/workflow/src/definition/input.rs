@@ -4,13 +4,23 @@ use jsonschema::{Draft, PatternOptions, Validator};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::cost;
+use crate::sensitive::SensitiveSchema;
+
 /// At most this many faults of one input are told.
 const MAX_FAULTS: usize = 50;
 
-/// A compiled JSON Schema 2020-12. It never loads another document, and its patterns run in linear time.
+/// The most judgements of one input: about a second's.
+const MAX_WORK: u64 = 20_000_000;
+
+/// A compiled JSON Schema 2020-12. It never loads another document, its patterns run in linear time, and the time that it takes is
+/// bounded (`cost.rs`).
 #[derive(Debug)]
 pub struct InputSchema {
     validator: Validator,
+    sensitive: SensitiveSchema,
+    /// The most judgements that one path into an input takes.
+    cost: u64,
 }
 
 /// What an input does not fulfil.
@@ -36,7 +46,7 @@ impl InputSchema {
     /// Compiles a schema.
     ///
     /// # Errors
-    /// When it is no valid JSON Schema 2020-12, refers to another document or has a pattern that needs backtracking.
+    /// When it is no valid JSON Schema 2020-12, refers to another document, has a pattern that needs backtracking, or takes too long.
     pub fn compile(schema: &Value) -> Result<Self, SchemaError> {
         let error = |error: jsonschema::ValidationError<'_>| SchemaError {
             pointer: error.instance_path().to_string(),
@@ -47,12 +57,24 @@ impl InputSchema {
             .with_draft(Draft::Draft202012)
             .offline()
             .with_pattern_options(PatternOptions::regex().size_limit(1 << 20).dfa_size_limit(1 << 20));
-        options.build(schema).map(|validator| Self { validator }).map_err(error)
+        let validator = options.build(schema).map_err(error)?;
+        Ok(Self { validator, sensitive: SensitiveSchema::new(schema), cost: cost::cost(schema)? })
+    }
+
+    /// What it marks as sensitive.
+    #[must_use]
+    pub fn sensitive(&self) -> &SensitiveSchema {
+        &self.sensitive
     }
 
     /// What the input does not fulfil; empty if it is valid.
     #[must_use]
     pub fn check(&self, input: &Value) -> Vec<InputFault> {
+        if self.cost.saturating_mul(cost::size(input)) > MAX_WORK {
+            let message =
+                "it is too large for so intricate a schema; send less, or simplify the workflow's input schema";
+            return vec![InputFault { pointer: String::new(), message: message.to_owned() }];
+        }
         let errors = self.validator.iter_errors(input).take(MAX_FAULTS);
         errors
             .map(|error| InputFault { pointer: error.instance_path().to_string(), message: error.masked().to_string() })
@@ -93,5 +115,22 @@ mod tests {
         ] {
             assert!(InputSchema::compile(&schema).is_err(), "{schema}");
         }
+    }
+
+    #[test]
+    fn a_bomb_is_refused_when_it_is_compiled() {
+        let two = json!([{ "$ref": "#" }, { "$ref": "#" }]);
+        let error = InputSchema::compile(&json!({ "properties": { "a": { "anyOf": two } } })).unwrap_err();
+        assert!(error.message.contains("simplify"), "{error}");
+    }
+
+    #[test]
+    fn an_input_that_would_take_too_long_is_refused_unjudged() {
+        let all: Vec<_> = (0..5000).map(|n| json!({ "minimum": n })).collect();
+        let schema = InputSchema::compile(&json!({ "items": { "allOf": all } })).unwrap();
+        assert!(schema.check(&json!([1_000_000, 2_000_000])).is_empty());
+        let faults = schema.check(&json!(vec![7; 1_000_000]));
+        assert_eq!(faults.len(), 1);
+        assert!(faults[0].message.contains("too large"), "{faults:?}");
     }
 }

@@ -3,6 +3,7 @@
 //! Owns reading a document into the model and telling every fault of form on the way. Names are still text here:
 //! `plan` resolves them, `validate` judges them.
 
+mod cost;
 pub(crate) mod fields;
 mod input;
 mod schema;

@@ -33,6 +33,20 @@ pub enum Entry {
         /// How it ended.
         outcome: Outcome,
     },
+    /// For people: a step that was skipped, or that failed without having run. It follows from what stands before, so a
+    /// machine that is rebuilt comes to it by itself.
+    Told {
+        /// The step.
+        step: StepKey,
+        /// Why it failed; none where it was skipped.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<StepError>,
+    },
+    /// The execution had ended and somebody had it go on: what failed is done again, what finished is kept.
+    Retried {
+        /// The steps whose failure counts no more.
+        forgotten: Vec<StepKey>,
+    },
 }
 
 /// How a step ended.

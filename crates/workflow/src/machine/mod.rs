@@ -7,7 +7,7 @@
 //!
 //! - `mod.rs`: the interface and what an entry does. `flow.rs`: edges, joins, skips, loops. `items.rs`: maps.
 //! - `document.rs`, `past.rs`, `reduce.rs`: what a step sees. `conditions.rs`: which edges are taken.
-//! - `step.rs`, `value.rs`, `journal.rs`: names, values and entries.
+//! - `step.rs`, `value.rs`, `journal.rs`: names, values and entries. `retry.rs`: going on after the end.
 //!
 //! Loops: a loop is all back edges to one node, with the nodes between. Its round is over when all its back edges are
 //! decided; if one is taken, the nodes between begin anew with what was decided in the round forgotten, otherwise the
@@ -20,6 +20,7 @@ mod items;
 mod journal;
 mod past;
 mod reduce;
+mod retry;
 mod state;
 mod step;
 mod value;
@@ -34,9 +35,10 @@ pub use conditions::{Conditions, Subject};
 pub use document::{Document, Item, StateValue};
 pub use items::{Part, join};
 pub use journal::{Entry, Outcome, StepError, Write};
+pub use retry::failures;
 pub use state::State;
 pub use step::{StepKey, StepKeyError};
-pub use value::{Fetch, ObjectRef, StoredValue};
+pub use value::{Fetch, ObjectRef, Sensitive, StoredValue};
 pub use view::Output;
 
 use std::sync::Arc;
@@ -142,7 +144,7 @@ impl Machine {
         entries: impl IntoIterator<Item = Entry>,
     ) -> Result<Self, MachineError> {
         let mut machine = Self::new(plan, input, execution);
-        for entry in entries {
+        for entry in retry::counting(entries) {
             machine.apply(entry)?;
         }
         Ok(machine)
@@ -235,6 +237,18 @@ impl Machine {
         steps
     }
 
+    /// Whether it has begun.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.state.begun
+    }
+
+    /// Whether the end of this step would still be taken in.
+    #[must_use]
+    pub fn takes_in(&self, step: &StepKey) -> bool {
+        self.active(step).is_ok()
+    }
+
     /// The step runs: it takes one of the execution's slots.
     ///
     /// # Errors
@@ -295,6 +309,9 @@ impl Machine {
                     None => self.finish(index, &step, outcome, &mut change)?,
                 }
             }
+            // Only the journal's past can be changed by it: see `replay`.
+            Entry::Retried { .. } => return Err(MachineError::Mismatch("a retry".to_owned())),
+            Entry::Told { .. } => return Ok(change),
         }
         if self.state.status == Status::Running && self.state.is_idle() {
             self.state.status = Status::Ended;

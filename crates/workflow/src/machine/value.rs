@@ -16,15 +16,32 @@ pub enum StoredValue {
     Object(Arc<ObjectRef>),
 }
 
-/// Names a value in the object store.
+/// Names a value that is not held as it is: in the object store, or sealed where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ObjectRef {
-    /// Its key.
+    /// Its key in the object store; empty for one that is sealed where it stands.
     pub key: String,
     /// Its length as JSON text, in bytes.
     pub size: u64,
-    /// SHA-256 of its JSON text, in hexadecimal.
+    /// SHA-256 of its JSON text, in hexadecimal; of a sensitive one a random number, for a digest could be guessed from.
     pub digest: String,
+    /// What is there besides for a value of an execution whose input has sensitive parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensitive: Option<Sensitive>,
+}
+
+/// A value with sensitive parts, or one that may have been made of them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Sensitive {
+    /// The sealed value in base64, where it stands here and not in the object store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
+    /// What may be shown of it, as JSON text; nothing where it is too large for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
+    /// JSON pointers of the parts that a schema declares to be sensitive.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<String>,
 }
 
 impl StoredValue {

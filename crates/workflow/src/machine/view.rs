@@ -35,6 +35,26 @@ struct Writer<'m> {
 }
 
 impl Machine {
+    /// What a step was given, be it ready, in flight or over; nothing for one that has no part in the execution. `list` is
+    /// the list of the step's map, which a machine forgets once the map is over.
+    #[must_use]
+    pub fn seen(&self, step: &StepKey, list: Option<&StoredValue>) -> Option<Document> {
+        let index = self.plan.find(&step.node)?;
+        let node = self.state.node(index);
+        let over = self.state.finished.iter().find(|over| over.node == index && over.round == step.round);
+        let past = match over {
+            Some(over) => &over.past,
+            None if node.round == step.round && !matches!(node.phase, Phase::Waiting | Phase::Skipped) => &node.past,
+            None => return None,
+        };
+        let mut document = self.document_of(past, None);
+        if let Some(item) = step.item {
+            let batch = self.map(index)?.batch;
+            document.item = Some(Item { list: list?.clone(), index: item, batch });
+        }
+        Some(document)
+    }
+
     /// What the step's expressions see.
     ///
     /// # Errors

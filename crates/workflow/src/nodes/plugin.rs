@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use semver::VersionReq;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{NodeType, Template};
 use crate::definition::fields::Object;
@@ -21,6 +21,38 @@ pub struct Plugin {
     pub config: Template,
     /// The paths its `state` is cut down to; everything unless given (in a map `item` and `index`).
     pub needs: Option<Vec<Vec<String>>>,
+}
+
+impl Plugin {
+    /// What `execute` gets as its state: the whole document; or the paths that `needs` names; or, in a map, item and index.
+    #[must_use]
+    pub fn state(&self, document: &Value, locals: Option<&Map<String, Value>>) -> Value {
+        match (&self.needs, locals) {
+            (None, None) => document.clone(),
+            (None, Some(locals)) => Value::Object(locals.clone()),
+            (Some(paths), locals) => {
+                let mut cut = locals.cloned().unwrap_or_default();
+                for path in paths {
+                    copy(document, &mut cut, path);
+                }
+                Value::Object(cut)
+            }
+        }
+    }
+}
+
+/// Copies what is at the path, with the objects that lead there.
+fn copy(from: &Value, into: &mut Map<String, Value>, path: &[String]) {
+    let Some((first, rest)) = path.split_first() else { return };
+    let Some(value) = from.get(first) else { return };
+    if rest.is_empty() {
+        into.insert(first.clone(), value.clone());
+        return;
+    }
+    let below = into.entry(first.clone()).or_insert_with(|| Value::Object(Map::new()));
+    if let Value::Object(below) = below {
+        copy(value, below, rest);
+    }
 }
 
 /// Where a plugin's code comes from.
@@ -201,4 +233,20 @@ fn parse_needs(object: &mut Object<'_>, faults: &mut Faults) -> Option<Vec<Vec<S
             })
             .collect(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn needs_cut_the_state_down_to_its_paths() {
+        let document =
+            json!({"input": {"text": "a", "rest": 1}, "state": {"parse": {"rows": [1]}, "other": 2}, "execution": {}});
+        let mut cut = Map::new();
+        for path in [&["input", "text"][..], &["state", "parse"], &["input", "missing"]] {
+            copy(&document, &mut cut, &path.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>());
+        }
+        assert_eq!(Value::Object(cut), json!({"input": {"text": "a"}, "state": {"parse": {"rows": [1]}}}));
+    }
 }

@@ -8,7 +8,7 @@ use crate::expression::Sites;
 use crate::fault::{Code, Faults};
 use crate::timespan::Timespan;
 
-/// How long to wait. Output: `null`.
+/// How long to wait. Output: `{until}`, the moment at which it was over.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Wait {
     /// A span of time.
@@ -59,7 +59,7 @@ impl NodeType for Wait {
     }
 
     fn output(&self) -> crate::validate::Shape {
-        crate::validate::Shape::Scalar("null")
+        crate::validate::Shape::object([("until", crate::validate::Shape::Scalar("string"))])
     }
 }
 

@@ -1,6 +1,5 @@
 // Not from the package's index: that also loads its test helpers, and with them AJV.
 import withTheme from '@rjsf/core/lib/withTheme.js';
-import type { RJSFSchema } from '@rjsf/utils';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from '@tanstack/react-router';
 import { Play } from 'lucide-react';
@@ -13,6 +12,7 @@ import { Loaded, ProblemNotice } from '~/ui/states';
 import { useStartExecution, workflowQuery } from '../api';
 import { graphOf } from '../graph-model';
 import { WorkflowGraph } from '../WorkflowGraph';
+import { inputSchema } from './input-schema';
 import { theme } from './theme';
 import { validator } from './validator';
 import './run-form.css';
@@ -46,7 +46,7 @@ export function RunPage() {
 }
 
 function RunForm({ workflow }: { workflow: Workflow }) {
-  const schema = workflow.input_schema as RJSFSchema | null;
+  const schema = useMemo(() => inputSchema(workflow), [workflow]);
   const drawable = schema?.type === 'object' && Object.keys(schema.properties ?? {}).length > 0;
   const [data, setData] = useState<unknown>({});
   const [json, setJson] = useState<string>();
@@ -116,6 +116,8 @@ function RunForm({ workflow }: { workflow: Workflow }) {
               formData={data}
               onChange={(event) => setData(event.formData)}
               onSubmit={(event) => run(event.formData)}
+              // The faults stand at their fields; by default they also go to the console.
+              onError={() => {}}
               noHtml5Validate
               focusOnFirstError
               showErrorList={false}

@@ -30,11 +30,13 @@ pub async fn export(kernel: &Kernel, tenant: TenantId, out: &mut (impl Write + S
         let header = Header::new(origin(tenant), vec![key], notes.collect());
         let mut writer = Writer::new(&mut *out, &header).map_err(Error::internal)?;
         let mut size = 0_u64;
-        verify::each_record(tx, tenant, 0, |record| {
-            size += 1;
-            writer.write(record).map_err(Error::internal)
-        })
-        .await?;
+        let mut batches = verify::Batches::from(0);
+        while let Some(batch) = batches.next(tx, tenant).await? {
+            for record in batch.records() {
+                size += 1;
+                writer.write(&record).map_err(Error::internal)?;
+            }
+        }
         writer.finish().map_err(Error::internal)?;
         let event = NewEvent::new(AuditEvent::EXPORTED, None).in_tenant(tenant).detail("size", size);
         Ok(Audited::of(size, event))

@@ -29,7 +29,7 @@ pub fn routes() -> Routes {
     Routes::new("Audit")
         .get("/audit/events", list, "List events, newest first.\n\nReading is an event itself; repeats with one filter within a minute are folded.")
         .get("/audit/events/{id}", get, "See an event.")
-        .get("/audit/actions", actions, "List what events can tell of: the event catalogue.")
+        .get("/audit/actions", actions, "List what events can tell of, by name: the event catalogue.")
         .get("/audit/checkpoints", checkpoints, "List the log's signed checkpoints, newest first.\n\nKeep one elsewhere, and it proves later that nothing before it was changed.")
         .post("/audit/verify", verify, "Verify the log against its checkpoints.\n\nRecomputes the newest 100,000 events and the leaf hashes of all. POST because it is work, and an event of its own.")
 }
@@ -59,6 +59,7 @@ pub struct EventFilter {
     resource_id: Option<String>,
     /// That ended so.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(inline)]
     outcome: Option<EventOutcome>,
     /// Of this request.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,11 +68,17 @@ pub struct EventFilter {
     #[serde(skip_serializing_if = "Option::is_none")]
     q: Option<String>,
     /// How many at most, 1 to 200; 50 unless told.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "of_the_page")]
     limit: Option<u16>,
     /// `next_cursor` of the page before.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "of_the_page")]
     cursor: Option<String>,
+}
+
+/// Which page is read is no part of what is told of the reading. Not `skip_serializing`: with it the API's description
+/// would leave the parameter out.
+fn of_the_page<T>(_: &Option<T>) -> bool {
+    true
 }
 
 /// How what an event tells of ended.
@@ -128,12 +135,6 @@ pub struct ActionView {
     description: &'static str,
 }
 
-/// The event catalogue.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Actions {
-    items: Vec<ActionView>,
-}
-
 async fn list(cx: Authorized<AuditRead>, Query(filter): Query<EventFilter>) -> Result<Json<Page<AuditedEvent>>> {
     let told = serde_json::to_value(&filter)?;
     let (filter, page) = filter.split();
@@ -175,13 +176,14 @@ async fn reading<T>(
     Ok(Audited::of(value, NewEvent::new(AuditEvent::READ, resource).detail("filter", filter)))
 }
 
-async fn actions(_: Authorized<AuditRead>) -> Result<Json<Actions>> {
-    let items = crate::app::events().into_iter().map(|info| ActionView {
-        action: info.name,
-        resource_type: info.resource,
-        description: info.doc,
-    });
-    Ok(Json(Actions { items: items.collect() }))
+async fn actions(_: Authorized<AuditRead>, Query(page): Query<PageQuery>) -> Result<Json<Page<ActionView>>> {
+    let mut events = crate::app::events();
+    events.sort_unstable_by_key(|info| info.name);
+    let (after, rows): (Option<String>, _) = (page.after()?, usize::try_from(page.rows()?).unwrap_or(0));
+    let next = events.into_iter().filter(|info| after.as_deref().is_none_or(|after| info.name > after)).take(rows);
+    let actions =
+        next.map(|info| ActionView { action: info.name, resource_type: info.resource, description: info.doc });
+    page.page(actions.collect(), |last| last.action).map(Json)
 }
 
 async fn checkpoints(cx: Authorized<AuditRead>, Query(page): Query<PageQuery>) -> Result<Json<Page<CheckpointView>>> {
@@ -196,6 +198,7 @@ async fn verify(
     cx: Authorized<AuditRead>,
     axum::extract::State(app): axum::extract::State<App>,
 ) -> Result<Json<Verification>> {
+    let _turn = app.verifications.begin(cx.tenant()).await?;
     let files = app.config.audit.directory.clone().map(|directory| Outside::new(directory).of(cx.tenant()));
     let newest = files.as_ref().map(super::Held::newest).transpose().map_err(Error::internal)?.flatten();
     let trusted = Trusted { notes: newest.into_iter().collect(), files };

@@ -25,8 +25,10 @@ mod http;
 mod job;
 mod model;
 mod outside;
+mod personal;
 mod seals;
 mod store;
+mod turns;
 mod verify;
 mod view;
 
@@ -36,4 +38,5 @@ pub use http::routes;
 pub use job::Sealer;
 pub use model::{AuditConfig, AuditLog, origin};
 pub use outside::{Held, Outside, read_notes};
+pub use turns::Verifications;
 pub use verify::{Depth, Fault, Trusted, Verification, tenants, verify_in, verify_tenant};

@@ -244,6 +244,44 @@ where
     Ok(seals)
 }
 
+/// What of a sealed event its leaf does not hold, and what it holds of that.
+#[derive(Debug)]
+pub(super) struct PersonalRow {
+    pub seq: i64,
+    pub id: Uuid,
+    pub diff: Option<serde_json::Value>,
+    pub address_digest: Option<Vec<u8>>,
+    pub user_agent_digest: Option<Vec<u8>>,
+    pub personal: Option<Vec<u8>>,
+    pub personal_key_id: Option<Uuid>,
+    pub hmac_key_id: Uuid,
+}
+
+/// The sealed events behind `after`, in the order of the log; those that are gone are left out.
+pub(super) async fn personal_after<T>(
+    tx: &mut T,
+    tenant: TenantId,
+    after: (i64, Uuid),
+    limit: i64,
+) -> Result<Vec<PersonalRow>>
+where
+    for<'c> &'c mut T: PgExecutor<'c>,
+{
+    let rows = sqlx::query_as!(
+        PersonalRow,
+        "select s.seq, e.id, e.diff, e.address_digest, e.user_agent_digest, e.personal, e.personal_key_id, e.hmac_key_id
+         from event_seals s join events e on e.tenant_id = s.tenant_id and e.at = s.event_at and e.id = s.event_id
+         where s.tenant_id = $1 and (s.seq, s.event_id) > ($2, $3) order by s.seq, s.event_id limit $4",
+        tenant.uuid(),
+        after.0,
+        after.1,
+        limit
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(rows)
+}
+
 /// A checkpoint as it is stored.
 #[derive(Debug)]
 pub(super) struct StoredCheckpoint {

@@ -1,5 +1,7 @@
 //! Verifies a tenant's log as it is stored, and names the first event that is not what was sealed.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -12,8 +14,9 @@ use tenure_tlog::{Checkpoint, Frontier, Hash};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::model::{origin, signer};
+use super::model::{EventKey, EventRow, origin, signer};
 use super::outside::Held;
+use super::personal;
 use super::seals::{self, Seal, StoredCheckpoint};
 
 /// Rows read at once.
@@ -34,7 +37,7 @@ pub struct Trusted {
 pub enum Depth {
     /// Every event and every stored checkpoint.
     Whole,
-    /// This many of the newest events; the leaf hashes of all before them, and no checkpoints over those.
+    /// This many of the newest events, the leaf hashes of all before them, and of the stored checkpoints the newest.
     Newest(u64),
 }
 
@@ -54,6 +57,8 @@ pub struct Verification {
     pub root_hash: Option<String>,
     /// Events whose content was recomputed.
     pub events_checked: u64,
+    /// Of these, events whose personal values were erased: digests are left, by which the log still verifies.
+    pub personal_erased: u64,
     /// Events not sealed yet, as a rule younger than a second.
     pub unsealed: u64,
     /// The newest stored checkpoint.
@@ -71,6 +76,7 @@ pub struct Verification {
 
 /// What is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = LogFault)]
 pub struct Fault {
     /// `edited`, `deleted`, `inserted`, `reordered`, `missing-at-end`, `seal-altered`, `forged`, `unconfirmed`,
     /// `unlocated`, `withheld`, `checkpoint` or `tree-state`.
@@ -147,7 +153,7 @@ pub async fn verify_tenant(kernel: &Kernel, tenant: TenantId, trusted: Trusted, 
 /// As [`verify_tenant`].
 pub async fn verify_in<T>(
     tx: &mut T,
-    keys: &TenantKeys,
+    keys: &Arc<TenantKeys>,
     (tenant, now): (TenantId, Timestamp),
     trusted: Trusted,
     depth: Depth,
@@ -160,27 +166,39 @@ where
     let (origin, vkey) = (origin(tenant), signer(tenant, keys)?.verifier().clone());
     let start = start(tx, tenant, &trusted, depth, (&origin, &vkey)).await?;
     let from = start.size();
-    let (stored, newest) = stored_checkpoints(tx, tenant, from).await?;
+    let (stored, newest) = match depth {
+        Depth::Whole => stored_checkpoints(tx, tenant).await?,
+        Depth::Newest(_) => newest_checkpoint(tx, tenant).await?,
+    };
     let columns = stored.iter().find(|row| !row.is_consistent()).map(columns_differ);
 
-    let mut verifier = Verifier::new(origin.clone(), vec![vkey.clone()])
-        .audit_keys(vec![keys.audit().clone()])
-        .starting_at(start)
-        .all_confirmed();
-    if let Some(files) = &trusted.files {
-        verifier = verifier.leaf_hashes(files.leaves(from).map_err(Error::internal)?);
-    }
-    verifier = trusted.notes.iter().fold(verifier, |verifier, note| verifier.checkpoint(Source::Held, note));
-    verifier = stored.iter().fold(verifier, |verifier, row| verifier.checkpoint(Source::Stored, &row.note));
-    each_record(tx, tenant, from, |record| {
-        verifier.push(record);
-        Ok(())
+    let (name, key, audit) = (origin.clone(), vkey.clone(), keys.audit().clone());
+    let leaves = trusted.files.as_ref().map(|files| files.leaves(from).map_err(Error::internal)).transpose()?;
+    let compared_with_outside = !trusted.notes.is_empty();
+    // Signatures, hashes and the files' reads are the processor's and the disk's work: not on a thread that serves others.
+    let mut verifier = blocking(move || {
+        let mut verifier = Verifier::new(name, vec![key]).audit_keys(vec![audit]).starting_at(start).all_confirmed();
+        if let Some(leaves) = leaves {
+            verifier = verifier.leaf_hashes(leaves);
+        }
+        verifier = trusted.notes.iter().fold(verifier, |verifier, note| verifier.checkpoint(Source::Held, note));
+        stored.iter().fold(verifier, |verifier, row| verifier.checkpoint(Source::Stored, &row.note))
     })
     .await?;
-    let report = verifier.finish();
+    let mut batches = Batches::from(from);
+    while let Some(batch) = batches.next(tx, tenant).await? {
+        verifier = blocking(move || {
+            batch.records().for_each(|record| verifier.push(&record));
+            verifier
+        })
+        .await?;
+    }
+    let report = blocking(move || verifier.finish()).await?;
+    let personal = personal::check(tx, keys, tenant, from).await?;
 
-    let first_fault = match report.first {
-        Some(finding) => Some(Fault::from(finding)),
+    let in_the_tree = report.first.map(Fault::from);
+    let first_fault = match earlier(in_the_tree, personal.fault) {
+        Some(fault) => Some(fault),
         None => match slipped_past(tx, keys, tenant, depth).await? {
             Some(fault) => Some(fault),
             None => match report.checkpoints.first().map(Fault::from).or(columns) {
@@ -196,13 +214,23 @@ where
         size: report.size,
         root_hash: report.root.map(|root| root.to_string()),
         events_checked: report.size - from,
+        personal_erased: personal.erased,
         unsealed: seals::unsealed(tx, tenant).await?,
         checkpoint: newest,
-        compared_with_outside: !trusted.notes.is_empty(),
+        compared_with_outside,
         duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         verified_at: now,
         first_fault,
     })
+}
+
+/// The one that comes first in the log.
+fn earlier(one: Option<Fault>, other: Option<Fault>) -> Option<Fault> {
+    match (one, other) {
+        (Some(one), Some(other)) if other.index < one.index => Some(other),
+        (Some(one), _) => Some(one),
+        (None, other) => other,
+    }
 }
 
 /// The tree before the first event that is recomputed: made of leaf hashes alone, and wrong ones show at the next
@@ -236,65 +264,91 @@ where
     Ok(tree)
 }
 
-/// The stored checkpoints of `from` leaves and more, and the newest.
-async fn stored_checkpoints<T>(
-    tx: &mut T,
-    tenant: TenantId,
-    from: u64,
-) -> Result<(Vec<StoredCheckpoint>, Option<CheckpointView>)>
+/// Every stored checkpoint, and the newest of them as it is shown.
+async fn stored_checkpoints<T>(tx: &mut T, tenant: TenantId) -> Result<(Vec<StoredCheckpoint>, Option<CheckpointView>)>
 where
     for<'c> &'c mut T: PgExecutor<'c>,
 {
+    let (_, newest) = newest_checkpoint(tx, tenant).await?;
     let (mut stored, mut below) = (Vec::new(), None);
     loop {
         let batch = seals::checkpoints(tx, tenant, below, CHECKPOINTS).await?;
-        below = batch.last().map(|row| row.size);
-        let done = batch.is_empty() || below.is_some_and(|size| from > 0 && size < from.cast_signed());
-        stored.extend(batch.into_iter().filter(|row| from == 0 || row.size >= from.cast_signed()));
-        if done {
-            let newest = seals::checkpoints(tx, tenant, None, 1).await?.pop().map(CheckpointView::from);
-            return Ok((stored, newest));
-        }
+        let Some(last) = batch.last() else { return Ok((stored, newest)) };
+        below = Some(last.size);
+        stored.extend(batch);
     }
 }
 
-/// Gives `take` every record from index `from` on, in the order of the seals.
-pub(super) async fn each_record<T>(
-    tx: &mut T,
-    tenant: TenantId,
-    from: u64,
-    mut take: impl FnMut(&Record) -> Result<()>,
-) -> Result<()>
+/// The newest stored checkpoint alone, to be verified and to be shown.
+async fn newest_checkpoint<T>(tx: &mut T, tenant: TenantId) -> Result<(Vec<StoredCheckpoint>, Option<CheckpointView>)>
 where
     for<'c> &'c mut T: PgExecutor<'c>,
 {
-    let mut after = match from {
-        0 => (i64::MIN, Uuid::nil()),
-        from => (from.cast_signed() - 1, Uuid::max()),
-    };
-    loop {
-        let batch = seals::seals_after(tx, tenant, after, BATCH).await?;
-        let Some(last) = batch.last() else { return Ok(()) };
-        after = (last.seq, last.event_id);
-        let tenants = vec![tenant.uuid(); batch.len()];
-        let (at, id): (Vec<_>, Vec<_>) = batch.iter().map(Seal::key).unzip();
-        let mut rows = seals::events(tx, &tenants, (&at, &id)).await?;
-        for seal in &batch {
-            let row = rows.remove(&seal.key());
+    let shown = seals::checkpoints(tx, tenant, None, 1).await?.pop().map(CheckpointView::from);
+    Ok((seals::checkpoints(tx, tenant, None, 1).await?, shown))
+}
+
+/// Runs what takes a processor for a while on a thread made for that.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::internal)
+}
+
+/// The sealed events in the order of their indexes, some thousand at a time.
+pub(super) struct Batches {
+    after: (i64, Uuid),
+}
+
+impl Batches {
+    /// From this index on.
+    pub(super) fn from(from: u64) -> Self {
+        let after = match from {
+            0 => (i64::MIN, Uuid::nil()),
+            from => (from.cast_signed() - 1, Uuid::max()),
+        };
+        Self { after }
+    }
+
+    /// The next of them; none at the end.
+    pub(super) async fn next<T>(&mut self, tx: &mut T, tenant: TenantId) -> Result<Option<Batch>>
+    where
+        for<'c> &'c mut T: PgExecutor<'c>,
+    {
+        let seals = seals::seals_after(tx, tenant, self.after, BATCH).await?;
+        let Some(last) = seals.last() else { return Ok(None) };
+        self.after = (last.seq, last.event_id);
+        let tenants = vec![tenant.uuid(); seals.len()];
+        let (at, id): (Vec<_>, Vec<_>) = seals.iter().map(Seal::key).unzip();
+        let events = seals::events(tx, &tenants, (&at, &id)).await?;
+        Ok(Some(Batch { seals, events }))
+    }
+}
+
+/// Seals with the events that they name.
+pub(super) struct Batch {
+    seals: Vec<Seal>,
+    events: HashMap<EventKey, Option<EventRow>>,
+}
+
+impl Batch {
+    /// Each seal with the leaf bytes of its event.
+    pub(super) fn records(self) -> impl Iterator<Item = Record> {
+        let Self { seals, mut events } = self;
+        seals.into_iter().map(move |seal| {
+            let row = events.remove(&seal.key());
             let event_mac = row.as_ref().and_then(|row| row.as_ref()?.mac());
             let event = match row {
                 None => StoredEvent::Missing,
                 Some(row) => row.and_then(|row| row.leaf_bytes()).map_or(StoredEvent::Unreadable, StoredEvent::Present),
             };
-            take(&Record {
+            Record {
                 index: seal.seq.cast_unsigned(),
                 event_id: seal.event_id,
                 event,
                 leaf_hash: seal.leaf(),
                 event_mac,
                 seal_mac: seal.mac(),
-            })?;
-        }
+            }
+        })
     }
 }
 

@@ -61,14 +61,18 @@ impl Default for EngineConfig {
 
 /// How often leases are renewed and cancellations looked for.
 const HEARTBEAT: Duration = Duration::from_millis(500);
+/// How long it may take to give leases back; what is late runs out by itself.
+const GIVING_BACK: Duration = Duration::from_secs(1);
 /// How often the queue is looked at although nobody said that there is work.
 const POLL: Duration = Duration::from_millis(500);
 
-/// Why an execution is to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why an execution is to stop, the more pressing reasons last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stop {
     /// It goes on.
     No,
+    /// What runs may end, nothing more begins: somebody paused it, or this node shuts down.
+    Winding,
     /// Somebody cancelled it.
     Cancelled,
     /// This node lost its lease, or shuts down: another one goes on.
@@ -162,6 +166,14 @@ impl Engine {
         &self.0.objects
     }
 
+    /// Whether a value is so small that it stands in its row.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn keeps_inline(&self, value: &serde_json::Value) -> tenure_kernel::Result<bool> {
+        ObjectStore::keeps_inline(value)
+    }
+
     /// Works until the future is dropped; leases then run out and others go on.
     pub async fn run(&self) {
         tokio::join!(self.0.writer.run(), self.renew(), self.take());
@@ -170,20 +182,23 @@ impl Engine {
     /// Takes no new work, gives running steps `grace` to end, then leaves what is left to be resumed.
     pub async fn stop(&self, grace: Duration) {
         self.0.stopping.store(true, Ordering::Release);
-        let deadline = tokio::time::Instant::now() + grace;
-        for stop in self.0.running.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            stop.send_if_modified(|stop| {
-                *stop == Stop::No && {
-                    *stop = Stop::Abandoned;
-                    true
-                }
-            });
+        self.0.stop_all(Stop::Winding);
+        if !self.drained(grace).await {
+            self.0.stop_all(Stop::Abandoned);
+            self.drained(GIVING_BACK).await;
         }
-        while !self.0.running.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
-            && tokio::time::Instant::now() < deadline
-        {
+    }
+
+    /// Whether nothing runs here any more, by then.
+    async fn drained(&self, patience: Duration) -> bool {
+        let deadline = tokio::time::Instant::now() + patience;
+        while !self.0.running.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            if tokio::time::Instant::now() >= deadline {
+                return false;
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        true
     }
 
     async fn take(&self) {
@@ -237,6 +252,7 @@ impl Engine {
             match queue::renew(&self.0, &held).await {
                 Ok(renewal) => {
                     renewed = tokio::time::Instant::now();
+                    renewal.paused.into_iter().for_each(|execution| self.0.stop(execution, Stop::Winding));
                     renewal.cancelled.into_iter().for_each(|execution| self.0.stop(execution, Stop::Cancelled));
                     renewal.lost.into_iter().for_each(|execution| self.0.stop(execution, Stop::Abandoned));
                 }
@@ -259,12 +275,21 @@ impl Shared {
 
     fn stop(&self, execution: ExecutionId, why: Stop) {
         if let Some(stop) = self.running.lock().unwrap_or_else(PoisonError::into_inner).get(&execution) {
-            stop.send_if_modified(|stop| {
-                *stop == Stop::No && {
-                    *stop = why;
-                    true
-                }
-            });
+            press(stop, why);
         }
     }
+
+    fn stop_all(&self, why: Stop) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(|stop| press(stop, why));
+    }
+}
+
+/// A more pressing reason replaces a lesser one.
+fn press(stop: &watch::Sender<Stop>, why: Stop) {
+    stop.send_if_modified(|stop| {
+        *stop < why && {
+            *stop = why;
+            true
+        }
+    });
 }

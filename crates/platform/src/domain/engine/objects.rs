@@ -6,11 +6,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tenure_kernel::keys::TenantKeys;
 use tenure_kernel::{Error, ExecutionId, Result, TenantId};
-use tenure_workflow::machine::{ObjectRef, StoredValue};
+use tenure_workflow::machine::{ObjectRef, Sensitive, StoredValue};
+use tenure_workflow::sensitive::SensitiveValues;
 use uuid::Uuid;
 
 /// Values whose JSON is longer are kept here.
@@ -38,24 +41,83 @@ impl ObjectStore {
         execution: ExecutionId,
         value: Value,
     ) -> Result<StoredValue> {
-        // Cheap values are the rule: their size is seen without writing them out.
-        if is_small(&value, &mut { INLINE_MAX / 2 }) {
+        if Self::keeps_inline(&value)? {
             return Ok(StoredValue::from(value));
         }
         let bytes = serde_json::to_vec(&value)?;
-        if bytes.len() <= INLINE_MAX {
-            return Ok(StoredValue::from(value));
-        }
         let digest: [u8; 32] = Sha256::digest(&bytes).into();
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         let key = format!("{}/{}/{hex}", tenant.uuid(), execution.uuid());
         let sealed = keys.seal("objects", "value", row(&digest), &bytes)?;
-        let path = self.0.join(&key);
+        self.put(&key, sealed).await?;
+        Ok(StoredValue::Object(Arc::new(ObjectRef { key, size: bytes.len() as u64, digest: hex, sensitive: None })))
+    }
+
+    /// The same for a value with sensitive `parts`, or one that may have been made of such: it is sealed however small it
+    /// is, its name tells nothing of it, and beside it stands what may be shown.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn store_sensitive(
+        &self,
+        keys: &TenantKeys,
+        tenant: TenantId,
+        execution: ExecutionId,
+        value: &Value,
+        values: &SensitiveValues,
+        parts: Vec<String>,
+    ) -> Result<StoredValue> {
+        let bytes = serde_json::to_vec(value)?;
+        let id = Uuid::new_v4();
+        let sealed = keys.seal("objects", "value", id, &bytes)?;
+        let (size, digest) = (bytes.len() as u64, id.simple().to_string());
+        if bytes.len() <= INLINE_MAX {
+            let shown = Some(serde_json::to_string(&values.masked(value, &parts))?);
+            let sensitive = Sensitive { sealed: Some(STANDARD.encode(sealed)), shown, parts };
+            let object = ObjectRef { key: String::new(), size, digest, sensitive: Some(sensitive) };
+            return Ok(StoredValue::Object(Arc::new(object)));
+        }
+        let key = format!("{}/{}/{digest}", tenant.uuid(), execution.uuid());
+        self.put(&key, sealed).await?;
+        let sensitive = Some(Sensitive { sealed: None, shown: None, parts });
+        Ok(StoredValue::Object(Arc::new(ObjectRef { key, size, digest, sensitive })))
+    }
+
+    /// An execution's input; `parts` are those that its schema declares to be sensitive.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn store_input(
+        &self,
+        keys: &TenantKeys,
+        tenant: TenantId,
+        execution: ExecutionId,
+        value: Value,
+        parts: Vec<String>,
+    ) -> Result<StoredValue> {
+        if parts.is_empty() {
+            return self.store(keys, tenant, execution, value).await;
+        }
+        let mut values = SensitiveValues::default();
+        values.add(&value, &parts);
+        self.store_sensitive(keys, tenant, execution, &value, &values, parts).await
+    }
+
+    /// Whether a value is so small that it stands in its row.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn keeps_inline(value: &Value) -> Result<bool> {
+        // Cheap values are the rule: their size is seen without writing them out.
+        Ok(is_small(value, &mut { INLINE_MAX / 2 }) || serde_json::to_vec(value)?.len() <= INLINE_MAX)
+    }
+
+    async fn put(&self, key: &str, sealed: Vec<u8>) -> Result<()> {
+        let path = self.0.join(key);
         tokio::task::spawn_blocking(move || write(&path, &sealed))
             .await
             .map_err(Error::internal)?
-            .map_err(Error::internal)?;
-        Ok(StoredValue::Object(Arc::new(ObjectRef { key, size: bytes.len() as u64, digest: hex })))
+            .map_err(Error::internal)
     }
 
     /// The value that a reference names.
@@ -63,10 +125,19 @@ impl ObjectStore {
     /// # Errors
     /// When it is not there, does not open, or is not what its digest says.
     pub async fn load(&self, keys: &TenantKeys, tenant: TenantId, object: &ObjectRef) -> Result<Value> {
+        if let Some(Sensitive { sealed: Some(text), .. }) = &object.sensitive {
+            let sealed = STANDARD.decode(text).map_err(Error::internal)?;
+            let bytes = keys.open("objects", "value", named(object)?, &sealed)?;
+            return Ok(serde_json::from_slice(bytes.expose())?);
+        }
         if !object.key.starts_with(&format!("{}/", tenant.uuid())) || object.key.contains("..") {
             return Err(Error::internal("a journal names an object of another tenant"));
         }
         let sealed = tokio::fs::read(self.0.join(&object.key)).await.map_err(Error::internal)?;
+        if object.sensitive.is_some() {
+            let bytes = keys.open("objects", "value", named(object)?, &sealed)?;
+            return Ok(serde_json::from_slice(bytes.expose())?);
+        }
         let digest =
             parse_hex(&object.digest).ok_or_else(|| Error::internal("an object's digest is not hexadecimal"))?;
         let bytes = keys.open("objects", "value", row(&digest), &sealed)?;
@@ -76,6 +147,27 @@ impl ObjectStore {
         }
         Ok(serde_json::from_slice(bytes.expose())?)
     }
+
+    /// Forgets a value that was stored for an execution that did not come about.
+    pub async fn remove(&self, tenant: TenantId, value: &StoredValue) {
+        let Some(object) = value.object().filter(|object| object.key.starts_with(&format!("{}/", tenant.uuid())))
+        else {
+            return;
+        };
+        let path = self.0.join(&object.key);
+        if let Err(error) = tokio::fs::remove_file(&path).await {
+            tracing::warn!(%error, object = %object.key, "an object that nothing names could not be removed");
+        }
+        // Its execution's directory was made for it.
+        if let Some(directory) = path.parent() {
+            let _ = tokio::fs::remove_dir(directory).await;
+        }
+    }
+}
+
+/// What a sensitive value is bound to: the number that it is named by.
+fn named(object: &ObjectRef) -> Result<Uuid> {
+    Uuid::parse_str(&object.digest).map_err(Error::internal)
 }
 
 /// What a sealed object is bound to: the first half of its digest.

@@ -4,6 +4,7 @@ use tenure_kernel::{Audited, ExecutionId, Result, SystemReason, TenantId, Timest
 use tenure_workflow::machine::StoredValue;
 
 use super::Shared;
+use crate::domain::executions::LiveStep;
 use crate::domain::quotas::Quota;
 use crate::domain::tenancy::Plan;
 
@@ -24,6 +25,10 @@ pub(super) struct Claim {
     /// How long it has run so far, in milliseconds.
     pub(super) ran_ms: i64,
     pub(super) cancelled: bool,
+    /// Somebody paused it while another node, which is gone, worked on it.
+    pub(super) paused: bool,
+    /// How often it was had to go on after its end.
+    pub(super) retries: i32,
 }
 
 /// The most that one tenant gets out of one claim, so that the others' turn comes soon.
@@ -33,8 +38,7 @@ const PER_TENANT: i64 = 16;
 /// queued; none gets more than its slots.
 pub(super) async fn claim(shared: &Shared, most: usize) -> Result<Vec<Claim>> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let limit =
-        |plan: Plan| Quota::ConcurrentExecutions.limit(plan).map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    let limit = |plan: Plan| Quota::ConcurrentExecutions.limit(plan).map(i64::from);
     let (free, pro, enterprise) = (limit(Plan::Free), limit(Plan::Pro), limit(Plan::Enterprise));
     let rows = shared
         .kernel
@@ -85,16 +89,16 @@ pub(super) async fn claim(shared: &Shared, most: usize) -> Result<Vec<Claim>> {
                 taken as (
                     update jobs j set lease_owner = $7, lease_until = $8, attempts = j.attempts + 1
                     from chosen c where j.tenant_id = c.tenant_id and j.id = c.id
-                    returning j.tenant_id, j.id, j.attempts, j.ran_ms, j.cancel_requested
+                    returning j.tenant_id, j.id, j.attempts, j.ran_ms, j.cancel_requested, j.paused
                 ),
                 begun as (
                     update executions e set state = 'running', started_at = coalesce(e.started_at, $1)
                     from taken t where e.tenant_id = t.tenant_id and e.id = t.id
-                    returning e.tenant_id, e.id, e.workflow_id, e.version, e.requested_by, e.actor, e.input
+                    returning e.tenant_id, e.id, e.workflow_id, e.version, e.requested_by, e.actor, e.input, e.retries
                 )
                 select b.tenant_id as "tenant!: TenantId", b.id as "id!: ExecutionId", b.workflow_id as "workflow!: WorkflowId",
                        b.version as "version!", b.requested_by as "requested_by!: UserId", b.actor as "actor!", b.input as "input!",
-                       t.attempts as "attempts!", t.ran_ms as "ran_ms!", t.cancel_requested as "cancelled!",
+                       t.attempts as "attempts!", t.ran_ms as "ran_ms!", t.cancel_requested as "cancelled!", t.paused as "paused!", b.retries as "retries!",
                        w.name as "workflow_name!", n.slug as "slug!"
                 from begun b
                 join taken t on t.tenant_id = b.tenant_id and t.id = b.id
@@ -130,6 +134,8 @@ pub(super) async fn claim(shared: &Shared, most: usize) -> Result<Vec<Claim>> {
                 attempt: row.attempts,
                 ran_ms: row.ran_ms,
                 cancelled: row.cancelled,
+                paused: row.paused,
+                retries: row.retries,
             })
         })
         .collect()
@@ -140,27 +146,41 @@ pub(super) async fn claim(shared: &Shared, most: usize) -> Result<Vec<Claim>> {
 pub(super) struct Renewal {
     /// Somebody wants these to stop.
     pub(super) cancelled: Vec<ExecutionId>,
+    /// Somebody wants these to begin nothing more.
+    pub(super) paused: Vec<ExecutionId>,
     /// These are not this node's any more.
     pub(super) lost: Vec<ExecutionId>,
 }
 
-/// Keeps the leases of what this node drives.
+/// So many steps in flight of one execution are told to other nodes.
+const TOLD: usize = 32;
+
+/// What is written of the steps in flight.
+fn told(live: &[LiveStep]) -> Result<Option<String>> {
+    let first = live.get(..live.len().min(TOLD)).filter(|first| !first.is_empty());
+    Ok(first.map(serde_json::to_string).transpose()?)
+}
+
+/// Keeps the leases of what this node drives, and says what of it runs.
 pub(super) async fn renew(shared: &Shared, held: &[ExecutionId]) -> Result<Renewal> {
     if held.is_empty() {
         return Ok(Renewal::default());
     }
     let ids: Vec<uuid::Uuid> = held.iter().map(|id| id.uuid()).collect();
+    let lives = held.iter().map(|id| told(&shared.live.of(*id))).collect::<Result<Vec<Option<String>>>>()?;
     let rows = shared
         .kernel
         .system(SystemReason::EngineBatch)
         .run(async |tx| {
             let until = tx.now().after(shared.config.lease);
             let rows = sqlx::query!(
-                r#"update jobs set lease_until = $3 where lease_owner = $1 and id = any($2)
-                   returning id as "id: ExecutionId", cancel_requested"#,
+                r#"update jobs j set lease_until = $3, live = h.live from unnest($2::uuid[], $4::text[]) as h (id, live)
+                   where j.lease_owner = $1 and j.id = h.id
+                   returning j.id as "id: ExecutionId", j.cancel_requested, j.paused"#,
                 shared.node,
                 &ids,
-                until
+                until,
+                &lives as &[Option<String>]
             )
             .fetch_all(&mut *tx)
             .await?;
@@ -168,8 +188,9 @@ pub(super) async fn renew(shared: &Shared, held: &[ExecutionId]) -> Result<Renew
         })
         .await?;
     let cancelled = rows.iter().filter(|row| row.cancel_requested).map(|row| row.id).collect();
+    let paused = rows.iter().filter(|row| row.paused && !row.cancel_requested).map(|row| row.id).collect();
     let lost = held.iter().copied().filter(|id| !rows.iter().any(|row| row.id == *id)).collect();
-    Ok(Renewal { cancelled, lost })
+    Ok(Renewal { cancelled, paused, lost })
 }
 
 /// Gives the lease back: the execution waits for a person (`None`) or until a moment.
@@ -185,16 +206,17 @@ pub(super) async fn park(
         .kernel
         .system(SystemReason::EngineBatch)
         .run(async |tx| {
-            // A decision or a cancellation that came meanwhile has set `run_at`: it is kept.
+            // A decision, a cancellation or a pause that came meanwhile is kept.
             sqlx::query!(
                 "with job as (
-                    update jobs set lease_owner = null, lease_until = null, ran_ms = $5,
-                        run_at = case when cancel_requested then $6::timestamptz when $7 and exists (
+                    update jobs set lease_owner = null, lease_until = null, live = null, ran_ms = $5,
+                        run_at = case when cancel_requested then $6::timestamptz when paused then null when $7 and exists (
                             select from approvals a where a.tenant_id = $1 and a.execution_id = $2 and a.state not in ('pending', 'cancelled')
                             and not exists (select from execution_journal x where x.tenant_id = $1 and x.execution_id = $2 and x.step = a.step))
                             then $6 else $4::timestamptz end
-                    where tenant_id = $1 and id = $2 and lease_owner = $3 returning id)
-                 update executions set state = $8 where tenant_id = $1 and id = $2 and exists (select from job)",
+                    where tenant_id = $1 and id = $2 and lease_owner = $3
+                    returning id, paused and not cancel_requested as halted)
+                 update executions set state = case when (select halted from job) then 'paused' else $8 end where tenant_id = $1 and id = $2 and exists (select from job)",
                 claim.tenant.uuid(),
                 claim.execution.uuid(),
                 shared.node,

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::sync::Cache;
 use tenure_kernel::bus::Message;
 use tenure_kernel::{Actor, Audited, Identity, Kernel, PermissionSet, Result, SystemReason, TeamId, TenantId, UserId};
 
 use crate::domain::access;
+use crate::remembered::Remembered;
 
 /// Even without news nothing is believed longer than this.
 const BELIEVED_FOR: Duration = Duration::from_secs(5);
@@ -17,7 +17,7 @@ const BELIEVED_FOR: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(super) struct Standings {
     kernel: Kernel,
-    known: Cache<(TenantId, UserId), Option<Standing>>,
+    known: Remembered<(TenantId, UserId), Option<Standing>>,
 }
 
 #[derive(Debug, Clone)]
@@ -28,12 +28,11 @@ struct Standing {
 
 impl Standings {
     pub(super) fn new(kernel: &Kernel) -> Self {
-        let known: Cache<(TenantId, UserId), Option<Standing>> =
-            Cache::builder().max_capacity(50_000).time_to_live(BELIEVED_FOR).build();
+        let known: Remembered<(TenantId, UserId), Option<Standing>> = Remembered::new(50_000, BELIEVED_FOR);
         let stale = known.clone();
         kernel.bus().on_news(move |message| {
             if matches!(message, Message::UserChanged { .. } | Message::TenantChanged { .. } | Message::NewsLost) {
-                stale.invalidate_all();
+                stale.forget_all();
             }
         });
         Self { kernel: kernel.clone(), known }
@@ -44,8 +43,11 @@ impl Standings {
         let standing = match self.known.get(&(tenant, user)).filter(|_| self.kernel.bus().hears()) {
             Some(standing) => standing,
             None => {
+                let (glance, believe) = (self.known.glance(), self.kernel.bus().hears());
                 let standing = self.ask(tenant, user).await?;
-                self.known.insert((tenant, user), standing.clone());
+                if believe {
+                    self.known.keep(glance, (tenant, user), standing.clone());
+                }
                 standing
             }
         };

@@ -200,9 +200,10 @@ async fn end(tx: &mut SystemTx, ended: &[(&Request, &End)]) -> Result<()> {
               over as (delete from jobs j using ended e where j.tenant_id = e.tenant_id and j.id = e.id),
               unasked as (update approvals a set state = 'cancelled', decided_at = $6 from ended e
                           where a.tenant_id = e.tenant_id and a.execution_id = e.id and a.state = 'pending'),
-              unwaited as (delete from execution_timers t using ended e where t.tenant_id = e.tenant_id and t.execution_id = e.id)
+              unwaited as (delete from execution_timers t using ended e where t.tenant_id = e.tenant_id and t.execution_id = e.id),
+              untried as (delete from execution_attempts t using ended e where t.tenant_id = e.tenant_id and t.execution_id = e.id)
          update executions x set state = e.state, output = e.output, error = e.error, finished_at = $6,
-                steps_done = (select count(*) from execution_journal j where j.tenant_id = x.tenant_id and j.execution_id = x.id and j.step is not null)
+                steps_done = (select count(distinct j.step) from execution_journal j where j.tenant_id = x.tenant_id and j.execution_id = x.id and j.step is not null)
          from ended e where x.tenant_id = e.tenant_id and x.id = e.id",
         &tenants,
         &ids,

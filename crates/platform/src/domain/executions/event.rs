@@ -5,6 +5,9 @@ tenure_kernel::actions! {
     pub ExecutionEvent on ExecutionSummary = "execution" {
         REQUESTED = "requested", "An execution of a workflow was requested, let through the gate and queued.";
         CANCEL_REQUESTED = "cancel-requested", "Somebody asked for an execution to be cancelled.";
+        PAUSED = "paused", "Somebody paused an execution: what runs may end, nothing more begins.";
+        RESUMED = "resumed", "Somebody lifted the pause of an execution.";
+        RETRIED = "retried", "Somebody had an execution go on that had ended without success; what finished is kept.";
         SUCCEEDED = "succeeded", "An execution ended with an output.";
         FAILED = "failed", "An execution ended because a step failed.";
         CANCELLED = "cancelled", "An execution ended because somebody cancelled it.";

@@ -12,18 +12,16 @@ use axum::http::HeaderMap;
 use axum::response::sse::Event;
 use futures::Stream;
 use serde::Serialize;
-use tenure_kernel::bus::Message;
 use tenure_kernel::permission::ExecutionRead;
 use tenure_kernel::{Authorized, ExecutionId, Result};
-use tokio::sync::broadcast::Receiver;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::live::LiveSteps;
 use super::model::{ExecutionSummary, LogLine, StepState, StepSummary};
-use super::news::{self, News};
+use super::news::News;
 use super::steps::{self, Written};
 
-/// How often the caller's standing and the journal are looked at although no news came.
+/// How often the journal is looked at although no news came.
 const LOOK: Duration = Duration::from_secs(5);
 /// News within this time are told together.
 const FOLD: Duration = Duration::from_millis(20);
@@ -42,7 +40,7 @@ struct StepLog<'a> {
 pub(super) struct Follower {
     cx: Authorized<ExecutionRead>,
     headers: HeaderMap,
-    bus: Receiver<Message>,
+    news: News,
     live: Arc<LiveSteps>,
     execution: ExecutionId,
     /// Newest row told.
@@ -70,11 +68,11 @@ impl Follower {
         execution: ExecutionId,
     ) -> Self {
         let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-        let bus = cx.kernel().bus().subscribe();
+        let news = News::new(cx.kernel().bus().subscribe(), execution);
         Self {
             cx,
             headers,
-            bus,
+            news,
             live,
             execution,
             seq: last.unwrap_or(0),
@@ -100,6 +98,7 @@ impl Follower {
 
     async fn next(&mut self) -> Result<Option<Event>> {
         loop {
+            self.prove().await?;
             if let Some(event) = self.pending.pop_front() {
                 return Ok(Some(event));
             }
@@ -107,25 +106,22 @@ impl Follower {
                 return Ok(None);
             }
             if self.begun {
-                self.wait().await?;
+                self.news.wait(Instant::now() + LOOK, self.cx.cx()).await;
+                if self.news.take_progress() {
+                    tokio::time::sleep(FOLD).await;
+                }
+                self.prove().await?;
             }
             self.begun = true;
             while self.look().await? {}
         }
     }
 
-    /// Until something may have happened.
-    async fn wait(&mut self) -> Result<()> {
-        let until = Instant::now() + LOOK;
-        if timeout_at(until, news::next(&mut self.bus, self.execution, self.cx.cx())).await == Ok(News::Progress) {
-            tokio::time::sleep(FOLD).await;
-            while let Ok(message) = self.bus.try_recv() {
-                if !matches!(message, Message::ExecutionProgress { .. } | Message::Heartbeat { .. }) {
-                    self.cx = self.cx.renewed(&self.headers).await?;
-                }
-            }
-        } else {
-            self.cx = self.cx.renewed(&self.headers).await?;
+    /// Before each look and before each event that is sent: what was read for a caller who has lost their standing since
+    /// is not shown.
+    async fn prove(&mut self) -> Result<()> {
+        if let Some(renewed) = self.news.prove(&self.cx, &self.headers).await? {
+            self.cx = renewed;
         }
         Ok(())
     }

@@ -1,19 +1,28 @@
 //! The gate: whether an execution may begin. Permission and the tenant's status were asked before the handler ran.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenure_kernel::decision::{Decision, DecisionInput, DecisionPoint};
-use tenure_kernel::{Audited, Code, Error, Load as _, NewEvent, Problem, Result, TenantTx, WorkflowId, Write};
+use tenure_kernel::permission::WorkflowExecute;
+use tenure_kernel::{
+    Audited, Authorized, Code, Error, ExecutionId, Load as _, Mode, NewEvent, Problem, Result, TenantTx, WorkflowId,
+    Write,
+};
 use tenure_workflow::definition::InputSchema;
+use tenure_workflow::machine::StoredValue;
 
+use super::control;
 use super::event::ExecutionEvent;
 use super::model::ExecutionSummary;
 use super::store::{self, QUEUE_LENGTH};
 use crate::app::App;
+use crate::domain::plugins;
 use crate::domain::policies;
 use crate::domain::quotas::{self, Quota};
 use crate::domain::tenancy;
-use crate::domain::workflows::Workflow;
+use crate::domain::workflows::{CompiledWorkflow, Workflow};
 
 /// What the gate said.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,37 +48,62 @@ impl Admission {
 /// What a caller wants to run.
 #[derive(Debug)]
 pub(super) struct Wanted {
+    /// What it will be called.
+    pub(super) id: ExecutionId,
     pub(super) workflow: WorkflowId,
     /// The newest unless told.
     pub(super) version: Option<i32>,
-    pub(super) input: Value,
+    pub(super) input: Input,
+}
+
+/// What it is to be run with.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// As it came.
+    Held(Value),
+    /// Checked, and put into the object store.
+    Put(StoredValue),
+}
+
+/// A large input is checked and put into the object store before the transaction that queues its execution: nothing slow
+/// happens in that one.
+pub(super) async fn prepare(cx: &Authorized<WorkflowExecute>, app: &App, wanted: Wanted) -> Result<Wanted> {
+    let value = match wanted.input {
+        Input::Held(value) if !app.engine.keeps_inline(&value)? => value,
+        input => return Ok(Wanted { input, ..wanted }),
+    };
+    let (version, parts, keys) = cx
+        .read(async |tx| {
+            let (_, version, compiled) = runnable(tx, app, wanted.workflow, wanted.version).await?;
+            check(compiled.input_schema.as_ref(), &value)?;
+            Ok((version, sensitive_parts(&compiled, &value), tx.keys().await?))
+        })
+        .await?;
+    let stored = app.engine.objects().store_input(&keys, cx.tenant(), wanted.id, value, parts).await?;
+    Ok(Wanted { version: Some(version), input: Input::Put(stored), ..wanted })
 }
 
 /// Queues the execution if it may begin. Whatever refuses it gives back what was taken for it.
-pub(super) async fn admit(tx: &mut TenantTx<Write>, app: &App, wanted: Wanted) -> Result<Audited<Admission>> {
+pub(super) async fn admit(tx: &mut TenantTx<Write>, app: &App, wanted: &Wanted) -> Result<Audited<Admission>> {
     let requested_by = tx.cx().actor().user().ok_or_else(|| Error::internal("an execution needs a person"))?;
-    // Not locked: executions of one workflow would wait for one another.
-    let workflow = Workflow::load(tx, wanted.workflow, false).await?.ok_or_else(Problem::not_found)?;
-    let version = version(&workflow, wanted.version)?;
+    let (workflow, version, compiled) = runnable(tx, app, wanted.workflow, wanted.version).await?;
     let (tenant, now) = (tx.tenant(), tx.now());
-    let compiled = app.plans.get(&mut *tx, tenant, workflow.id, version).await?;
-    check(compiled.input_schema.as_ref(), &wanted.input)?;
-    let organization = tenancy::store::current(tx).await?;
-    let input = DecisionInput {
-        point: DecisionPoint::WorkflowExecute,
-        tenant,
-        tenant_slug: organization.slug,
-        principal: tx.cx().actor().principal.to_string(),
-        workflow: Some((workflow.id.to_string(), workflow.name)),
-        step: None,
-        host: None,
+    let stored = match &wanted.input {
+        Input::Put(stored) => stored.clone(),
+        Input::Held(value) => {
+            check(compiled.input_schema.as_ref(), value)?;
+            let parts = sensitive_parts(&compiled, value);
+            let keys = tx.keys().await?;
+            app.engine.objects().store_input(&keys, tenant, wanted.id, value.clone(), parts).await?
+        }
     };
+    let asked = asked(tx, &workflow).await?;
     // From here on the tenant's other requests wait: nothing slow follows.
     quotas::take(tx, Quota::ExecutionsPerMonth, 1).await?;
     if store::queue_is_full(tx).await? {
         return Err(queue_full().into());
     }
-    let decision = policies::decide(&*app.policy, &mut *tx, now, &input).await?;
+    let decision = policies::decide(&*app.policy, &mut *tx, now, &asked).await?;
     if !decision.allowed {
         quotas::give_back(tx, Quota::ExecutionsPerMonth, 1).await?;
         return Ok(Audited::none(
@@ -77,11 +111,70 @@ pub(super) async fn admit(tx: &mut TenantTx<Write>, app: &App, wanted: Wanted) -
             Admission::Denied(decision),
         ));
     }
-    let stored = store::store_value(wanted.input);
-    let execution = store::insert(tx, workflow.id, version, requested_by, &stored).await?;
+    let execution = store::insert(tx, wanted.id, workflow.id, version, requested_by, &stored).await?;
+    plugins::pin(tx, execution.id, &compiled.plugins).await?;
     let event = NewEvent::new(ExecutionEvent::REQUESTED, execution.id.to_string())
         .detail("workflow", workflow.id)
         .detail("version", version);
+    Ok(Audited::of(Admission::Queued(Box::new(execution)), event))
+}
+
+/// The version of a workflow that is to be run.
+async fn runnable<M: Mode>(
+    tx: &mut TenantTx<M>,
+    app: &App,
+    workflow: WorkflowId,
+    wanted: Option<i32>,
+) -> Result<(Workflow, i32, Arc<CompiledWorkflow>)> {
+    // Not locked: executions of one workflow would wait for one another.
+    let workflow = Workflow::load(tx, workflow, false).await?.ok_or_else(Problem::not_found)?;
+    let version = version(&workflow, wanted)?;
+    let tenant = tx.tenant();
+    let compiled = app.plans.get(&mut *tx, tenant, workflow.id, version).await?;
+    Ok((workflow, version, compiled))
+}
+
+fn sensitive_parts(compiled: &CompiledWorkflow, input: &Value) -> Vec<String> {
+    compiled.input_schema.as_ref().map(|schema| schema.sensitive().parts(input)).unwrap_or_default()
+}
+
+/// What the policy is asked.
+async fn asked(tx: &mut TenantTx<Write>, workflow: &Workflow) -> Result<DecisionInput> {
+    let organization = tenancy::store::current(tx).await?;
+    Ok(DecisionInput {
+        point: DecisionPoint::WorkflowExecute,
+        tenant: tx.tenant(),
+        tenant_slug: organization.slug,
+        principal: tx.cx().actor().principal.to_string(),
+        workflow: Some((workflow.id.to_string(), workflow.name.clone())),
+        step: None,
+        host: None,
+    })
+}
+
+/// Queues an execution again that has ended without success, if it may go on: the month's quota was taken when it was
+/// started, all else is asked as then.
+pub(super) async fn admit_again(tx: &mut TenantTx<Write>, app: &App, id: ExecutionId) -> Result<Audited<Admission>> {
+    let execution = tx.load::<ExecutionSummary>(id).await?;
+    control::can_retry(&execution)?;
+    let workflow =
+        Workflow::load(tx, execution.workflow.id, false).await?.ok_or_else(|| Error::from(Problem::not_found()))?;
+    if store::queue_is_full(tx).await? {
+        return Err(queue_full().into());
+    }
+    let (input, now) = (asked(tx, &workflow).await?, tx.now());
+    let decision = policies::decide(&*app.policy, &mut *tx, now, &input).await?;
+    if !decision.allowed {
+        return Ok(Audited::none(
+            "its refusal is an event of its own, folded with its repeats",
+            Admission::Denied(decision),
+        ));
+    }
+    control::retry(tx, &execution).await?;
+    let event = NewEvent::new(ExecutionEvent::RETRIED, id.to_string())
+        .detail("workflow", execution.workflow.id)
+        .detail("was", execution.state);
+    let execution = tx.load::<ExecutionSummary>(id).await?.into_inner();
     Ok(Audited::of(Admission::Queued(Box::new(execution)), event))
 }
 

@@ -11,26 +11,31 @@ use serde::Deserialize;
 use serde_json::Value;
 use tenure_kernel::bus::Message;
 use tenure_kernel::describe::{Description, Output, Raw};
-use tenure_kernel::permission::{ExecutionCancel, ExecutionRead, WorkflowExecute};
+use tenure_kernel::permission::{ExecutionCancel, ExecutionRead, ExecutionRetry, WorkflowExecute};
 use tenure_kernel::{
-    Audited, Authorized, ExecutionId, Json, NewEvent, Page, PageQuery, Path, Problem, Query, Result, Sample, WorkflowId,
+    Audited, Authorized, Error, ExecutionId, Json, NewEvent, Page, PageQuery, Path, Query, Result, Sample, WorkflowId,
 };
 use tenure_workflow::machine::StepKey;
 use utoipa::{IntoParams, ToSchema};
 
+use super::control::{self, Wish};
 use super::event::ExecutionEvent;
 use super::filter::Listed;
 use super::follow::Follower;
-use super::gate::{self, Wanted};
+use super::gate::{self, Admission, Input, Wanted};
 use super::model::{Execution, ExecutionSummary, Step, StepSummary};
-use super::store::{self, Cancelled};
-use super::{steps, wait};
+use super::{inputs, steps, store, wait};
 use crate::app::{App, Routes};
 
 const START: &str = "Execute a workflow.\n\nAnswers 202 with `Location` as soon as the execution is queued. With `?wait=30s` (at most a minute) it answers 200 with the finished execution, or 202 if that takes longer.";
 const EVENTS: &str = "Follow an execution, as server-sent events.\n\n`execution` carries an ExecutionSummary, `step` a StepSummary, `log` a line of a step's log with the step's name, each with an `id`. Without `Last-Event-ID` the stream begins with the present state of the execution and of each step; with it, with what came after. `end` is last: do not reconnect. A stream that stops without it is to be asked for again.";
 const CANCEL: &str =
     "Cancel an execution.\n\nAnswers 202: what runs is stopped within a second; 409 if it is over already.";
+
+const PAUSE: &str = "Pause an execution.\n\nAnswers 202: steps in flight may end, nothing more begins; the state is `paused` once nothing runs. 409 if it is over.";
+const RESUME: &str =
+    "Resume a paused execution.\n\nAnswers 202: it is queued again and goes on where it was. 409 if it is not paused.";
+const RETRY: &str = "Retry an execution that failed, was cancelled or ran out of time.\n\nAnswers 202: it is queued again and goes on after its finished steps, of which none runs again; what failed or was stopped is done again. 409 if it is not over, succeeded, or would only end the same way.";
 
 /// The slice's routes.
 pub fn routes() -> Routes {
@@ -42,6 +47,9 @@ pub fn routes() -> Routes {
         .get("/executions/{id}/steps/{step}", get_step, "See a step, with its output and log.")
         .get("/executions/{id}/events", events, EVENTS)
         .post("/executions/{id}/cancel", cancel, CANCEL)
+        .post("/executions/{id}/pause", pause, PAUSE)
+        .post("/executions/{id}/resume", resume, RESUME)
+        .post("/executions/{id}/retry", retry, RETRY)
         .body_limit(MAX_INPUT)
 }
 
@@ -106,20 +114,17 @@ async fn start(
     State(app): State<App>,
     Path(workflow): Path<WorkflowId>,
     Query(query): Query<StartQuery>,
+    headers: HeaderMap,
     Json(new): Json<NewExecution>,
 ) -> Result<Raw<Accepted>> {
     let patience = query.wait.as_deref().map(wait::parse).transpose()?;
-    let wanted = Wanted { workflow, version: new.version, input: new.input };
+    let id = ExecutionId::new(cx.kernel().clock().now());
+    let wanted = Wanted { id, workflow, version: new.version, input: Input::Held(new.input) };
     let bus = cx.kernel().bus().subscribe();
-    let execution = match cx.write(async |tx| gate::admit(tx, &app, wanted).await).await?.into_result() {
-        Ok(execution) => execution,
-        Err(error) => {
-            return Err(cx.kernel().refused(Some(cx.tenant()), cx.cx().actor(), &cx.cx().origin, error).await);
-        }
-    };
+    let execution = queue(&cx, &app, wanted).await?;
     cx.kernel().bus().wake(Message::WorkQueued);
     if let Some(patience) = patience
-        && wait::is_over(&cx, bus, execution.id, patience).await?
+        && wait::is_over(&cx, &headers, bus, execution.id, patience).await?
     {
         let whole = cx
             .read(async |tx| {
@@ -130,6 +135,27 @@ async fn start(
         return Ok(Raw::new(axum::Json(whole)));
     }
     Ok(accepted(execution))
+}
+
+/// Through the gate. What was put aside for an execution that does not come about is thrown away, but for a fault that
+/// leaves open whether it did.
+async fn queue(cx: &Authorized<WorkflowExecute>, app: &App, wanted: Wanted) -> Result<ExecutionSummary> {
+    let wanted = gate::prepare(cx, app, wanted).await?;
+    let admitted = cx.write(async |tx| gate::admit(tx, app, &wanted).await).await;
+    let comes_about = match &admitted {
+        Ok(Admission::Queued(execution)) => execution.id == wanted.id,
+        Ok(Admission::Denied(_)) | Err(Error::Problem(_)) => false,
+        Err(_) => true,
+    };
+    if let Input::Put(stored) = &wanted.input
+        && !comes_about
+    {
+        app.engine.objects().remove(cx.tenant(), stored).await;
+    }
+    match admitted?.into_result() {
+        Ok(execution) => Ok(execution),
+        Err(error) => Err(cx.kernel().refused(Some(cx.tenant()), cx.cx().actor(), &cx.cx().origin, error).await),
+    }
 }
 
 async fn list(cx: Authorized<ExecutionRead>, listed: Listed) -> Result<Json<Page<ExecutionSummary>>> {
@@ -169,7 +195,8 @@ async fn get_step(
     let step = cx
         .read(async |tx| {
             let execution = tx.load::<ExecutionSummary>(id).await?;
-            steps::one(tx, &execution, app.live.of(id), &name).await
+            let step = steps::one(tx, &execution, app.live.of(id), &name).await?;
+            Ok(Step { input: inputs::of(tx, &app, &execution, &name).await?, ..step })
         })
         .await?;
     Ok(Json(step))
@@ -193,19 +220,63 @@ async fn cancel(cx: Authorized<ExecutionCancel>, Path(id): Path<ExecutionId>) ->
         .write(async |tx| {
             let execution = tx.load::<ExecutionSummary>(id).await?;
             let event = NewEvent::new(ExecutionEvent::CANCEL_REQUESTED, id.to_string());
-            match store::cancel(tx, &execution).await? {
-                Cancelled::Asked => Ok(Audited::of(execution.into_inner(), event)),
-                Cancelled::AskedBefore => Ok(Audited::none("it was asked for before", execution.into_inner())),
-                Cancelled::TooLate => {
-                    Err(Problem::conflict("the execution is over; there is nothing to cancel").into())
-                }
-            }
+            Ok(match control::cancel(tx, &execution).await? {
+                Wish::Taken => Audited::of(execution.into_inner(), event),
+                Wish::TakenBefore => Audited::none("it was asked for before", execution.into_inner()),
+            })
         })
         .await?;
     cx.kernel().bus().wake(Message::ExecutionCancelled { execution: id });
     // One that nobody works on is taken up to be ended.
     cx.kernel().bus().wake(Message::WorkQueued);
     Ok(accepted(execution))
+}
+
+async fn pause(cx: Authorized<ExecutionCancel>, Path(id): Path<ExecutionId>) -> Result<Raw<Accepted>> {
+    let execution = cx
+        .write(async |tx| {
+            let execution = tx.load::<ExecutionSummary>(id).await?;
+            let event = NewEvent::new(ExecutionEvent::PAUSED, id.to_string());
+            let wish = control::pause(tx, &execution).await?;
+            let execution = tx.load::<ExecutionSummary>(id).await?.into_inner();
+            Ok(match wish {
+                Wish::Taken => Audited::of(execution, event),
+                Wish::TakenBefore => Audited::none("it was asked for before", execution),
+            })
+        })
+        .await?;
+    Ok(moved(&cx, execution))
+}
+
+async fn resume(cx: Authorized<ExecutionRetry>, Path(id): Path<ExecutionId>) -> Result<Raw<Accepted>> {
+    let execution = cx
+        .write(async |tx| {
+            let execution = tx.load::<ExecutionSummary>(id).await?;
+            control::resume(tx, &execution).await?;
+            let event = NewEvent::new(ExecutionEvent::RESUMED, id.to_string());
+            Ok(Audited::of(tx.load::<ExecutionSummary>(id).await?.into_inner(), event))
+        })
+        .await?;
+    Ok(moved(&cx, execution))
+}
+
+async fn retry(
+    cx: Authorized<ExecutionRetry>,
+    State(app): State<App>,
+    Path(id): Path<ExecutionId>,
+) -> Result<Raw<Accepted>> {
+    match cx.write(async |tx| gate::admit_again(tx, &app, id).await).await?.into_result() {
+        Ok(execution) => Ok(moved(&cx, execution)),
+        Err(error) => Err(cx.kernel().refused(Some(cx.tenant()), cx.cx().actor(), &cx.cx().origin, error).await),
+    }
+}
+
+/// The answer, once the engine and whoever watches were told.
+fn moved<P>(cx: &Authorized<P>, execution: ExecutionSummary) -> Raw<Accepted> {
+    let bus = cx.kernel().bus();
+    bus.wake(Message::WorkQueued);
+    bus.wake(Message::ExecutionProgress { tenant: cx.tenant(), execution: execution.id });
+    accepted(execution)
 }
 
 /// The name of a step in a path: `node`, `node%232`, `node%5B17%5D`.

@@ -1,19 +1,31 @@
-//! What runs on this node at this moment. Not durable: after a crash the steps simply run again.
+//! What runs on this node at this moment. Not durable: after a crash the steps simply run again. With each sign of life the
+//! engine writes the beginning of the list into the execution's job, for those who ask another node.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use tenure_kernel::{ExecutionId, Timestamp};
 
+/// How a step in flight stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LiveState {
+    /// It runs.
+    Running,
+    /// It waits for a person, a moment or its next attempt.
+    Waiting,
+}
+
 /// A step that has begun and is not over.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveStep {
     /// Its name: `node`, `node#2`, `node[17]`.
     pub step: String,
     /// The type of its node.
     pub node_type: String,
-    /// `running` or `waiting`.
-    pub state: &'static str,
+    /// How it stands.
+    pub state: LiveState,
     /// Which attempt, from 1.
     pub attempt: u32,
     /// When it began.

@@ -2,14 +2,17 @@
 //! adds rows, asks for cancellation and wakes what waits, the rest is the engine's; the journal it only reads.
 //!
 //! - `gate.rs` decides whether an execution may begin: tenant, quota, queue, policy, in this order.
+//! - `control.rs` is what people want of one that exists: cancel, pause, resume, retry.
 //! - `follow.rs` tells how one goes on, as server-sent events; `wait.rs` waits for its end.
-//! - `live.rs` is where the engine says what runs at this moment.
+//! - `live.rs` is where the engine says what runs at this moment; `steps.rs` tells of steps, `inputs.rs` what each was given.
 
+mod control;
 mod event;
 mod filter;
 mod follow;
 mod gate;
 mod http;
+mod inputs;
 mod live;
 mod model;
 mod news;
@@ -17,11 +20,11 @@ mod steps;
 mod store;
 mod wait;
 
+pub use control::wake;
 pub use event::ExecutionEvent;
 pub use http::routes;
-pub use live::{LiveStep, LiveSteps};
+pub use live::{LiveState, LiveStep, LiveSteps};
 pub use model::{
     Execution, ExecutionError, ExecutionState, ExecutionSummary, LogLine, PersonRef, StepState, StepSummary,
     WorkflowRef,
 };
-pub use store::{store_value, wake};

@@ -5,6 +5,8 @@ use tenure_kernel::{ExecutionId, Timestamp, UserId, WorkflowId};
 use tenure_workflow::machine::StoredValue;
 use utoipa::ToSchema;
 
+use crate::domain::plugins::PinnedPlugin;
+
 /// Values above this many bytes of JSON are not shown in line.
 pub(super) const SHOWN_INLINE: u64 = 64 * 1024;
 
@@ -146,7 +148,9 @@ pub struct Execution {
     /// The definition of its version, in canonical form.
     #[schema(value_type = Object)]
     pub definition: Box<RawValue>,
-    /// The input; null when larger than 64 KiB.
+    /// The published plugins that it runs with, in the versions that it keeps.
+    pub plugins: Vec<PinnedPlugin>,
+    /// The input, with `[sensitive]` for what its schema marks so; null when larger than 64 KiB.
     pub input: Value,
     /// Size of the input as JSON, in bytes.
     pub input_size: u64,
@@ -214,7 +218,8 @@ pub struct Step {
     /// How it stands.
     #[serde(flatten)]
     pub summary: StepSummary,
-    /// What the node was given; not kept in this release.
+    /// What the step was given: `{input, state, execution}`, in a map `item` and `index` too, a plugin only what it asked for.
+    /// `{"not_shown": {"size": bytes}}` stands for values that are too large; null for a step that was skipped.
     pub input: Value,
     /// What it returned; null until it ended, and when larger than 64 KiB.
     pub output: Value,
@@ -228,15 +233,17 @@ pub struct Step {
     pub usage: Value,
 }
 
-/// What is shown of a stored value in line, and its size as JSON.
+/// What is shown of a stored value in line, its sensitive parts masked, and its size as JSON.
 pub(super) fn shown(value: &StoredValue) -> serde_json::Result<(Value, u64)> {
-    let size = match value {
-        StoredValue::Object(object) => object.size,
-        StoredValue::Inline(value) => u64::try_from(serde_json::to_vec(value)?.len()).unwrap_or(u64::MAX),
-    };
-    let inline = match value {
-        StoredValue::Inline(value) if size <= SHOWN_INLINE => Value::clone(value),
-        _ => Value::Null,
-    };
-    Ok((inline, size))
+    match value {
+        StoredValue::Object(object) => {
+            let shown = object.sensitive.as_ref().and_then(|sensitive| sensitive.shown.as_deref());
+            Ok((shown.map(serde_json::from_str).transpose()?.unwrap_or_default(), object.size))
+        }
+        StoredValue::Inline(value) => {
+            let size = u64::try_from(serde_json::to_vec(value)?.len()).unwrap_or(u64::MAX);
+            let inline = if size <= SHOWN_INLINE { Value::clone(value) } else { Value::Null };
+            Ok((inline, size))
+        }
+    }
 }

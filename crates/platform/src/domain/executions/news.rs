@@ -1,32 +1,89 @@
-//! News of one execution, from the bus.
+//! News of one execution and of whoever watches it, from the bus.
+//!
+//! What was heard is kept until it is asked for: that the execution moved on never hides that the caller may no longer see
+//! it, whichever came first and however many came at once.
 
+use axum::http::HeaderMap;
 use tenure_kernel::bus::Message;
-use tenure_kernel::{Context, ExecutionId};
+use tenure_kernel::{Authorized, Context, ExecutionId, Permission, Result};
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::time::{Duration, Instant, timeout_at};
 
-/// What may have changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum News {
+/// How often the caller's standing is looked at although no news came: a token runs out in silence.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// One watcher's ear.
+pub(super) struct News {
+    bus: Receiver<Message>,
+    execution: ExecutionId,
     /// The execution moved on.
-    Progress,
-    /// What the caller may do; after missed messages that is possible too.
-    Standing,
+    progress: bool,
+    /// What the caller may do changed; after missed messages that is possible too.
+    standing: bool,
+    proven_at: Instant,
 }
 
-/// Waits for the next news of this execution, or of the caller.
-pub(super) async fn next(bus: &mut Receiver<Message>, execution: ExecutionId, cx: &Context) -> News {
-    let actor = cx.actor();
-    loop {
-        match bus.recv().await {
-            Ok(Message::ExecutionProgress { execution: other, .. }) if other == execution => return News::Progress,
-            Ok(Message::SessionChanged { session }) if actor.session == Some(session) => return News::Standing,
-            Ok(Message::UserChanged { user }) if actor.user() == Some(user) => return News::Standing,
-            Ok(Message::TenantChanged { tenant }) if tenant == cx.tenant() => return News::Standing,
-            Ok(Message::NewsLost) | Err(RecvError::Lagged(_)) => return News::Standing,
-            // The bus lives as long as the process; without it the caller's own clock goes on.
-            Err(RecvError::Closed) => std::future::pending().await,
-            Ok(_) => {}
+impl News {
+    /// Of this execution. `bus` was subscribed to when the caller had been proven.
+    pub(super) fn new(bus: Receiver<Message>, execution: ExecutionId) -> Self {
+        Self { bus, execution, progress: false, standing: false, proven_at: Instant::now() }
+    }
+
+    fn hear(&mut self, message: &Message, cx: &Context) {
+        let actor = cx.actor();
+        match message {
+            Message::ExecutionProgress { execution, .. } => self.progress |= *execution == self.execution,
+            Message::SessionChanged { session } => self.standing |= actor.session == Some(*session),
+            Message::UserChanged { user } => self.standing |= actor.user() == Some(*user),
+            Message::TenantChanged { tenant } => self.standing |= *tenant == cx.tenant(),
+            Message::NewsLost => self.standing = true,
+            Message::WorkQueued | Message::ExecutionCancelled { .. } | Message::Heartbeat { .. } => {}
         }
+    }
+
+    /// Waits until something was heard of the execution or the caller, or until then.
+    pub(super) async fn wait(&mut self, until: Instant, cx: &Context) {
+        let until = until.min(self.proven_at + LOOK);
+        while !self.progress && !self.standing {
+            match timeout_at(until, self.bus.recv()).await {
+                Ok(Ok(message)) => self.hear(&message, cx),
+                Ok(Err(RecvError::Lagged(_))) => self.standing = true,
+                // The bus lives as long as the process.
+                Ok(Err(RecvError::Closed)) => return tokio::time::sleep_until(until).await,
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Proves the caller anew if anything that was heard so far asks for it, or if the last proof is old. To be called
+    /// right before anything is shown.
+    ///
+    /// # Errors
+    /// When the caller may no longer see it: nothing may be shown.
+    pub(super) async fn prove<P: Permission>(
+        &mut self,
+        cx: &Authorized<P>,
+        headers: &HeaderMap,
+    ) -> Result<Option<Authorized<P>>> {
+        loop {
+            match self.bus.try_recv() {
+                Ok(message) => self.hear(&message, cx.cx()),
+                Err(TryRecvError::Lagged(_)) => self.standing = true,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        if !self.standing && self.proven_at.elapsed() < LOOK {
+            return Ok(None);
+        }
+        let now = Instant::now();
+        let renewed = cx.renewed(headers).await?;
+        (self.standing, self.proven_at) = (false, now);
+        Ok(Some(renewed))
+    }
+
+    /// Whether the execution moved on since this was asked last.
+    pub(super) fn take_progress(&mut self) -> bool {
+        std::mem::take(&mut self.progress)
     }
 }

@@ -8,7 +8,7 @@ use tenure_kernel::{Error, ExecutionId, Mode, Page, PageQuery, Permitted, Proble
 use tenure_workflow::ErrorClass;
 use tenure_workflow::machine::{Entry, Outcome, StepError, StepKey};
 
-use super::live::LiveStep;
+use super::live::{LiveState, LiveStep};
 use super::model::{ExecutionError, ExecutionSummary, LogLine, Step, StepState, StepSummary, shown};
 
 /// A step's newest row, without what it gave.
@@ -46,6 +46,7 @@ fn node_of(step: &str) -> String {
 fn failure(entry: &str) -> Result<Option<StepError>> {
     match serde_json::from_str(entry)? {
         Entry::Finished { outcome: Outcome::Failed { error, .. }, .. } => Ok(Some(error)),
+        Entry::Told { error, .. } => Ok(error),
         _ => Ok(None),
     }
 }
@@ -89,7 +90,10 @@ impl From<LiveStep> for StepSummary {
             node: node_of(&step.step),
             name: step.step,
             r#type: step.node_type,
-            state: if step.state == "waiting" { StepState::Waiting } else { StepState::Running },
+            state: match step.state {
+                LiveState::Waiting => StepState::Waiting,
+                LiveState::Running => StepState::Running,
+            },
             attempt: step.attempt,
             queued_at: step.started_at,
             started_at: Some(step.started_at),
@@ -98,6 +102,9 @@ impl From<LiveStep> for StepSummary {
         }
     }
 }
+
+// In the statements below `forgotten` are the failures that a retry took back: such a row counts no more, its step is done
+// again.
 
 /// The steps, each as its newest row has it, in the order of the journal; on the last page what is in flight follows.
 pub(super) async fn list<M: Mode>(
@@ -108,12 +115,17 @@ pub(super) async fn list<M: Mode>(
 ) -> Result<Page<StepSummary>> {
     let rows = sqlx::query_as!(
         Row,
-        r#"select s.seq as "seq!", s.step as "step!", s.node_type, s.state, s.attempts as "attempts!",
+        r#"with forgotten (step, seq) as materialized (
+               select f.step, r.seq from execution_journal r
+               cross join lateral jsonb_array_elements_text(r.entry::jsonb #> '{retried,forgotten}') as f (step)
+               where r.tenant_id = $1 and r.execution_id = $2 and r.state = 'retried')
+           select s.seq as "seq!", s.step as "step!", s.node_type, s.state, s.attempts as "attempts!",
                   s.started_at as "started_at!", s.finished_at as "finished_at!", s.failure
            from (select distinct on (j.step) j.seq, j.step, j.node_type, j.state, j.attempts, j.started_at, j.finished_at,
                         case when j.state = 'failed' then j.entry end as failure
                  from execution_journal j
                  where j.tenant_id = $1 and j.execution_id = $2 and j.step is not null
+                   and not (j.state = 'failed' and exists (select from forgotten f where f.step = j.step and f.seq > j.seq))
                  order by j.step, j.seq desc) s
            where $3::integer is null or s.seq > $3
            order by s.seq limit $4"#,
@@ -134,7 +146,7 @@ pub(super) async fn list<M: Mode>(
     Ok(Page { items, next_cursor: page.next_cursor })
 }
 
-/// What runs on this node, and what waits for a person.
+/// What runs, and what waits for a person. Where nothing runs on this node, what another one said of it last.
 pub(super) async fn in_flight<M: Mode>(
     tx: &mut TenantTx<M>,
     execution: ExecutionId,
@@ -149,12 +161,13 @@ pub(super) async fn in_flight<M: Mode>(
     )
     .fetch_all(&mut *tx)
     .await?;
+    let live = if live.is_empty() { elsewhere(tx, execution).await? } else { live };
     let mut steps: Vec<StepSummary> = live.into_iter().map(StepSummary::from).collect();
     for row in waiting.into_iter().rev() {
         let waits = LiveStep {
             step: row.step,
             node_type: "approval".to_owned(),
-            state: "waiting",
+            state: LiveState::Waiting,
             attempt: 1,
             started_at: row.created_at,
         };
@@ -166,6 +179,19 @@ pub(super) async fn in_flight<M: Mode>(
     Ok(steps)
 }
 
+async fn elsewhere<M: Mode>(tx: &mut TenantTx<M>, execution: ExecutionId) -> Result<Vec<LiveStep>> {
+    let told = sqlx::query_scalar!(
+        "select live from jobs where tenant_id = $1 and id = $2",
+        tx.tenant().uuid(),
+        execution.uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    .flatten();
+    // A newer version's list that this one does not understand is none.
+    Ok(told.and_then(|told| serde_json::from_str(&told).ok()).unwrap_or_default())
+}
+
 /// Which of these steps have a row already: the live list learns of an end a little later than the journal, and a map
 /// that was expanded stands in both.
 async fn over<M: Mode>(
@@ -175,7 +201,13 @@ async fn over<M: Mode>(
 ) -> Result<BTreeSet<String>> {
     let names: Vec<String> = steps.iter().map(|step| step.name.clone()).collect();
     let known = sqlx::query_scalar!(
-        r#"select step as "step!" from execution_journal where tenant_id = $1 and execution_id = $2 and step = any($3)"#,
+        r#"with forgotten (step, seq) as materialized (
+               select f.step, r.seq from execution_journal r
+               cross join lateral jsonb_array_elements_text(r.entry::jsonb #> '{retried,forgotten}') as f (step)
+               where r.tenant_id = $1 and r.execution_id = $2 and r.state = 'retried')
+           select j.step as "step!" from execution_journal j
+           where j.tenant_id = $1 and j.execution_id = $2 and j.step = any($3)
+             and not (j.state = 'failed' and exists (select from forgotten f where f.step = j.step and f.seq > j.seq))"#,
         tx.tenant().uuid(),
         execution.uuid(),
         &names
@@ -202,8 +234,15 @@ pub(super) async fn one<M: Mode>(
 ) -> Result<Step> {
     let name = step.to_string();
     let row = sqlx::query!(
-        "select node_type, state, attempts, started_at, finished_at, entry, logs, usage
-         from execution_journal where tenant_id = $1 and execution_id = $2 and step = $3 order by seq desc limit 1",
+        r#"with forgotten (step, seq) as materialized (
+               select f.step, r.seq from execution_journal r
+               cross join lateral jsonb_array_elements_text(r.entry::jsonb #> '{retried,forgotten}') as f (step)
+               where r.tenant_id = $1 and r.execution_id = $2 and r.state = 'retried')
+           select j.node_type, j.state, j.attempts, j.started_at, j.finished_at, j.entry, j.logs, j.usage
+           from execution_journal j
+           where j.tenant_id = $1 and j.execution_id = $2 and j.step = $3
+             and not (j.state = 'failed' and exists (select from forgotten f where f.step = j.step and f.seq > j.seq))
+           order by j.seq desc limit 1"#,
         tx.tenant().uuid(),
         execution.id.uuid(),
         name

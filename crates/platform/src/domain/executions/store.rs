@@ -1,7 +1,5 @@
 //! All SQL on `executions`, and what people do to their rows of `jobs`.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tenure_kernel::{
@@ -13,6 +11,7 @@ use uuid::Uuid;
 
 use super::filter::Filter;
 use super::model::{Execution, ExecutionError, ExecutionState, ExecutionSummary, PersonRef, WorkflowRef, shown};
+use crate::domain::plugins;
 
 /// How many of a tenant's executions may stand in the queue, running ones among them.
 pub(super) const QUEUE_LENGTH: i64 = 10_000;
@@ -136,7 +135,9 @@ pub(super) async fn whole<M: Mode>(tx: &mut TenantTx<M>, execution: Permitted<Ex
     let (input, input_size) = stored(&row.input)?;
     let output = row.output.as_deref().map(stored).transpose()?;
     let (output, output_size) = output.unzip();
+    let plugins = plugins::pins(tx, execution.id).await?;
     Ok(Execution {
+        plugins,
         summary: execution.into_inner(),
         definition: RawValue::from_string(row.definition)?,
         input,
@@ -159,12 +160,6 @@ pub(super) async fn state<M: Mode>(tx: &mut TenantTx<M>, id: ExecutionId) -> Res
     ExecutionState::parse(&state).ok_or_else(|| Error::internal("unknown state of an execution"))
 }
 
-/// How a caller's value is stored in an execution's row.
-#[must_use]
-pub fn store_value(value: Value) -> StoredValue {
-    StoredValue::Inline(Arc::new(value))
-}
-
 /// Whether the tenant's queue is as long as it may be.
 pub(super) async fn queue_is_full(tx: &mut TenantTx<Write>) -> Result<bool> {
     let full = sqlx::query_scalar!(
@@ -180,12 +175,12 @@ pub(super) async fn queue_is_full(tx: &mut TenantTx<Write>) -> Result<bool> {
 /// A new execution, queued.
 pub(super) async fn insert(
     tx: &mut TenantTx<Write>,
+    id: ExecutionId,
     workflow: WorkflowId,
     version: i32,
     requested_by: UserId,
     input: &StoredValue,
 ) -> Result<ExecutionSummary> {
-    let id: ExecutionId = tx.new_id();
     sqlx::query!(
         "with execution as (
             insert into executions (tenant_id, id, workflow_id, version, state, requested_by, actor, input, created_at)
@@ -203,55 +198,4 @@ pub(super) async fn insert(
     .execute(&mut *tx)
     .await?;
     Ok(tx.load::<ExecutionSummary>(id).await?.into_inner())
-}
-
-/// What asking for a cancellation changed.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Cancelled {
-    Asked,
-    AskedBefore,
-    /// It is over; nothing is left to cancel.
-    TooLate,
-}
-
-/// Has the engine end it: what waits is taken up at once, what runs is told.
-pub(super) async fn cancel(tx: &mut TenantTx<Write>, execution: &Permitted<ExecutionSummary>) -> Result<Cancelled> {
-    let before = sqlx::query_scalar!(
-        "select cancel_requested from jobs where tenant_id = $1 and id = $2 for update",
-        tx.tenant().uuid(),
-        execution.id.uuid()
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    match before {
-        None => return Ok(Cancelled::TooLate),
-        Some(true) => return Ok(Cancelled::AskedBefore),
-        Some(false) => {}
-    }
-    sqlx::query!(
-        "update jobs set cancel_requested = true, run_at = $3 where tenant_id = $1 and id = $2",
-        tx.tenant().uuid(),
-        execution.id.uuid(),
-        tx.now()
-    )
-    .execute(&mut *tx)
-    .await?;
-    Ok(Cancelled::Asked)
-}
-
-/// Has the engine look at an execution that waits for a person; after the commit say so with
-/// [`Message::WorkQueued`](tenure_kernel::bus::Message::WorkQueued).
-///
-/// # Errors
-/// PostgreSQL's.
-pub async fn wake(tx: &mut TenantTx<Write>, execution: ExecutionId) -> Result<()> {
-    sqlx::query!(
-        "update jobs set run_at = $3 where tenant_id = $1 and id = $2",
-        tx.tenant().uuid(),
-        execution.uuid(),
-        tx.now()
-    )
-    .execute(&mut *tx)
-    .await?;
-    Ok(())
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use tenure_kernel::bus::Message;
 use tenure_kernel::{Authorized, ExecutionId, Permission, Problem, Result};
 use tokio::sync::broadcast::Receiver;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use super::{news, store};
+use super::news::News;
+use super::store;
 
 const LONGEST: Duration = Duration::from_secs(60);
 /// How often the row is looked at although no news came.
@@ -29,22 +31,29 @@ pub(super) fn parse(text: &str) -> Result<Duration> {
 }
 
 /// Whether it is over by then. `bus` was subscribed to before the execution was queued.
+///
+/// # Errors
+/// 401 or 403 as soon as the caller's login or permission is withdrawn: what they asked for goes on without them.
 pub(super) async fn is_over<P: Permission>(
     cx: &Authorized<P>,
-    mut bus: Receiver<Message>,
+    headers: &HeaderMap,
+    bus: Receiver<Message>,
     execution: ExecutionId,
     wait: Duration,
 ) -> Result<bool> {
     let deadline = Instant::now() + wait;
+    let mut news = News::new(bus, execution);
     loop {
+        news.prove(cx, headers).await?;
         if cx.read(async |tx| store::state(tx, execution).await).await?.is_over() {
+            news.prove(cx, headers).await?;
             return Ok(true);
         }
         if Instant::now() >= deadline {
             return Ok(false);
         }
-        // Either way the row is read again.
-        let _ = timeout_at(deadline.min(Instant::now() + POLL), news::next(&mut bus, execution, cx.cx())).await;
+        news.wait(deadline.min(Instant::now() + POLL), cx.cx()).await;
+        news.take_progress();
     }
 }
 

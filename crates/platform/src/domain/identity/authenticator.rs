@@ -5,7 +5,6 @@
 //! would not hear such news. An entry is only kept if no news came while it was read.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -14,13 +13,14 @@ use moka::sync::Cache;
 use sha2::{Digest as _, Sha256};
 use tenure_kernel::bus::Message;
 use tenure_kernel::{
-    Actor, Audited, Authenticator, Code, Identity, Kernel, Principal, Problem, Result, SessionId, SystemReason,
-    Timestamp, WeakKernel,
+    Actor, Audited, Authenticator, Code, Error, Identity, Kernel, Principal, Problem, Rejected, Result, SessionId,
+    SystemReason, Timestamp, WeakKernel,
 };
 
 use super::store;
 use super::token::{Claims, SharedTokens};
 use crate::domain::access;
+use crate::remembered::Remembered;
 
 /// Even without news nothing is believed longer than this.
 const BELIEVED_FOR: Duration = Duration::from_secs(60);
@@ -33,15 +33,23 @@ struct Known {
     tenant_active: bool,
 }
 
+/// What a token's login turned out to be.
+enum Found {
+    /// Alive.
+    Alive(Known),
+    /// Ended, or its person, member or tenant is gone.
+    Over,
+    /// Of another person or tenant than the token says.
+    Foreign,
+}
+
 /// See the module.
 pub struct TokenAuthenticator {
     /// Weak, because the kernel holds this.
     kernel: WeakKernel,
     tokens: SharedTokens,
     verified: Cache<[u8; 32], Arc<Claims>>,
-    known: Cache<SessionId, Known>,
-    /// Grows with each piece of news.
-    epoch: AtomicU64,
+    known: Remembered<SessionId, Known>,
 }
 
 impl std::fmt::Debug for TokenAuthenticator {
@@ -58,12 +66,7 @@ impl TokenAuthenticator {
             kernel: kernel.downgrade(),
             tokens,
             verified: Cache::builder().max_capacity(TOKENS_KEPT).time_to_live(Duration::from_secs(3600)).build(),
-            known: Cache::builder()
-                .max_capacity(TOKENS_KEPT)
-                .time_to_live(BELIEVED_FOR)
-                .support_invalidation_closures()
-                .build(),
-            epoch: AtomicU64::new(0),
+            known: Remembered::new(TOKENS_KEPT, BELIEVED_FOR),
         }
     }
 
@@ -79,24 +82,16 @@ impl TokenAuthenticator {
 
     fn forget(&self, message: &Message) {
         match message {
-            Message::SessionChanged { session } => {
-                self.epoch.fetch_add(1, Ordering::AcqRel);
-                self.known.invalidate(session);
-            }
+            Message::SessionChanged { session } => self.known.forget(session),
             Message::UserChanged { user } => {
-                self.epoch.fetch_add(1, Ordering::AcqRel);
                 let user = *user;
-                self.forget_where(move |known| known.identity.actor.user() == Some(user));
+                self.known.forget_where(move |known| known.identity.actor.user() == Some(user));
             }
             Message::TenantChanged { tenant } => {
-                self.epoch.fetch_add(1, Ordering::AcqRel);
                 let tenant = *tenant;
-                self.forget_where(move |known| known.identity.tenant == tenant);
+                self.known.forget_where(move |known| known.identity.tenant == tenant);
             }
-            Message::NewsLost => {
-                self.epoch.fetch_add(1, Ordering::AcqRel);
-                self.known.invalidate_all();
-            }
+            Message::NewsLost => self.known.forget_all(),
             Message::WorkQueued
             | Message::ExecutionCancelled { .. }
             | Message::ExecutionProgress { .. }
@@ -104,75 +99,92 @@ impl TokenAuthenticator {
         }
     }
 
-    fn forget_where(&self, stale: impl Fn(&Known) -> bool + Send + Sync + 'static) {
-        if self.known.invalidate_entries_if(move |_, known| stale(known)).is_err() {
-            self.known.invalidate_all();
-        }
-    }
-
-    fn claims(&self, token: &str, now: Timestamp) -> Option<Arc<Claims>> {
+    /// What a token of ours says, whether or not it is still good.
+    fn claims(&self, token: &str) -> Option<Arc<Claims>> {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         if let Some(claims) = self.verified.get(&digest) {
-            return (now.as_seconds() < claims.exp).then_some(claims);
+            return Some(claims);
         }
-        let claims = Arc::new(self.tokens.verify(token, now)?);
+        let claims = Arc::new(self.tokens.read(token)?);
         self.verified.insert(digest, Arc::clone(&claims));
         Some(claims)
     }
 
-    async fn known(&self, claims: &Claims) -> Result<Option<Known>> {
-        let kernel = self.kernel.upgrade()?;
+    async fn find(&self, kernel: &Kernel, claims: &Claims) -> Result<Found> {
         let believe = kernel.bus().hears();
         if believe && let Some(known) = self.known.get(&claims.sid) {
-            return Ok(Some(known));
+            return Ok(Found::of(known, claims));
         }
-        let before = self.epoch.load(Ordering::Acquire);
+        let glance = self.known.glance();
         let standing = kernel
             .system(SystemReason::Authenticate)
             .run(async |tx| {
                 Ok(Audited::none("looks up what a token stands for", store::standing(tx, claims.sid).await?))
             })
             .await?;
-        let Some(standing) =
-            standing.filter(|standing| standing.alive && standing.user == claims.sub && standing.tenant == claims.tid)
-        else {
-            return Ok(None);
-        };
-        let actor = Actor {
-            principal: Principal::User(standing.user),
-            session: Some(claims.sid),
-            key: None,
-            on_behalf_of: None,
-        };
+        let Some(standing) = standing else { return Ok(Found::Over) };
+        if standing.user != claims.sub || standing.tenant != claims.tid {
+            return Ok(Found::Foreign);
+        }
+        if !standing.alive {
+            return Ok(Found::Over);
+        }
         let permissions = access::effective(&standing.roles, &standing.permissions);
+        let actor = actor_of(claims);
         let identity = Arc::new(Identity { tenant: standing.tenant, actor, permissions, teams: standing.teams });
         let known = Known { identity, expires_at: standing.expires_at, tenant_active: standing.tenant_active };
-        if believe && self.epoch.load(Ordering::Acquire) == before {
-            self.known.insert(claims.sid, known.clone());
+        if believe {
+            self.known.keep(glance, claims.sid, known.clone());
         }
-        Ok(Some(known))
+        Ok(Found::Alive(known))
     }
 
-    async fn who(&self, token: &str) -> Result<Arc<Identity>> {
+    async fn who(&self, token: &str) -> Result<Arc<Identity>, Rejected> {
         let invalid = || {
-            Problem::new(
+            Error::from(Problem::new(
                 Code::Unauthenticated,
                 "the access token is not valid, or not any more; refresh it or log in again",
-            )
+            ))
         };
-        let now = self.kernel.upgrade()?.clock().now();
-        let claims = self.claims(token, now).ok_or_else(invalid)?;
-        let known = self.known(&claims).await?.filter(|known| known.expires_at > now).ok_or_else(invalid)?;
-        if !known.tenant_active {
-            let detail = "your organisation is suspended; ask its administrator or the platform's operator";
-            return Err(Problem::new(Code::TenantSuspended, detail).into());
+        let kernel = self.kernel.upgrade()?;
+        let now = kernel.clock().now();
+        let claims = self.claims(token).ok_or_else(invalid)?;
+        let rejected = |error| Rejected { error, subject: Some((claims.tid, actor_of(&claims))) };
+        if !claims.are_good_at(now) {
+            return Err(rejected(invalid()));
         }
-        Ok(known.identity)
+        match self.find(&kernel, &claims).await? {
+            Found::Alive(known) if known.expires_at <= now => Err(rejected(invalid())),
+            Found::Alive(known) if !known.tenant_active => Err(rejected(suspended().into())),
+            Found::Alive(known) => Ok(known.identity),
+            Found::Over => Err(rejected(invalid())),
+            Found::Foreign => Err(invalid().into()),
+        }
     }
 }
 
+impl Found {
+    /// A login that is known from another token: this one must be for the same person and tenant.
+    fn of(known: Known, claims: &Claims) -> Self {
+        let same = known.identity.tenant == claims.tid && known.identity.actor.user() == Some(claims.sub);
+        if same { Self::Alive(known) } else { Self::Foreign }
+    }
+}
+
+fn actor_of(claims: &Claims) -> Actor {
+    Actor { principal: Principal::User(claims.sub), session: Some(claims.sid), key: None, on_behalf_of: None }
+}
+
+/// 403 for whoever belongs to an organisation that is suspended.
+pub(super) fn suspended() -> Problem {
+    Problem::new(
+        Code::TenantSuspended,
+        "your organisation is suspended; ask its administrator or the platform's operator",
+    )
+}
+
 impl Authenticator for TokenAuthenticator {
-    fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Arc<Identity>>> {
+    fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Arc<Identity>, Rejected>> {
         self.who(bearer).boxed()
     }
 }

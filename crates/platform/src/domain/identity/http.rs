@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 use tenure_kernel::describe::{Description, Output, Raw};
 use tenure_kernel::event::Outcome;
 use tenure_kernel::{
-    Anonymous, Audited, Authenticated, Code, Error, Json, NewEvent, NoContent, PermissionId, Problem, Result, Sample,
-    SystemReason, Timestamp, UserId,
+    Actor, Anonymous, Audited, Authenticated, Code, Error, Json, JsonOrNothing, NewEvent, NoContent, PermissionId,
+    Principal, Problem, Result, Sample, SystemReason, TenantId, Timestamp, UserId,
 };
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::event::SessionEvent;
+use super::authenticator::suspended;
+use super::event::{SessionEvent, UserEvent};
 use super::lockout::{self, Subjects};
 use super::model::{Email, NewPerson, Session, User, Username, parse_name, parse_password};
 use super::signup::{Registration, create_organization};
@@ -30,7 +31,7 @@ pub fn routes() -> Routes {
         .public(Method::POST, "/auth/register", "somebody new has no login yet", register, "Register a person and their organisation.\n\nThe person becomes its administrator. Refused with `registration-closed` where registration is closed.")
         .public(Method::POST, "/auth/login", "this is how a login begins", login, "Log in with a user name or address and a password.\n\nThe answer is the same, and takes the same time, for an unknown user and a wrong password.")
         .public(Method::POST, "/auth/refresh", "the refresh token is the credential", refresh, "Exchange a refresh token for a new access token and a new refresh token.\n\nEach refresh token works once; using one twice ends its login.")
-        .public(Method::POST, "/auth/logout", "the refresh token is the credential, and an expired login may end too", logout, "End the login that a refresh token belongs to.\n\nIts access tokens stop working within a second.")
+        .public(Method::POST, "/auth/logout", "the token is the credential, and an expired login may end too", logout, "End the login that a refresh token, or the access token in `Authorization`, belongs to.\n\nIts access tokens stop working within a second.")
         .get("/auth/me", me, "Who is logged in, where, and what they may do.")
 }
 
@@ -202,10 +203,7 @@ async fn register(
     let (token, lasts) = (RefreshToken::random()?, app.tokens.config().refresh_ttl);
     let plan = app.config.default_plan;
     let ((user, organization), session) = anonymous
-        .kernel()
-        .system(SystemReason::Authenticate)
-        .from(anonymous.origin())
-        .run(async |tx| {
+        .write_once(SystemReason::Authenticate, async |tx| {
             let created = create_organization(tx, &person, &organization_name, plan).await?;
             let (user, organization) = created.value();
             let begin = NewSession { user: user.id, tenant: organization.id, client: client(new.refresh), lasts };
@@ -232,22 +230,26 @@ async fn login(
         return Err(Problem::invalid("/username", "is empty, or too long to be right").into());
     }
     let kernel = anonymous.kernel();
-    let subjects = Subjects::new(&typed, anonymous.origin().address);
-    let person = kernel
+    let _turn = app.passwords.turn(&typed).await;
+    let (person, whose, wait) = kernel
         .system(SystemReason::Authenticate)
         .run(async |tx| {
-            lockout::check(tx, &subjects).await?;
-            Ok(Audited::none("looks up who wants to log in", store::find_person(tx, &typed).await?))
+            let person = store::find_person(tx, &typed).await?;
+            let user = person.as_ref().map(|person| person.user.id);
+            let subjects = Subjects::new(&typed, user, anonymous.origin().address);
+            let wait = lockout::wait_for(tx, &subjects).await?;
+            let whose = Attempt { subjects, user, tenants: store::audiences(tx, user).await? };
+            Ok(Audited::none("looks up who wants to log in", (person, whose, wait)))
         })
-        .await;
-    let person = match person {
-        Ok(person) => person,
-        Err(error) => return Err(anonymous.refused(error).await),
-    };
+        .await?;
+    if let Some(seconds) = wait {
+        let claimed = Actor { on_behalf_of: whose.user, ..Actor::anonymous() };
+        return Err(anonymous.refused_to(&whose.tenants, &claimed, lockout::too_soon(seconds).into()).await);
+    }
     let known = person.as_ref().filter(|person| person.active).and_then(|person| person.password.clone());
     let right = app.passwords.verify(login.password.clone(), known).await?;
     let (Some(person), true) = (person, right) else {
-        return Err(refuse_login(&anonymous, &subjects, None).await);
+        return Err(refuse_login(&anonymous, &whose).await);
     };
     let user = person.user;
     let (token, lasts) = (RefreshToken::random()?, app.tokens.config().refresh_ttl);
@@ -256,48 +258,90 @@ async fn login(
         .from(anonymous.origin())
         .run(async |tx| {
             let belongings = store::belongings(tx, user.id).await?;
-            let Some(chosen) = choose(belongings, login.organization.as_deref()) else {
-                return Ok(Audited::none("refused right below, with an event of its own", None));
+            let chosen = match choose(belongings, login.organization.as_deref()) {
+                Chosen::One(chosen) => chosen,
+                refused => return Ok(Audited::none("refused right below, with an event of its own", Err(refused))),
             };
-            lockout::succeeded(tx, &subjects).await?;
+            lockout::succeeded(tx, &whose.subjects).await?;
             tx.enter(chosen.tenant).await?;
+            if chosen.pending {
+                store::accept_membership(tx, chosen.tenant, user.id).await?;
+            }
             let begin = NewSession { user: user.id, tenant: chosen.tenant, client: client(login.refresh), lasts };
             let session = store::insert_session(tx, &begin, &token).await?.audited(SessionEvent::STARTED);
-            Ok(session.map(|session| Some((session, chosen))))
+            let joined = NewEvent::new(UserEvent::JOINED, user.id.to_string()).by(actor(user.id));
+            let session = if chosen.pending { session.also(joined) } else { session };
+            Ok(session.map(|session| Ok((session, chosen))))
         })
         .await?;
     match begun {
-        None => Err(refuse_login(&anonymous, &subjects, Some(user.id)).await),
-        Some((session, chosen)) => {
+        Err(Chosen::Suspended(tenant)) => {
+            Err(anonymous.refused_to(&[tenant], &actor(user.id), suspended().into()).await)
+        }
+        Err(_) => Err(refuse_login(&anonymous, &whose).await),
+        Ok((session, chosen)) => {
             let organization = OrganizationRef { id: chosen.tenant, slug: chosen.slug, name: chosen.name };
             answer(&app, &headers, StatusCode::OK, login.refresh, token, &session, user, organization).map(Raw::new)
         }
     }
 }
 
-fn choose(belongings: Vec<Belonging>, slug: Option<&str>) -> Option<Belonging> {
-    let mut active = belongings.into_iter().filter(|belonging| belonging.active);
-    match slug {
-        Some(slug) => active.find(|belonging| belonging.slug == slug),
-        None => active.next(),
+/// Where a login goes to.
+enum Chosen {
+    One(Belonging),
+    /// Only a suspended organisation fits.
+    Suspended(TenantId),
+    Nowhere,
+}
+
+fn choose(belongings: Vec<Belonging>, slug: Option<&str>) -> Chosen {
+    let fitting = belongings.into_iter().filter(|belonging| slug.is_none_or(|slug| belonging.slug == slug));
+    let (active, suspended): (Vec<_>, Vec<_>) = fitting.partition(|belonging| belonging.active);
+    match (active.into_iter().next(), suspended.first()) {
+        (Some(one), _) => Chosen::One(one),
+        (None, Some(suspended)) => Chosen::Suspended(suspended.tenant),
+        (None, None) => Chosen::Nowhere,
     }
 }
 
+fn actor(user: UserId) -> Actor {
+    Actor { principal: Principal::User(user), ..Actor::anonymous() }
+}
+
+fn actor_of(session: &Session) -> Actor {
+    Actor { session: Some(session.id), ..actor(session.user) }
+}
+
+/// Somebody's try to log in.
+struct Attempt {
+    subjects: Subjects,
+    /// Whose name was typed, where it is somebody's.
+    user: Option<UserId>,
+    /// Whose administrators are to read of it.
+    tenants: Vec<TenantId>,
+}
+
 /// Counts and records the failure; the words are the same whatever was wrong.
-async fn refuse_login(anonymous: &Anonymous, subjects: &Subjects, user: Option<UserId>) -> Error {
-    if let Err(error) = lockout::failed(anonymous.kernel(), subjects).await {
+async fn refuse_login(anonymous: &Anonymous, whose: &Attempt) -> Error {
+    if let Err(error) = lockout::failed(anonymous.kernel(), &whose.subjects).await {
         return error;
     }
-    let event = NewEvent::new(SessionEvent::LOGIN_FAILED, None).outcome(Outcome::Denied, "invalid-credentials");
-    let event = match user {
-        Some(user) => event.detail("user", user),
-        None => event,
+    let event = || {
+        let event = NewEvent::new(SessionEvent::LOGIN_FAILED, None).outcome(Outcome::Denied, "invalid-credentials");
+        match whose.user {
+            Some(user) => event.detail("user", user),
+            None => event,
+        }
     };
+    let mut events: Vec<NewEvent> = whose.tenants.iter().map(|tenant| event().in_tenant(*tenant)).collect();
+    if events.is_empty() {
+        events.push(event());
+    }
     let recorded = anonymous
         .kernel()
         .system(SystemReason::PlatformEvent)
         .from(anonymous.origin())
-        .run(async |_| Ok(Audited::of((), event)))
+        .run(async |_| Ok(Audited::many((), events)))
         .await;
     match recorded {
         Ok(()) => Problem::new(
@@ -315,7 +359,10 @@ async fn refresh(
     headers: HeaderMap,
     Json(body): Json<Refresh>,
 ) -> Result<Raw<LoggedInAnswer>> {
-    let (presented, into) = presented(&headers, body.refresh_token)?;
+    let (presented, into) = match presented(&headers, body.refresh_token) {
+        Ok(presented) => presented,
+        Err(error) => return Err(anonymous.refused(error).await),
+    };
     let digest = RefreshToken::digest(&presented);
     let (next, lasts) = (RefreshToken::random()?, app.tokens.config().refresh_ttl);
     let result = anonymous
@@ -323,59 +370,111 @@ async fn refresh(
         .system(SystemReason::Authenticate)
         .from(anonymous.origin())
         .run(async |tx| match store::rotate(tx, &digest, &next, lasts).await? {
-            Presented::Nothing => Ok(Audited::none("refused right below, with an event of its own", None)),
+            Presented::Nothing => {
+                Ok(Audited::none("refused right below, with an event of its own", Refreshed::Unknown))
+            }
+            Presented::Over(session) => {
+                Ok(Audited::none("refused right below, with an event of its own", Refreshed::Over(session)))
+            }
+            Presented::Suspended(session) => {
+                Ok(Audited::none("refused right below, with an event of its own", Refreshed::Suspended(session)))
+            }
             Presented::Reused(session) => {
                 tx.announce(Message::SessionChanged { session: session.id }).await?;
                 let event = NewEvent::new(SessionEvent::REUSE_DETECTED, session.id.to_string())
                     .outcome(Outcome::Denied, "refresh-token-reused")
                     .detail("user", session.user)
                     .in_tenant(session.tenant);
-                Ok(Audited::of(None, event))
+                Ok(Audited::of(Refreshed::Over(session), event))
             }
             Presented::Good(session) => {
                 let user = store::user(tx, session.user).await?;
                 let organization = store::organization(tx, session.tenant).await?;
                 Ok(Audited::none(
                     "the login itself is the event; refreshing it every few minutes is not",
-                    Some((session, user, organization)),
+                    Refreshed::Good(session, user, organization),
                 ))
             }
         })
         .await?;
+    let invalid = || {
+        Error::from(Problem::new(
+            Code::Unauthenticated,
+            "the refresh token is not valid, or was used before; log in again",
+        ))
+    };
     match result {
-        Some((session, user, organization)) => {
+        Refreshed::Good(session, user, organization) => {
             anonymous.kernel().bus().wake(Message::SessionChanged { session: session.id });
             answer(&app, &headers, StatusCode::OK, into, next, &session, user, organization).map(Raw::new)
         }
-        None => {
-            let problem =
-                Problem::new(Code::Unauthenticated, "the refresh token is not valid, or was used before; log in again");
-            Err(anonymous.refused(problem.into()).await)
+        Refreshed::Over(session) => Err(anonymous.refused_to(&[session.tenant], &actor_of(&session), invalid()).await),
+        Refreshed::Suspended(session) => {
+            Err(anonymous.refused_to(&[session.tenant], &actor_of(&session), suspended().into()).await)
+        }
+        Refreshed::Unknown => Err(anonymous.refused(invalid()).await),
+    }
+}
+
+/// What a refresh came to.
+enum Refreshed {
+    Good(Session, User, OrganizationRef),
+    Over(Session),
+    Suspended(Session),
+    Unknown,
+}
+
+/// What a logout ends: the login of a refresh token, or of the access token that came with the request.
+enum Ends {
+    OfRefresh(Vec<u8>),
+    Login(Session),
+}
+
+fn ends(app: &App, headers: &HeaderMap, body: Option<Refresh>) -> Result<(Ends, RefreshIn)> {
+    let presented = presented(headers, body.and_then(|body| body.refresh_token));
+    let error = match presented {
+        Ok((token, from)) => return Ok((Ends::OfRefresh(RefreshToken::digest(&token)), from)),
+        Err(error) => error,
+    };
+    let now = app.kernel.clock().now();
+    let claims = tenure_kernel::bearer(headers).map(|token| app.tokens.read(token));
+    match claims {
+        None => Err(error),
+        Some(claims) => {
+            let claims = claims.filter(|claims| claims.are_good_at(now)).ok_or_else(|| {
+                Problem::new(Code::Unauthenticated, "the access token is not valid, or not any more; it ends nothing")
+            })?;
+            Ok((Ends::Login(Session { id: claims.sid, user: claims.sub, tenant: claims.tid }), RefreshIn::Body))
         }
     }
 }
 
-async fn logout(anonymous: Anonymous, headers: HeaderMap, Json(body): Json<Refresh>) -> Result<Raw<NoContent>> {
-    let (presented, into) = presented(&headers, body.refresh_token)?;
-    let digest = RefreshToken::digest(&presented);
+async fn logout(
+    anonymous: Anonymous,
+    State(app): State<App>,
+    headers: HeaderMap,
+    JsonOrNothing(body): JsonOrNothing<Refresh>,
+) -> Result<Raw<NoContent>> {
+    let (ends, into) = match ends(&app, &headers, body) {
+        Ok(ends) => ends,
+        Err(error) => return Err(anonymous.refused(error).await),
+    };
     anonymous
         .kernel()
         .system(SystemReason::Authenticate)
         .from(anonymous.origin())
         .run(async |tx| {
-            let Some(session) = store::session_of_refresh(tx, &digest).await? else {
-                return Ok(Audited::none("there is no such login", ()));
+            let session = match ends {
+                Ends::Login(session) => Some(session),
+                Ends::OfRefresh(digest) => store::session_of_refresh(tx, &digest).await?,
             };
+            let Some(session) = session else { return Ok(Audited::none("there is no such login", ())) };
             if !store::revoke(tx, session.id).await? {
                 return Ok(Audited::none("the login was over already", ()));
             }
             tx.announce(Message::SessionChanged { session: session.id }).await?;
-            Ok(Audited::of(
-                (),
-                NewEvent::new(SessionEvent::ENDED, session.id.to_string())
-                    .detail("user", session.user)
-                    .in_tenant(session.tenant),
-            ))
+            let event = NewEvent::new(SessionEvent::ENDED, session.id.to_string()).detail("user", session.user);
+            Ok(Audited::of((), event.by(actor_of(&session)).in_tenant(session.tenant)))
         })
         .await?;
     let mut response = NoContent.into_response();
@@ -424,6 +523,7 @@ async fn me(cx: Authenticated) -> Result<Json<Me>> {
         permissions: cx.cx().identity.permissions.iter().map(PermissionId::as_str).collect(),
         organizations: belongings
             .into_iter()
+            .filter(|belonging| !belonging.pending)
             .map(|b| OrganizationRef { id: b.tenant, slug: b.slug, name: b.name })
             .collect(),
         session_expires_at: standing.expires_at,

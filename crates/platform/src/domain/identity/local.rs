@@ -1,11 +1,12 @@
 //! The administrator who works without logging in: on the command line (`tenure run`), and where development switches
-//! logins off. Their organisation, `Local`, is made when it is first needed; nobody knows their password.
+//! logins off. Their organisation, `Local`, the default one of an installation, is made on the enterprise plan when it is first
+//! needed, whatever plan others get; nobody knows their password.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tenure_kernel::{Identity, Problem, Result, SystemReason, TenantId};
+use tenure_kernel::{Audited, Identity, Problem, Result, SystemReason, TenantId};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -15,6 +16,7 @@ use super::signup::create_organization;
 use super::store::{self, Belonging, NewSession};
 use super::token::RefreshToken;
 use crate::app::App;
+use crate::domain::tenancy::Plan;
 
 /// User name of the administrator, and first choice for the slug of their organisation.
 const NAME: &str = "local";
@@ -44,7 +46,7 @@ impl LocalLogin {
             full_name: "Local administrator".to_owned(),
             password_hash: app.passwords.hash(password).await?,
         };
-        let (token, plan) = (RefreshToken::random()?, app.config.default_plan);
+        let (token, plan) = (RefreshToken::random()?, Plan::Enterprise);
         let (user, session, organization) = app
             .kernel
             .system(SystemReason::Authenticate)
@@ -73,6 +75,35 @@ impl LocalLogin {
             })
             .await?;
         Ok(Self { app: app.clone(), user, organization, session })
+    }
+
+    /// Begins a session of somebody else whom this machine made for itself: `name` with the address `name@localhost`, a member of
+    /// the local organisation. `None` where there is nobody of that name yet.
+    ///
+    /// # Errors
+    /// 409 where somebody else took the name; PostgreSQL's.
+    pub async fn begin_another(&self, name: &'static str) -> Result<Option<Self>> {
+        let (app, token) = (&self.app, RefreshToken::random()?);
+        let tenant = self.organization.tenant;
+        let begun = app
+            .kernel
+            .system(SystemReason::Authenticate)
+            .run(async |tx| {
+                let Some(known) = store::find_person(tx, name).await? else {
+                    return Ok(Audited::none("nobody of that name is there", None));
+                };
+                let user = known.user;
+                let organization = store::belongings(tx, user.id).await?.into_iter().find(|one| one.tenant == tenant);
+                let Some(organization) = organization.filter(|_| *user.email == format!("{name}@localhost")) else {
+                    return Err(Problem::conflict(format!("somebody registered the user name `{name}`")).into());
+                };
+                tx.enter(tenant).await?;
+                let new = NewSession { user: user.id, tenant, client: "api", lasts: LASTS };
+                let session = store::insert_session(tx, &new, &token).await?.audited(SessionEvent::STARTED);
+                Ok(session.map(|session| Some((user, session, organization))))
+            })
+            .await?;
+        Ok(begun.map(|(user, session, organization)| Self { app: app.clone(), user, organization, session }))
     }
 
     /// The organisation.

@@ -1,94 +1,134 @@
 //! Growing delay after failed logins, per account and per address.
 //!
-//! The account is counted by what was typed, whether it exists or not, so that the answer tells nothing. The first
-//! failures are free; then each doubles the wait, up to a quarter of an hour. A success clears the account's count, not
-//! the address's.
+//! The account is counted by its person, or, where nobody is known by that name, by what was typed, so that the answer
+//! tells nothing. The first failures are free; then each doubles the wait, up to a quarter of an hour. A success clears
+//! the account's count.
+//!
+//! An address (of IPv6 the /64) is counted by how fast it fails: one failure a minute is forgiven, and no success
+//! clears it. Once it has failed too often it delays each name that fails *from there*, and no other: behind one proxy or
+//! one office's address there are many people, and who knows their password is let in.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use tenure_kernel::{Audited, Code, Kernel, Problem, Result, SystemReason, SystemTx};
+use tenure_kernel::limits::Subject;
+use tenure_kernel::{Audited, Code, Kernel, Problem, Result, SystemReason, SystemTx, UserId};
 
 const FREE_PER_ACCOUNT: i32 = 4;
 const FREE_PER_ADDRESS: i32 = 20;
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
-/// Failures older than this are forgotten.
-const FORGET_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// Failures of an account older than this are forgotten.
+pub(super) const FORGET_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// An address is forgiven one failure each.
+const FORGIVE_EVERY_SECONDS: f64 = 60.0;
 
 /// What failures are counted by.
 #[derive(Debug, Clone)]
 pub(super) struct Subjects {
     account: String,
-    address: Option<String>,
+    address: Option<Address>,
+}
+
+#[derive(Debug, Clone)]
+struct Address {
+    /// All failures from there.
+    all: String,
+    /// Those of this account from there.
+    of_account: String,
 }
 
 impl Subjects {
-    pub(super) fn new(typed: &str, address: Option<IpAddr>) -> Self {
-        let digest = Sha256::digest(typed.trim().to_lowercase().as_bytes());
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { account: format!("account:{hex}"), address: address.map(|address| format!("address:{address}")) }
-    }
-
-    fn all(&self) -> Vec<String> {
-        std::iter::once(self.account.clone()).chain(self.address.clone()).collect()
+    pub(super) fn new(typed: &str, user: Option<UserId>, address: Option<IpAddr>) -> Self {
+        let account = match user {
+            Some(user) => hex(user.uuid().as_bytes()),
+            None => hex(typed.trim().to_lowercase().as_bytes()),
+        };
+        let address = address.map(|address| {
+            let address = Subject::address(address);
+            let pair = hex(format!("{address} {account}").as_bytes());
+            Address { all: format!("address:{address}"), of_account: format!("pair:{pair}") }
+        });
+        Self { account: format!("account:{account}"), address }
     }
 }
 
-/// Refuses while a wait is on.
-pub(super) async fn check(tx: &mut SystemTx, subjects: &Subjects) -> Result<()> {
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Seconds until the next try; nothing where no wait is on.
+pub(super) async fn wait_for(tx: &mut SystemTx, subjects: &Subjects) -> Result<Option<u64>> {
     let now = tx.now();
-    let until =
-        sqlx::query_scalar!("select max(locked_until) from login_failures where subject = any($1)", &subjects.all())
-            .fetch_one(&mut *tx)
-            .await?;
-    match until.filter(|until| *until > now) {
-        None => Ok(()),
-        Some(until) => {
-            let seconds = until.since(now).as_secs() + 1;
-            Err(Problem::new(Code::RateLimited, format!("too many failed logins; try again in {seconds} s"))
-                .retry_after(seconds)
-                .into())
-        }
-    }
+    let delayed: Vec<String> = std::iter::once(subjects.account.clone())
+        .chain(subjects.address.iter().map(|address| address.of_account.clone()))
+        .collect();
+    let until = sqlx::query_scalar!("select max(locked_until) from login_failures where subject = any($1)", &delayed)
+        .fetch_one(&mut *tx)
+        .await?;
+    Ok(until.filter(|until| *until > now).map(|until| until.since(now).as_secs() + 1))
+}
+
+/// 429 while a wait is on.
+pub(super) fn too_soon(seconds: u64) -> Problem {
+    Problem::new(Code::RateLimited, format!("too many failed logins; try again in {seconds} s")).retry_after(seconds)
 }
 
 /// Counts a failure, in a transaction of its own: it stays although the login does not happen.
 pub(super) async fn failed(kernel: &Kernel, subjects: &Subjects) -> Result<()> {
-    let count = async |tx: &mut SystemTx, subject: &str, free: i32| -> Result<()> {
-        let now = tx.now();
-        let failures = sqlx::query_scalar!(
-            "insert into login_failures as f (subject, failures, last_at, locked_until) values ($1, 1, $2, $2)
-             on conflict (subject) do update
-                set failures = case when f.last_at < $3 then 1 else f.failures + 1 end, last_at = $2
-             returning failures",
-            subject,
-            now,
-            now.before(FORGET_AFTER)
-        )
-        .fetch_one(&mut *tx)
-        .await?;
-        let until = now.after(wait(failures - free));
-        sqlx::query!(
-            "update login_failures set locked_until = greatest(locked_until, $2) where subject = $1",
-            subject,
-            until
-        )
-        .execute(&mut *tx)
-        .await?;
-        Ok(())
-    };
     kernel
         .system(SystemReason::Authenticate)
         .run(async |tx| {
-            count(tx, &subjects.account, FREE_PER_ACCOUNT).await?;
+            let failures = count(tx, &subjects.account, None).await?;
+            delay(tx, &subjects.account, wait(failures - FREE_PER_ACCOUNT)).await?;
             if let Some(address) = &subjects.address {
-                count(tx, address, FREE_PER_ADDRESS).await?;
+                let failures = count(tx, &address.all, Some(FORGIVE_EVERY_SECONDS)).await?;
+                count(tx, &address.of_account, None).await?;
+                delay(tx, &address.of_account, wait(failures - FREE_PER_ADDRESS)).await?;
             }
             Ok(Audited::none("the refused login is an event of its own", ()))
         })
         .await
+}
+
+/// One more failure; how many there are now. What is forgiven goes by the time since the last one.
+async fn count(tx: &mut SystemTx, subject: &str, forgive_every: Option<f64>) -> Result<i32> {
+    let now = tx.now();
+    let failures = sqlx::query_scalar!(
+        "insert into login_failures as f (subject, failures, last_at, locked_until) values ($1, 1, $2, $2)
+         on conflict (subject) do update
+            set failures = 1 + case
+                    when f.last_at < $3 then 0
+                    when $4::float8 is null then f.failures
+                    else greatest(0, f.failures - floor(extract(epoch from $2 - f.last_at) / $4)::int)
+                end,
+                -- What is left of a begun minute counts on, or failures closer than a minute were never forgiven.
+                last_at = case
+                    when f.last_at < $3 or $4::float8 is null
+                        or f.failures <= floor(extract(epoch from $2 - f.last_at) / $4) then $2
+                    else f.last_at + make_interval(secs => $4 * floor(extract(epoch from $2 - f.last_at) / $4))
+                end
+         returning failures",
+        subject,
+        now,
+        now.before(FORGET_AFTER),
+        forgive_every
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok(failures)
+}
+
+async fn delay(tx: &mut SystemTx, subject: &str, wait: Duration) -> Result<()> {
+    sqlx::query!(
+        "update login_failures set locked_until = greatest(locked_until, $2) where subject = $1",
+        subject,
+        tx.now().after(wait)
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
 }
 
 /// Forgets the account's failures.
@@ -117,6 +157,15 @@ mod tests {
 
     #[test]
     fn an_account_is_counted_as_typed_without_case() {
-        assert_eq!(Subjects::new(" Ada ", None).account, Subjects::new("ada", None).account);
+        assert_eq!(Subjects::new(" Ada ", None, None).account, Subjects::new("ada", None, None).account);
+    }
+
+    #[test]
+    fn a_person_is_counted_under_each_of_their_names_and_a_customers_network_as_one() {
+        let ada = Some(UserId::random());
+        let of = |typed, address: &str| Subjects::new(typed, ada, Some(address.parse().unwrap()));
+        let (by_name, by_mail) = (of("ada", "2001:db8::1"), of("ada@example.com", "2001:db8::ffff"));
+        assert_eq!(by_name.account, by_mail.account);
+        assert_eq!(by_name.address.unwrap().all, by_mail.address.unwrap().all);
     }
 }

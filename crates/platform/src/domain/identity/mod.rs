@@ -15,6 +15,7 @@ mod password;
 mod signup;
 mod store;
 mod token;
+mod upkeep;
 
 pub use authenticator::TokenAuthenticator;
 pub use event::{SessionEvent, UserEvent};
@@ -24,5 +25,6 @@ pub use local::LocalLogin;
 pub use model::{Email, NewPerson, User, Username, parse_name, parse_password};
 pub use password::Passwords;
 pub use signup::{Registration, create_organization};
-pub use store::{find_person, insert_membership, insert_person};
+pub use store::{find_person, insert_membership, insert_person, username_is_taken};
 pub use token::{TokenConfig, Tokens};
+pub use upkeep::sweep;

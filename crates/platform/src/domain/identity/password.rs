@@ -1,8 +1,12 @@
 //! Argon2id on threads of its own.
 //!
+//! Tries of one account come one after another ([`Passwords::turn`]): a hundred guesses sent at once would otherwise all
+//! pass the lockout before the first of them was counted.
+//!
 //! A hash takes a core for 10 to 20 ms on purpose. So that a storm of logins cannot starve the API, hashing runs on
 //! cores − 1 threads at the lowest priority behind a short queue; beyond it the answer is 503, at once.
 
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -22,12 +26,21 @@ const LOWEST_PRIORITY: i32 = 19;
 
 type Work = Box<dyn FnOnce() + Send>;
 
+/// Accounts share so many turns; which, nobody outside can tell.
+const TURNS: usize = 1024;
+
+/// The right to try a password of an account; until it is dropped, others wait.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "held, not read")] tokio::sync::OwnedMutexGuard<()>);
+
 /// The pool.
 #[derive(Debug, Clone)]
 pub struct Passwords {
     queue: SyncSender<Work>,
     /// Verified against when there is no such account, so that both take the same time.
     nobody: Arc<str>,
+    turns: Arc<[Arc<tokio::sync::Mutex<()>>]>,
+    hasher: std::hash::RandomState,
 }
 
 impl Passwords {
@@ -47,7 +60,14 @@ impl Passwords {
                 .map_err(Error::internal)?;
         }
         let nobody = hash("nobody has this password")?.into();
-        Ok(Self { queue, nobody })
+        let turns = (0..TURNS).map(|_| Arc::default()).collect();
+        Ok(Self { queue, nobody, turns, hasher: std::hash::RandomState::new() })
+    }
+
+    /// Waits for this account's turn; `account` is compared without case.
+    pub async fn turn(&self, account: &str) -> Option<Turn> {
+        let place = usize::try_from(self.hasher.hash_one(account.to_lowercase()) % TURNS as u64).ok()?;
+        Some(Turn(Arc::clone(self.turns.get(place)?).lock_owned().await))
     }
 
     /// The PHC string of a password.

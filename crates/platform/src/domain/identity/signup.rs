@@ -31,14 +31,14 @@ pub async fn create_organization(
 ) -> Result<Audited<(User, Organization)>> {
     let organization = tenancy::store::insert(tx, name, plan).await?.audited(OrganizationEvent::CREATED);
     let tenant = organization.value().id;
-    let user = store::insert_person(tx, person)
+    let user = store::insert_person(tx, person, None)
         .await
         .on_constraint("users_username_key", || Problem::conflict("this user name is taken; choose another"))
         .on_constraint("users_email_key", || {
             Problem::conflict("this address has an account already; log in with it")
         })?;
     let user = user.audited(UserEvent::REGISTERED);
-    store::insert_membership(tx, tenant, user.value(), "active", &[SystemRole::Admin.as_str().to_owned()]).await?;
+    store::insert_membership(tx, tenant, user.value(), true, &[SystemRole::Admin.as_str().to_owned()]).await?;
     first_team(tx, &organization, user.value()).await?;
     Ok(user.and(organization))
 }

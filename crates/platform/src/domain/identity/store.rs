@@ -46,34 +46,67 @@ pub async fn find_person(tx: &mut SystemTx, name: &str) -> Result<Option<Person>
     }))
 }
 
-/// A new person with a password.
+/// Whose administrators are to read of what happens to this person's login: where they agreed to be a member. Nobody for
+/// nobody: asked in either case, so that both take the same time.
+pub(super) async fn audiences(tx: &mut SystemTx, user: Option<UserId>) -> Result<Vec<TenantId>> {
+    let tenants = sqlx::query_scalar!(
+        r#"select m.tenant_id as "tenant: TenantId" from memberships m join tenants t on t.tenant_id = m.tenant_id
+           where m.user_id = $1 and t.status <> 'deleted'
+             and m.status in ('active', 'locked')
+           order by 1"#,
+        user.map(UserId::uuid)
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(tenants)
+}
+
+/// A new person with a password; `created_in` is the tenant whose administrator makes them.
 ///
 /// # Errors
 /// PostgreSQL's; `users_username_key` and `users_email_key` where the name is taken.
-pub async fn insert_person(tx: &mut SystemTx, new: &NewPerson) -> Result<Change<User>> {
+pub async fn insert_person(tx: &mut SystemTx, new: &NewPerson, created_in: Option<TenantId>) -> Result<Change<User>> {
     let user = User {
-        id: tx.new_id(),
+        // Every organisation that adds this person sees it: it must not tell since when they are known.
+        id: UserId::random(),
         username: Personal(new.username.as_str().to_owned()),
         email: Personal(new.email.as_str().to_owned()),
         full_name: Personal(new.full_name.clone()),
         created_at: tx.now(),
     };
     sqlx::query!(
-        "with person as (insert into users (id, username, email, full_name, created_at) values ($1, $2, $3, $4, $5))
+        "with person as (insert into users (id, username, email, full_name, created_at, created_in)
+             values ($1, $2, $3, $4, $5, $7))
          insert into credentials (user_id, kind, secret, updated_at) values ($1, 'password', $6, $5)",
         user.id.uuid(),
         *user.username,
         *user.email,
         *user.full_name,
         user.created_at,
-        new.password_hash.as_ref()
+        new.password_hash.as_ref(),
+        created_in.map(TenantId::uuid)
     )
     .execute(&mut *tx)
     .await?;
     Ok(Change::Created(user))
 }
 
-/// Makes the person a member of the tenant the transaction is in. `false` if they are one already.
+/// Whether somebody has this user name.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn username_is_taken(tx: &mut SystemTx, username: &str) -> Result<bool> {
+    let taken = sqlx::query_scalar!(
+        r#"select exists (select from users where lower(username) = lower($1)) as "taken!""#,
+        username
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok(taken)
+}
+
+/// Makes the person a member of the tenant the transaction is in; pending, unless they agreed. `false` if they are one
+/// already.
 ///
 /// # Errors
 /// PostgreSQL's.
@@ -81,12 +114,15 @@ pub async fn insert_membership(
     tx: &mut SystemTx,
     tenant: TenantId,
     user: &User,
-    status: &str,
+    agreed: bool,
     roles: &[String],
 ) -> Result<bool> {
+    let now = tx.now();
+    let (status, accepted_at) = if agreed { ("active", Some(now)) } else { ("invited", None) };
     let done = sqlx::query!(
-        "insert into memberships (tenant_id, user_id, username, email, full_name, status, roles, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $8) on conflict (tenant_id, user_id) do nothing",
+        "insert into memberships (
+             tenant_id, user_id, username, email, full_name, status, roles, created_at, updated_at, accepted_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9) on conflict (tenant_id, user_id) do nothing",
         tenant.uuid(),
         user.id.uuid(),
         *user.username,
@@ -94,7 +130,8 @@ pub async fn insert_membership(
         *user.full_name,
         status,
         roles,
-        tx.now()
+        now,
+        accepted_at
     )
     .execute(&mut *tx)
     .await?;
@@ -108,22 +145,46 @@ pub(super) struct Belonging {
     pub(super) slug: String,
     pub(super) name: String,
     pub(super) active: bool,
+    /// The membership that the person was created with, before their first login.
+    pub(super) pending: bool,
 }
 
-/// The tenants in which the person is an active member, oldest membership first.
+/// The tenants in which the person is an active member, or becomes one by logging in, oldest membership first.
 pub(super) async fn belongings(tx: &mut SystemTx, user: UserId) -> Result<Vec<Belonging>> {
     let rows = sqlx::query!(
-        r#"select t.tenant_id as "tenant: TenantId", t.slug, t.name, t.status
-           from memberships m join tenants t on t.tenant_id = m.tenant_id
-           where m.user_id = $1 and m.status = 'active' and t.status <> 'deleted' order by m.created_at, t.tenant_id"#,
+        r#"select t.tenant_id as "tenant: TenantId", t.slug, t.name, t.status, m.status = 'invited' as "pending!"
+           from memberships m join tenants t on t.tenant_id = m.tenant_id join users u on u.id = m.user_id
+           where m.user_id = $1 and t.status <> 'deleted'
+             and (m.status = 'active' or m.status = 'invited' and m.tenant_id = u.created_in)
+           order by m.created_at, t.tenant_id"#,
         user.uuid()
     )
     .fetch_all(&mut *tx)
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| Belonging { tenant: row.tenant, slug: row.slug, name: row.name, active: row.status == "active" })
+        .map(|row| Belonging {
+            tenant: row.tenant,
+            slug: row.slug,
+            name: row.name,
+            active: row.status == "active",
+            pending: row.pending,
+        })
         .collect())
+}
+
+/// The person agrees to the membership of the tenant the transaction is in.
+pub(super) async fn accept_membership(tx: &mut SystemTx, tenant: TenantId, user: UserId) -> Result<()> {
+    sqlx::query!(
+        "update memberships set status = 'active', accepted_at = $3, updated_at = $3
+         where tenant_id = $1 and user_id = $2 and status = 'invited'",
+        tenant.uuid(),
+        user.uuid(),
+        tx.now()
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
 }
 
 /// What a session is begun with.
@@ -174,8 +235,12 @@ async fn insert_refresh(tx: &mut SystemTx, session: SessionId, refresh: &Refresh
 
 /// What a presented refresh token turned out to be.
 pub(super) enum Presented {
-    /// Unknown, or of a login that is over.
+    /// Unknown.
     Nothing,
+    /// Of a login that is over, or whose person is no active member any more.
+    Over(Session),
+    /// Of a tenant that is suspended; it stays good.
+    Suspended(Session),
     /// Used before: somebody has a copy. Its login has been ended.
     Reused(Session),
     /// Good, and used up now.
@@ -191,15 +256,28 @@ pub(super) async fn rotate(
 ) -> Result<Presented> {
     let row = sqlx::query!(
         r#"select s.id as "id: SessionId", s.user_id as "user: UserId", s.tenant_id as "tenant: TenantId", r.used_at,
-                  s.revoked_at is null and s.expires_at > $2 as "alive!"
-           from refresh_tokens r join sessions s on s.id = r.session_id where r.digest = $1 for update of r, s"#,
+                  s.revoked_at is null and s.expires_at > $2 as "alive!", t.status = 'active' as "tenant_active!",
+                  u.status = 'active' and t.status <> 'deleted' and exists (
+                      select from memberships m
+                      where m.tenant_id = s.tenant_id and m.user_id = s.user_id and m.status = 'active') as "member!"
+           from refresh_tokens r
+           join sessions s on s.id = r.session_id
+           join users u on u.id = s.user_id
+           join tenants t on t.tenant_id = s.tenant_id
+           where r.digest = $1 for update of r, s"#,
         digest,
         tx.now()
     )
     .fetch_optional(&mut *tx)
     .await?;
-    let Some(row) = row.filter(|row| row.alive) else { return Ok(Presented::Nothing) };
+    let Some(row) = row else { return Ok(Presented::Nothing) };
     let session = Session { id: row.id, user: row.user, tenant: row.tenant };
+    if !row.alive || !row.member {
+        return Ok(Presented::Over(session));
+    }
+    if !row.tenant_active {
+        return Ok(Presented::Suspended(session));
+    }
     if row.used_at.is_some() {
         revoke(tx, session.id).await?;
         return Ok(Presented::Reused(session));

@@ -4,9 +4,10 @@ use axum::extract::State;
 use serde::Deserialize;
 use tenure_kernel::bus::Message;
 use tenure_kernel::permission::{RoleAssign, UserRead, UserWrite};
+use tenure_kernel::record::PLATFORM_TENANT;
 use tenure_kernel::{
     All, Audited, Authorized, Code, Created, Json, NewEvent, OnConstraint as _, Page, PageQuery, Path, PermissionSet,
-    Personal, Problem, Query, Result, Sample, SystemReason, Timestamp, UserId,
+    Personal, Problem, Query, Result, Sample, SystemReason, SystemTx, TenantId, Timestamp, UserId,
 };
 use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
@@ -22,9 +23,9 @@ use crate::domain::identity::{self, Email, NewPerson, User, UserEvent, Username}
 pub fn routes() -> Routes {
     Routes::new("Members")
         .get("/users", list, "List the members of the organisation, by user name.")
-        .post("/users", create, "Add a person to the organisation.\n\nA new address becomes a new person with this password. An address that is known here gets a pending membership that its owner must accept; the answer is the same.")
+        .post("/users", create, "Add a person to the organisation.\n\nA new address becomes a new person with this password, who agrees to be a member by logging in with it. An address that is known here gets a pending membership that its owner must accept. Both are `invited` until then, and the answer is the same.")
         .get("/users/{id}", get, "See a member.")
-        .patch("/users/{id}", update, "Change a member's status or roles.\n\nTakes effect on every node within a second. Nobody gives a role that holds more than they hold, and the last administrator stays.")
+        .patch("/users/{id}", update, "Change a member's status or roles.\n\nTakes effect on every node within a second; locking and deactivating end their logins. Nobody gives a role that holds more than they hold, and the last administrator stays.")
 }
 
 /// Which members to list.
@@ -75,7 +76,7 @@ impl Sample for NewMember {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MemberChange {
-    /// The new status: `active`, `locked` or `deactivated`.
+    /// The new status: `active`, `locked` or `deactivated`; until they have agreed, `invited` or `deactivated`.
     status: Option<MemberStatus>,
     /// The new roles, all of them.
     roles: Option<Vec<SystemRole>>,
@@ -104,57 +105,58 @@ async fn create(
     Json(new): Json<NewMember>,
 ) -> Result<Created<Member>> {
     let roles = names(if new.roles.is_empty() { &[SystemRole::Viewer] } else { &new.roles });
-    within_own(cx.cx().identity.permissions, &roles)?;
+    if let Err(error) = within_own(cx.cx().identity.permissions, &roles) {
+        return Err(cx.refused(error).await);
+    }
     let (username, email) = (Username::parse(&new.username, "/username")?, Email::parse(&new.email, "/email")?);
     let full_name = identity::parse_name(&new.full_name, "/full_name")?;
     let password = identity::parse_password(&new.password, "/password", &[username.as_str(), email.as_str()])?;
     // Hashed in either case: the time must not tell whether the address is known.
     let person = NewPerson { username, email, full_name, password_hash: app.passwords.hash(password).await? };
-    let tenant = cx.tenant();
-    let member = cx
-        .kernel()
-        .system(SystemReason::ManagePeople)
-        .by(*cx.cx().actor())
-        .from(&cx.cx().origin)
-        .run(async |tx| {
-            tx.enter(tenant).await?;
-            let known = identity::find_person(tx, person.email.as_str()).await?;
-            let (user, status, event) = match known {
-                // What the administrator typed, not what is stored elsewhere: a known person's profile is theirs to show.
-                Some(known) => (User { id: known.user.id, ..typed(&person, tx.now()) }, MemberStatus::Invited, None),
-                None => {
-                    let created =
-                        identity::insert_person(tx, &person).await.on_constraint("users_username_key", || {
-                            Problem::conflict("this user name is taken; choose another")
-                        })?;
-                    let user = created.audited(UserEvent::CREATED);
-                    (user.value().clone(), MemberStatus::Active, Some(user))
-                }
-            };
-            if !identity::insert_membership(tx, tenant, &user, status.as_str(), &roles).await? {
-                return Err(Problem::conflict("this person is a member of the organisation already").into());
-            }
-            let member = Member {
-                id: user.id,
-                username: user.username.clone(),
-                email: user.email.clone(),
-                full_name: user.full_name.clone(),
-                // The same for both, on purpose.
-                status: MemberStatus::Active,
-                roles: roles.clone(),
-                permissions: Vec::new(),
-                created_at: tx.now(),
-                updated_at: tx.now(),
-            };
-            let added = NewEvent::new(MemberEvent::ADDED, user.id.to_string()).detail("roles", &roles);
-            Ok(match event {
-                Some(user) => user.map(|_| member).also(added),
-                None => Audited::of(member, added),
-            })
-        })
-        .await?;
+    let member =
+        cx.write_across(SystemReason::ManagePeople, async |tx| add(tx, cx.tenant(), &person, roles).await).await?;
     let location = format!("/api/v1/users/{}", member.id);
     Ok(Created(member, Some(location)))
+}
+
+/// Adds a person whom nobody knew, or one who is known, and lets nobody see which: both are `invited` until they agree,
+/// under what the administrator typed and an identifier that tells nothing, and the organisation reads the same event.
+async fn add(tx: &mut SystemTx, tenant: TenantId, person: &NewPerson, roles: Vec<String>) -> Result<Audited<Member>> {
+    let name_taken = || Problem::conflict("this user name is taken; choose another").field("/username", "is taken");
+    let known = identity::find_person(tx, person.email.as_str()).await?;
+    if identity::username_is_taken(tx, person.username.as_str()).await? {
+        return Err(name_taken().into());
+    }
+    let (user, created) = match known {
+        Some(known) => (User { id: known.user.id, ..typed(person, tx.now()) }, None),
+        None => {
+            let created = identity::insert_person(tx, person, Some(tenant)).await;
+            let created = created.on_constraint("users_username_key", name_taken)?;
+            // Not for the organisation to read: there is no such event of a person who was known.
+            let created = created.audited(UserEvent::CREATED).in_tenant(PLATFORM_TENANT);
+            (created.value().clone(), Some(created))
+        }
+    };
+    if !identity::insert_membership(tx, tenant, &user, false, &roles).await? {
+        return Err(Problem::conflict("this person is a member of the organisation already").into());
+    }
+    let added = NewEvent::new(MemberEvent::ADDED, user.id.to_string()).detail("roles", &roles).in_tenant(tenant);
+    let member = Member {
+        id: user.id,
+        username: user.username,
+        email: user.email,
+        full_name: user.full_name,
+        status: MemberStatus::Invited,
+        roles,
+        permissions: Vec::new(),
+        created_at: tx.now(),
+        updated_at: tx.now(),
+        accepted: false,
+    };
+    Ok(match created {
+        Some(created) => created.map(|_| member).also(added),
+        None => Audited::of(member, added),
+    })
 }
 
 async fn update(
@@ -162,11 +164,6 @@ async fn update(
     Path(id): Path<UserId>,
     Json(change): Json<MemberChange>,
 ) -> Result<Json<Member>> {
-    if change.status == Some(MemberStatus::Invited) {
-        return Err(
-            Problem::invalid("/status", "a member cannot be made invited; only active, locked or deactivated").into()
-        );
-    }
     let roles = change.roles.as_deref().map(names);
     let held = cx.cx().identity.permissions;
     let member = cx
@@ -177,8 +174,8 @@ async fn update(
             if let Some(roles) = &roles {
                 within_own(held, roles)?;
             }
-            if member.status == MemberStatus::Invited && change.status == Some(MemberStatus::Active) {
-                return Err(Problem::conflict("an invited person becomes active by accepting the invitation").into());
+            if let Some(wanted) = change.status {
+                may_become(&member, wanted)?;
             }
             let change = store::update(tx, member, change.status, roles).await?;
             if store::active_admins(tx).await?.is_empty() {
@@ -189,6 +186,21 @@ async fn update(
         })
         .await?;
     Ok(Json(member))
+}
+
+/// Nobody becomes a member without their own consent, by whatever detour, and nobody who gave it is asked again.
+fn may_become(member: &Member, wanted: MemberStatus) -> Result<()> {
+    match (wanted, member.accepted) {
+        (MemberStatus::Deactivated, _) => Ok(()),
+        (MemberStatus::Active | MemberStatus::Locked, true) | (MemberStatus::Invited, false) => Ok(()),
+        (MemberStatus::Active | MemberStatus::Locked, false) => Err(Problem::conflict(
+            "this person has not agreed to be a member yet; they become active by accepting, and can only be deactivated until then",
+        )
+        .into()),
+        (MemberStatus::Invited, true) => {
+            Err(Problem::conflict("this person is a member already; only active, locked or deactivated").into())
+        }
+    }
 }
 
 fn typed(person: &NewPerson, now: Timestamp) -> User {

@@ -23,6 +23,9 @@ pub struct Member {
     pub created_at: Timestamp,
     /// When the membership was last changed.
     pub updated_at: Timestamp,
+    /// Whether the person agreed to be a member. Not shown: `invited` says it, and after a withdrawal nobody needs to know.
+    #[serde(skip)]
+    pub accepted: bool,
 }
 
 impl Resource for Member {

@@ -18,6 +18,7 @@ struct Row {
     permissions: Vec<String>,
     created_at: Timestamp,
     updated_at: Timestamp,
+    accepted: bool,
 }
 
 impl From<Row> for Member {
@@ -32,6 +33,7 @@ impl From<Row> for Member {
             permissions: row.permissions,
             created_at: row.created_at,
             updated_at: row.updated_at,
+            accepted: row.accepted,
         }
     }
 }
@@ -52,7 +54,8 @@ impl Load for Member {
         }
         let row = sqlx::query_as!(
             Row,
-            r#"select user_id as "id: UserId", username, email, full_name, status, roles, permissions, created_at, updated_at
+            r#"select user_id as "id: UserId", username, email, full_name, status, roles, permissions, created_at, updated_at,
+                  accepted_at is not null as "accepted!"
                from memberships where tenant_id = $1 and user_id = $2"#,
             tenant,
             id.uuid()
@@ -73,7 +76,8 @@ pub(super) async fn list<M: Mode>(
     let (name, id) = page.after::<(String, UserId)>()?.unzip();
     let rows = sqlx::query_as!(
         Row,
-        r#"select user_id as "id: UserId", username, email, full_name, status, roles, permissions, created_at, updated_at
+        r#"select user_id as "id: UserId", username, email, full_name, status, roles, permissions, created_at, updated_at,
+                  accepted_at is not null as "accepted!"
            from memberships
            where tenant_id = $1 and ($2::text is null or (lower(username), user_id) > ($2, $3::uuid))
              and ($5::text is null or status = $5) and ($6::text is null or $6 = any(roles))

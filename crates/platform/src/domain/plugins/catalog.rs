@@ -8,11 +8,12 @@ use serde::Serialize;
 use tenure_kernel::{Error, Mode, PluginId, Problem, Result, TenantTx, WorkflowId, Write};
 use tenure_sandbox::PythonLimits;
 use tenure_workflow::nodes::PluginReference;
+use tenure_workflow::sensitive::SensitiveSchema;
 use tenure_workflow::validate::{self, Resolution};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::manifest::{Capability, Manifest};
+use super::manifest::{Capability, Manifest, TENURE};
 
 /// So many names are looked through for one that was probably meant.
 const MAX_NAMES: i64 = 2_000;
@@ -174,10 +175,14 @@ pub struct ResolvedPlugin {
     pub digest: [u8; 32],
     /// Python that defines `execute(state, config)`.
     pub source: Arc<str>,
+    /// Whether a trusted publisher signed it; signing comes in a later release.
+    pub signed: bool,
     /// What it was granted.
     pub capabilities: Vec<Capability>,
     /// Its limits, none above the platform's.
     pub limits: PythonLimits,
+    /// What its manifest's `outputs` marks as sensitive.
+    pub sensitive: SensitiveSchema,
 }
 
 /// The highest active version in the range, if there is one.
@@ -185,6 +190,17 @@ pub struct ResolvedPlugin {
 /// # Errors
 /// PostgreSQL's.
 pub async fn resolve<M: Mode>(tx: &mut TenantTx<M>, reference: &PluginReference) -> Result<Option<ResolvedPlugin>> {
+    match latest(tx, reference).await? {
+        Some((id, version)) => pinned(tx, id, &version).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The same without what is in it.
+pub(super) async fn latest<M: Mode>(
+    tx: &mut TenantTx<M>,
+    reference: &PluginReference,
+) -> Result<Option<(PluginId, Version)>> {
     let rows = sqlx::query!(
         r#"select p.id as "id: PluginId", v.version from plugins p
            join plugin_versions v on v.tenant_id = p.tenant_id and v.plugin_id = p.id and v.status = 'active'
@@ -194,11 +210,29 @@ pub async fn resolve<M: Mode>(tx: &mut TenantTx<M>, reference: &PluginReference)
     )
     .fetch_all(&mut *tx)
     .await?;
-    let versions = rows.into_iter().filter_map(|row| Some((Version::parse(&row.version).ok()?, row.id)));
-    let Some((version, id)) = versions.filter(|(version, _)| reference.range.matches(version)).max() else {
-        return Ok(None);
-    };
-    pinned(tx, id, &version).await.map(Some)
+    let versions = rows.into_iter().filter_map(|row| Some((row.id, Version::parse(&row.version).ok()?)));
+    Ok(versions.filter(|(_, version)| reference.range.matches(version)).max_by(|(_, a), (_, b)| a.cmp(b)))
+}
+
+/// Whether what a plugin needs is there: each an active version in its range.
+///
+/// # Errors
+/// 409 with what is missing.
+pub(super) async fn require(tx: &mut TenantTx<Write>, dependencies: &BTreeMap<String, String>) -> Result<()> {
+    let mut missing = Vec::new();
+    // Tenure itself was asked for when the manifest was read.
+    for (name, range) in dependencies.iter().filter(|(name, _)| *name != TENURE) {
+        let wanted = format!("{name}@{range}");
+        let reference: PluginReference = wanted.parse().map_err(Error::internal)?;
+        if resolve(tx, &reference).await?.is_none() {
+            missing.push(wanted);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let detail = format!("the plugin needs {}, of which no version is active; activate it first", missing.join(", "));
+    Err(Problem::conflict(detail).with("missing", missing).into())
 }
 
 /// The version that an execution recorded, whatever became of it since.
@@ -226,7 +260,9 @@ pub async fn pinned<M: Mode>(tx: &mut TenantTx<M>, id: PluginId, version: &Versi
         version: version.clone(),
         digest,
         source: row.source.into(),
+        signed: false,
         limits: manifest.limits.python(),
+        sensitive: manifest.outputs.as_ref().map(SensitiveSchema::new).unwrap_or_default(),
         capabilities: manifest.capabilities,
         name: row.name,
     })

@@ -1,12 +1,14 @@
 //! `/api/v1/plugins`
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenure_kernel::permission::{PluginCreate, PluginDelete, PluginRead, PluginUpdate};
 use tenure_kernel::{
-    Audited, Authorized, Code, Created, Error, Json, NewEvent, NoContent, Page, PageQuery, Path, PluginId, Problem,
-    Query, Resource as _, Result, Sample,
+    Audited, Authorized, Code, Created, Error, Json, Mode, NewEvent, NoContent, Page, PageQuery, Path, PluginId,
+    Problem, Query, Resource as _, Result, Sample, TenantTx,
 };
 use tenure_workflow::definition::InputSchema;
 use utoipa::{IntoParams, ToSchema};
@@ -23,6 +25,9 @@ use crate::app::{App, Routes};
 const UPLOAD: &str = "Upload a plugin, or a new version of one.\n\nIt passes stages: manifest, schemas, capabilities, source, examples. What fails is refused with 422 and the report in `stages`; what passes is stored as a draft.";
 const STATUS: &str =
     "Activate or deprecate a version.\n\nWorkflows can use active versions; draft → active ⇄ deprecated.";
+const STATUS_OF_PLUGIN: &str = "Activate a plugin's highest version, or deprecate the active one.\n\n`active` is for the highest version there is, `deprecated` for the highest active one. To move another, name it in the path.";
+const TEST: &str = "Call a plugin once in the sandbox, on given input.\n\nIts highest active version, or the highest there is where none is active.";
+const CODE: &str = "See a plugin's manifest and source.\n\nOf its highest active version, or of the highest there is where none is active.";
 const DELETE: &str = "Delete a plugin that no workflow uses.\n\nRefused with 409 and the list of workflows while their newest versions name it.";
 
 /// A source and a manifest of the largest size, escaped as JSON.
@@ -34,8 +39,12 @@ pub fn routes() -> Routes {
     upload.merge(
         Routes::new("Plugins")
             .get("/plugins", list, "List plugins, by name.")
+            .get("/plugins/schema", manifest_schema, "The JSON Schema of manifests, for editors.")
             .get("/plugins/{id}", get, "See a plugin and who uses it.")
             .delete("/plugins/{id}", delete, DELETE)
+            .get("/plugins/{id}/code", current_code, CODE)
+            .put("/plugins/{id}/status", set_current_status, STATUS_OF_PLUGIN)
+            .post("/plugins/{id}/test", test_current, TEST)
             .get("/plugins/{id}/versions", versions, "List a plugin's versions, the last upload first.")
             .get("/plugins/{id}/versions/{version}", version, "See what a version asks for and how its upload went.")
             .get("/plugins/{id}/versions/{version}/code", code, "See a version's manifest and source.")
@@ -110,6 +119,12 @@ pub struct PluginVersionDetail {
     author_name: Option<String>,
     license: Option<String>,
     homepage: Option<String>,
+    /// Its icon: an address, or the image itself as a `data:` URL.
+    icon: Option<String>,
+    /// What it needs, as the manifest says: ranges of versions by the names of plugins, and of `tenure`.
+    dependencies: BTreeMap<String, String>,
+    /// The oldest release of Tenure that it runs on.
+    min_tenure: Option<String>,
     /// How its upload went.
     stages: Vec<Stage>,
 }
@@ -252,23 +267,37 @@ async fn versions(
     Ok(Json(page))
 }
 
-async fn read_version<P: tenure_kernel::Permission>(
-    cx: &Authorized<P>,
-    id: PluginId,
-    number: &PluginVersionNumber,
-) -> Result<StoredVersion> {
-    cx.read(async |tx| {
+/// Which of a plugin's versions.
+enum Which {
+    /// This one.
+    Number(PluginVersionNumber),
+    /// The highest active one, or the highest.
+    Current,
+    /// The highest.
+    Latest,
+}
+
+impl Which {
+    async fn load<M: Mode>(self, tx: &mut TenantTx<M>, id: PluginId) -> Result<StoredVersion> {
         let plugin = tx.load::<Plugin>(id).await?;
-        store::version(tx, &plugin, number).await
-    })
-    .await
+        let number = match self {
+            Self::Number(number) => number,
+            Self::Current => store::current(tx, &plugin).await?,
+            Self::Latest => store::latest(&plugin)?,
+        };
+        store::version(tx, &plugin, &number).await
+    }
+}
+
+async fn manifest_schema(_cx: Authorized<PluginRead>) -> Result<Json<Value>> {
+    Ok(Json(super::schema::json_schema()))
 }
 
 async fn version(
     cx: Authorized<PluginRead>,
     Path((id, number)): Path<(PluginId, PluginVersionNumber)>,
 ) -> Result<Json<PluginVersionDetail>> {
-    let stored = read_version(&cx, id, &number).await?;
+    let stored = cx.read(async |tx| Which::Number(number).load(tx, id).await).await?;
     let manifest = manifest_of(&stored)?;
     Ok(Json(PluginVersionDetail {
         version: stored.version,
@@ -279,6 +308,9 @@ async fn version(
         author_name: manifest.author,
         license: manifest.license,
         homepage: manifest.homepage,
+        icon: manifest.icon,
+        dependencies: manifest.dependencies,
+        min_tenure: manifest.min_tenure.map(|least| least.0.to_string()),
         stages: stored.stages,
     }))
 }
@@ -287,7 +319,15 @@ async fn code(
     cx: Authorized<PluginRead>,
     Path((id, number)): Path<(PluginId, PluginVersionNumber)>,
 ) -> Result<Json<PluginCode>> {
-    let stored = read_version(&cx, id, &number).await?;
+    show_code(cx, id, Which::Number(number)).await
+}
+
+async fn current_code(cx: Authorized<PluginRead>, Path(id): Path<PluginId>) -> Result<Json<PluginCode>> {
+    show_code(cx, id, Which::Current).await
+}
+
+async fn show_code(cx: Authorized<PluginRead>, id: PluginId, which: Which) -> Result<Json<PluginCode>> {
+    let stored = cx.read(async |tx| which.load(tx, id).await).await?;
     let StoredVersion { version, manifest, source, .. } = stored;
     Ok(Json(PluginCode { version: version.version, language: "python", manifest, source }))
 }
@@ -298,26 +338,42 @@ async fn set_status(
     Path((id, number)): Path<(PluginId, PluginVersionNumber)>,
     Json(change): Json<StatusChange>,
 ) -> Result<Json<PluginVersion>> {
+    change_status(cx, app, id, Which::Number(number), change.status).await
+}
+
+async fn set_current_status(
+    cx: Authorized<PluginUpdate>,
+    State(app): State<App>,
+    Path(id): Path<PluginId>,
+    Json(change): Json<StatusChange>,
+) -> Result<Json<PluginVersion>> {
+    let which = if change.status == PluginStatus::Active { Which::Latest } else { Which::Current };
+    change_status(cx, app, id, which, change.status).await
+}
+
+async fn change_status(
+    cx: Authorized<PluginUpdate>,
+    app: App,
+    id: PluginId,
+    which: Which,
+    status: PluginStatus,
+) -> Result<Json<PluginVersion>> {
     let version = cx
         .write(async |tx| {
-            let plugin = tx.load::<Plugin>(id).await?;
-            let version = store::version(tx, &plugin, &number).await?.version;
-            version.status.step_to(change.status)?;
-            if change.status == PluginStatus::Active && app.config.require_signed_plugins && !version.signed {
-                return Err(unsigned().into());
+            let stored = which.load(tx, id).await?;
+            stored.version.status.step_to(status)?;
+            if status == PluginStatus::Active {
+                app.sandbox.admits(stored.version.signed)?;
+                catalog::require(tx, &manifest_of(&stored)?.dependencies).await?;
             }
-            if version.status == change.status {
+            let version = stored.version;
+            if version.status == status {
                 return Ok(Audited::none("the version has this status already", version));
             }
-            Ok(store::set_status(tx, version, change.status).await?.audited(PluginVersionEvent::STATUS_CHANGED))
+            Ok(store::set_status(tx, version, status).await?.audited(PluginVersionEvent::STATUS_CHANGED))
         })
         .await?;
     Ok(Json(version))
-}
-
-fn unsigned() -> Problem {
-    let detail = "this installation activates signed plugins alone (plugins.require_signed), and signing comes in a later release; unset it for development";
-    Problem::new(Code::Denied, detail)
 }
 
 async fn test(
@@ -326,7 +382,26 @@ async fn test(
     Path((id, number)): Path<(PluginId, PluginVersionNumber)>,
     Json(test): Json<PluginTest>,
 ) -> Result<Json<TestResult>> {
-    let stored = read_version(&cx, id, &number).await?;
+    run_test(cx, app, id, Which::Number(number), test).await
+}
+
+async fn test_current(
+    cx: Authorized<PluginUpdate>,
+    State(app): State<App>,
+    Path(id): Path<PluginId>,
+    Json(test): Json<PluginTest>,
+) -> Result<Json<TestResult>> {
+    run_test(cx, app, id, Which::Current, test).await
+}
+
+async fn run_test(
+    cx: Authorized<PluginUpdate>,
+    app: App,
+    id: PluginId,
+    which: Which,
+    test: PluginTest,
+) -> Result<Json<TestResult>> {
+    let stored = cx.read(async |tx| which.load(tx, id).await).await?;
     let manifest = manifest_of(&stored)?;
     let config = test.config.unwrap_or_else(|| json!({}));
     check_config(&manifest, &config)?;

@@ -1,9 +1,11 @@
 //! `plugin.yaml`
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
+use semver::{Version, VersionReq};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -19,6 +21,13 @@ use super::model::PluginVersionNumber;
 const MAX_MANIFEST: usize = 256 * 1024;
 const MAX_EXAMPLES: usize = 20;
 const MAX_HOSTS: usize = 20;
+const MAX_DEPENDENCIES: usize = 50;
+/// The most characters of an icon; a picture of its own takes some thousand.
+pub(super) const MAX_ICON: usize = 64 * 1024;
+const ICONS: [&str; 4] =
+    ["https://", "data:image/png;base64,", "data:image/svg+xml;base64,", "data:image/webp;base64,"];
+/// Tenure itself, among dependencies.
+pub(super) const TENURE: &str = "tenure";
 
 /// What a plugin may do beyond computing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -47,6 +56,14 @@ pub(super) struct Manifest {
     pub(super) author: Option<String>,
     pub(super) license: Option<String>,
     pub(super) homepage: Option<String>,
+    /// An `https` address, or the image itself as a `data:` URL.
+    pub(super) icon: Option<String>,
+    /// Ranges of versions, by the names of plugins and of [`TENURE`].
+    #[serde(default)]
+    pub(super) dependencies: BTreeMap<String, String>,
+    /// The oldest release that it runs on.
+    #[serde(default, deserialize_with = "from_optional_text")]
+    pub(super) min_tenure: Option<PluginVersionNumber>,
     pub(super) entry: Option<String>,
     #[serde(default)]
     pub(super) capabilities: Vec<Capability>,
@@ -75,9 +92,9 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// These, and the platform's where nothing is said.
+    /// These, and the platform's where nothing is said. Of the output a node asks for its share below that.
     pub(super) fn python(&self) -> PythonLimits {
-        let most = PythonLimits::default();
+        let most = PythonLimits::most();
         let time = |asked: Option<Timespan>, most: Duration| asked.map_or(most, Timespan::as_duration).min(most);
         let bytes = |asked: Option<ByteSize>, most: usize| {
             asked.map_or(most, |asked| usize::try_from(asked.0).unwrap_or(usize::MAX)).min(most)
@@ -179,11 +196,7 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<(), ManifestFault> {
-        let slug = |part: &str| {
-            let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-            (1..=64).contains(&part.len()) && part.bytes().all(plain) && !part.starts_with('-')
-        };
-        if !self.name.split_once('/').is_some_and(|(publisher, name)| slug(publisher) && slug(name)) {
+        if !is_plugin_name(&self.name) {
             let detail = "must be publisher/name, each of lower-case letters, digits and inner hyphens, at most 64";
             return Err(ManifestFault::at("/name", detail));
         }
@@ -205,8 +218,47 @@ impl Manifest {
                 return Err(ManifestFault::at(pointer, format!("must be at most {most} characters")));
             }
         }
+        let icon = |icon: &String| {
+            icon.len() <= MAX_ICON
+                && ICONS.iter().any(|start| icon.starts_with(start))
+                && !icon.contains(char::is_whitespace)
+        };
+        if !self.icon.as_ref().is_none_or(icon) {
+            let detail = format!(
+                "must be an https address or a data: URL of a PNG, SVG or WebP image in base64, at most {MAX_ICON} characters"
+            );
+            return Err(ManifestFault::at("/icon", detail));
+        }
+        self.check_needs()?;
         if self.examples.len() > MAX_EXAMPLES {
             return Err(ManifestFault::at("/examples", format!("must be at most {MAX_EXAMPLES}")));
+        }
+        Ok(())
+    }
+
+    /// Whether this release will do, and whether the rest of what it needs can be found.
+    fn check_needs(&self) -> Result<(), ManifestFault> {
+        let Ok(this) = Version::parse(env!("CARGO_PKG_VERSION")) else {
+            return Err(ManifestFault::at("", "this build does not know its own version"));
+        };
+        if let Some(least) = self.min_tenure.as_ref().filter(|least| least.0 > this) {
+            let detail = format!("asks for Tenure {}, and this is {this}; upgrade, or use an earlier version", least.0);
+            return Err(ManifestFault::at("/min_tenure", detail));
+        }
+        if self.dependencies.len() > MAX_DEPENDENCIES {
+            return Err(ManifestFault::at("/dependencies", format!("must be at most {MAX_DEPENDENCIES}")));
+        }
+        for (name, range) in &self.dependencies {
+            let at = |detail: String| ManifestFault::at(format!("/dependencies/{}", name.replace('/', "~1")), detail);
+            let range = VersionReq::parse(range)
+                .map_err(|error| at(format!("must be a range of versions such as ^1.2: {error}")))?;
+            match name.as_str() {
+                TENURE if range.matches(&this) => {}
+                TENURE => return Err(at(format!("asks for Tenure {range}, and this is {this}"))),
+                own if own == self.name => return Err(at("a plugin cannot need itself".to_owned())),
+                other if is_plugin_name(other) => {}
+                _ => return Err(at("must be `tenure` or the name of a plugin, publisher/name".to_owned())),
+            }
         }
         Ok(())
     }
@@ -230,6 +282,15 @@ impl Manifest {
     pub(super) fn display_name(&self) -> String {
         self.display_name.clone().unwrap_or_else(|| self.name.clone())
     }
+}
+
+/// `publisher/name`
+fn is_plugin_name(name: &str) -> bool {
+    let slug = |part: &str| {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        (1..=64).contains(&part.len()) && part.bytes().all(plain) && !part.starts_with('-')
+    };
+    name.split_once('/').is_some_and(|(publisher, name)| slug(publisher) && slug(name))
 }
 
 /// Letters, digits, hyphens and dots, with labels of 1 to 63 (RFC 1123, 2.1), and no number alone: that is an address.
@@ -281,11 +342,34 @@ mod tests {
     }
 
     #[test]
+    fn what_a_plugin_needs_must_be_had() {
+        let this = env!("CARGO_PKG_VERSION");
+        let good = format!(
+            "{GOOD}icon: https://example.com/a.png\nmin_tenure: {this}\ndependencies: {{acme/tokens: ^1, tenure: '{this}'}}\n"
+        );
+        let manifest = Manifest::parse(&good).unwrap();
+        assert_eq!(manifest.dependencies["acme/tokens"], "^1");
+        for (bad, pointer) in [
+            ("min_tenure: 99.0.0", "/min_tenure"),
+            ("min_tenure: soon", "/min_tenure"),
+            ("dependencies: {tenure: ^99}", "/dependencies/tenure"),
+            ("dependencies: {acme/tokens: newest}", "/dependencies/acme~1tokens"),
+            ("dependencies: {tokens: ^1}", "/dependencies/tokens"),
+            ("dependencies: {acme/classify: ^1}", "/dependencies/acme~1classify"),
+            ("icon: http://example.com/a.png", "/icon"),
+            ("icon: javascript:alert(1)", "/icon"),
+            ("icon: 'data:text/html;base64,AAAA'", "/icon"),
+        ] {
+            assert_eq!(fault(&format!("{GOOD}{bad}")).pointer, pointer, "{bad}");
+        }
+    }
+
+    #[test]
     fn limits_are_only_lowered() {
         let text = format!(
             "{GOOD}limits: {{cpu: 1h, timeout: 1h, memory: 65536MiB, output: 1024MiB, host_calls: 4000000000}}"
         );
-        assert_eq!(Manifest::parse(&text).unwrap().limits.python(), PythonLimits::default());
+        assert_eq!(Manifest::parse(&text).unwrap().limits.python(), PythonLimits::most());
     }
 
     #[test]

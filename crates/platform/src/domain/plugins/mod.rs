@@ -1,14 +1,16 @@
-//! Plugins: a tenant's own code as workflow nodes, in many versions side by side. Owns `plugins`, `plugin_versions` and
-//! `workflow_plugin_uses`.
+//! Plugins: a tenant's own code as workflow nodes, in many versions side by side. Owns `plugins`, `plugin_versions`,
+//! `workflow_plugin_uses` and `execution_plugins`.
 //!
-//! An upload passes stages ([`stages`]); what was uploaded never changes, only its status does.
+//! An upload passes stages (`stages.rs`); what was uploaded never changes, only its status does.
 
 mod catalog;
 mod event;
 mod http;
 mod manifest;
 mod model;
+mod pins;
 mod run;
+mod schema;
 mod stages;
 mod store;
 
@@ -17,3 +19,4 @@ pub use event::{PluginEvent, PluginVersionEvent};
 pub use http::routes;
 pub use manifest::Capability;
 pub use model::{Plugin, PluginStatus, PluginVersion};
+pub use pins::{PinnedPlugin, kept, pin, pins};

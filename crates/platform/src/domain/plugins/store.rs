@@ -225,6 +225,28 @@ pub(super) async fn versions<M: Mode>(
     page.page(versions, |last| (last.created_at, last.version.clone()))
 }
 
+/// The number of the highest active version; of the highest there is, where none is active.
+pub(super) async fn current<M: Mode>(tx: &mut TenantTx<M>, plugin: &Permitted<Plugin>) -> Result<PluginVersionNumber> {
+    let active = sqlx::query_scalar!(
+        "select version from plugin_versions where tenant_id = $1 and plugin_id = $2 and status = 'active'",
+        tx.tenant().uuid(),
+        plugin.id.uuid()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    match active.iter().filter_map(|version| Version::parse(version).ok()).max() {
+        Some(version) => Ok(PluginVersionNumber(version)),
+        None => latest(plugin),
+    }
+}
+
+/// The number of the highest version.
+pub(super) fn latest(plugin: &Permitted<Plugin>) -> Result<PluginVersionNumber> {
+    plugin.version.parse().map_err(|fault| {
+        tenure_kernel::Error::internal(format!("the latest version of {} was stored and {fault}", plugin.id))
+    })
+}
+
 /// One version with what was uploaded.
 pub(super) async fn version<M: Mode>(
     tx: &mut TenantTx<M>,

@@ -13,7 +13,21 @@ pub enum PolicyError {
         "[[policy.deny]] number {0} names nothing to deny; give it at least one of tenant, workflow, node_type, host"
     )]
     Empty(usize),
+    /// A rule that would never be asked.
+    #[error(
+        "[[policy.deny]] number {rule} names the node type `{node_type}`, about which nothing is asked; use one of {}",
+        ASKED.join(", ")
+    )]
+    NodeType {
+        /// Which rule, from 1.
+        rule: usize,
+        /// As it stands there.
+        node_type: String,
+    },
 }
+
+/// The types of nodes that act outside their execution: before each of their steps the policy is asked.
+const ASKED: [&str; 2] = ["http", "plugin"];
 
 /// Denies what the configuration's rules name, and allows the rest:
 ///
@@ -60,6 +74,14 @@ enum Words {
 }
 
 impl Words {
+    fn first_outside(&self, known: &[&str]) -> Option<&str> {
+        let words = match self {
+            Self::One(word) => std::slice::from_ref(word),
+            Self::Several(words) => words,
+        };
+        words.iter().map(String::as_str).find(|word| !known.contains(word))
+    }
+
     fn any(&self, matches: impl Fn(&str) -> bool) -> bool {
         match self {
             Self::One(word) => matches(word),
@@ -115,6 +137,12 @@ impl ConfiguredPolicy {
         let Table { deny: rules } = Option::<Table>::deserialize(table)?.unwrap_or_default();
         if let Some(empty) = rules.iter().position(Rule::is_empty) {
             return Err(PolicyError::Empty(empty + 1));
+        }
+        for (index, rule) in rules.iter().enumerate() {
+            // A rule that protects nothing is worse than none: its author relies on it.
+            if let Some(node_type) = rule.node_type.as_ref().and_then(|words| words.first_outside(&ASKED)) {
+                return Err(PolicyError::NodeType { rule: index + 1, node_type: node_type.to_owned() });
+            }
         }
         let digest = Sha256::digest(serde_json::to_vec(&rules)?);
         Ok(Self { rules, version: digest.iter().map(|byte| format!("{byte:02x}")).collect() })
@@ -204,7 +232,14 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused_and_the_version_follows_the_rules() {
-        for bad in [json!({"deny": [{}]}), json!({"allow": []}), json!({"deny": [{"tennant": "a"}]}), json!([1])] {
+        for bad in [
+            json!({"deny": [{}]}),
+            json!({"allow": []}),
+            json!({"deny": [{"tennant": "a"}]}),
+            json!([1]),
+            json!({"deny": [{"node_type": "htpp"}]}),
+            json!({"deny": [{"node_type": ["http", "transform"]}]}),
+        ] {
             assert!(ConfiguredPolicy::parse(&bad).is_err(), "{bad}");
         }
         let nothing = ConfiguredPolicy::parse(&json!(null)).unwrap();

@@ -22,9 +22,12 @@ pub struct Quotas {
     plan: Plan,
     /// Every quota.
     items: Vec<QuotaUsage>,
+    /// As in every list; null, because this one comes whole.
+    #[schema(required = true)]
+    next_cursor: Option<String>,
 }
 
 async fn list(cx: Authorized<TenantRead>) -> Result<Json<Quotas>> {
     let (plan, items) = cx.read(async |tx| store::usage(tx).await).await?;
-    Ok(Json(Quotas { plan, items }))
+    Ok(Json(Quotas { plan, items, next_cursor: None }))
 }

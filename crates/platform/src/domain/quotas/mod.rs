@@ -5,18 +5,16 @@
 //! last one. Nothing is checked first and counted later.
 //!
 //! - Requests count single things: [`take`] and [`give_back`] in their [`TenantTx`](tenure_kernel::TenantTx).
-//! - The engine counts for many tenants at once: [`reserve_executions`] and [`release_executions`] for the month,
-//!   [`claim_slots`], [`free_slots`] and [`recount_slots`] for what runs now, in its
-//!   [`SystemTx`](tenure_kernel::SystemTx).
+//! - For many tenants at once, in a [`SystemTx`](tenure_kernel::SystemTx): [`reserve_executions`] and
+//!   [`release_executions`].
+//! - What runs at the same time is not counted at all: a slot is a leased row of the engine's queue.
 
 mod event;
 mod http;
 mod model;
-mod slots;
 mod store;
 
 pub use event::QuotaEvent;
 pub use http::routes;
 pub use model::{Limit, Quota, QuotaUsage, Share};
-pub use slots::{SlotDrift, claim_slots, free_slots, recount_slots};
 pub use store::{clear_override, give_back, release_executions, reserve_executions, set_override, take, usage};

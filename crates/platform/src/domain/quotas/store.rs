@@ -66,7 +66,8 @@ pub async fn give_back(tx: &mut TenantTx<Write>, quota: Quota, n: u32) -> Result
     Ok(())
 }
 
-/// The tenant's plan, and every quota with its limit and use.
+/// The tenant's plan, and every quota with its limit and use. What runs now is counted by nobody: a slot is a leased row of
+/// the queue, so these are counted when somebody asks.
 ///
 /// # Errors
 /// PostgreSQL's.
@@ -75,7 +76,10 @@ pub async fn usage<M: Mode>(tx: &mut TenantTx<M>) -> Result<(Plan, Vec<QuotaUsag
     let (names, starts): (Vec<String>, Vec<Timestamp>) =
         Quota::ALL.iter().map(|quota| (quota.as_str().to_owned(), quota.period_start(now))).unzip();
     let rows = sqlx::query!(
-        r#"select t.plan as "plan!", q.name as "name!", o.tenant_id is not null as "overridden!", o.max as "max?", u.used as "used?"
+        r#"select t.plan as "plan!", q.name as "name!", o.tenant_id is not null as "overridden!", o.max as "max?",
+                  case when q.name = 'concurrent_executions'
+                       then (select count(*) from jobs j where j.tenant_id = t.tenant_id and j.lease_owner is not null)
+                       else u.used end as "used?"
            from tenants t cross join unnest($2::text[], $3::timestamptz[]) as q (name, period_start)
                left join quota_overrides o on o.tenant_id = t.tenant_id and o.quota = q.name
                left join quota_usage u on u.tenant_id = t.tenant_id and u.quota = q.name and u.period_start = q.period_start

@@ -110,12 +110,14 @@ async fn set_grants(
         return Err(Problem::invalid("/workflow_ids", format!("must be at most {MAX_GRANTS}")).into());
     }
     let workflows: BTreeSet<WorkflowId> = new.workflow_ids.into_iter().collect();
-    cx.write(async |tx| {
-        let secret = tx.load::<Secret>(name).await?;
-        Ok(store::set_grants(tx, secret, &workflows).await?.audited(SecretEvent::GRANTED))
-    })
-    .await
-    .map(Json)
+    let secret = cx
+        .write(async |tx| {
+            let secret = tx.load::<Secret>(name).await?;
+            Ok(store::set_grants(tx, secret, &workflows).await?.audited(SecretEvent::GRANTED))
+        })
+        .await;
+    let unknown = || Problem::invalid("/workflow_ids", "one of them is no workflow of this organisation");
+    secret.on_constraint("secret_grants_workflow_fkey", unknown).map(Json)
 }
 
 /// A name that no secret can have is one that is not there.

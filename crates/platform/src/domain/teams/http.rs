@@ -22,7 +22,7 @@ pub fn routes() -> Routes {
         .get("/teams/{id}", get, "See a team.")
         .patch("/teams/{id}", update, "Rename a team, or describe it anew.")
         .delete("/teams/{id}", delete, "Delete a team.\n\nIts members stay members of the organisation.")
-        .get("/teams/{id}/members", members, "See who is in a team.")
+        .get("/teams/{id}/members", members, "See who is in a team, by user name.")
         .put("/teams/{id}/members/{user}", add_member, "Put a member of the organisation into a team.")
         .delete("/teams/{id}/members/{user}", remove_member, "Take a member out of a team.")
 }
@@ -73,13 +73,6 @@ pub struct TeamMember {
     pub added_at: Timestamp,
 }
 
-/// Who is in a team.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct TeamMembers {
-    /// All of them, by user name.
-    items: Vec<TeamMember>,
-}
-
 async fn list(cx: Authorized<TeamRead>, Query(page): Query<PageQuery>) -> Result<Json<Page<Team>>> {
     cx.read(async |tx| store::list(tx, &page).await).await.map(Json)
 }
@@ -121,14 +114,18 @@ async fn delete(cx: Authorized<TeamWrite>, Path(id): Path<TeamId>) -> Result<NoC
     Ok(NoContent)
 }
 
-async fn members(cx: Authorized<TeamRead>, Path(id): Path<TeamId>) -> Result<Json<TeamMembers>> {
-    let items = cx
+async fn members(
+    cx: Authorized<TeamRead>,
+    Path(id): Path<TeamId>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<TeamMember>>> {
+    let members = cx
         .read(async |tx| {
             let team = tx.load::<Team>(id).await?;
-            store::members(tx, &team).await
+            store::members(tx, &team, &page).await
         })
         .await?;
-    Ok(Json(TeamMembers { items }))
+    Ok(Json(members))
 }
 
 async fn add_member(cx: Authorized<TeamWrite>, Path((id, user)): Path<(TeamId, UserId)>) -> Result<NoContent> {

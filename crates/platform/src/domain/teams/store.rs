@@ -2,6 +2,7 @@
 
 use tenure_kernel::{Change, Load, Mode, Page, PageQuery, Permitted, Result, TeamId, TenantTx, UserId, Write};
 
+use super::http::TeamMember;
 use super::model::{Description, Team, TeamName};
 
 impl Load for Team {
@@ -147,16 +148,23 @@ pub(super) async fn remove_member(tx: &mut TenantTx<Write>, team: &Permitted<Tea
 pub(super) async fn members<M: Mode>(
     tx: &mut TenantTx<M>,
     team: &Permitted<Team>,
-) -> Result<Vec<super::http::TeamMember>> {
+    page: &PageQuery,
+) -> Result<Page<TeamMember>> {
+    let (name, id) = page.after::<(String, UserId)>()?.unzip();
     let members = sqlx::query_as!(
-        super::http::TeamMember,
+        TeamMember,
         r#"select m.user_id as "id: UserId", m.username, m.full_name, t.added_at
            from team_members t join memberships m on m.tenant_id = t.tenant_id and m.user_id = t.user_id
-           where t.tenant_id = $1 and t.team_id = $2 order by lower(m.username)"#,
+           where t.tenant_id = $1 and t.team_id = $2
+             and ($3::text is null or (lower(m.username), m.user_id) > ($3, $4::uuid))
+           order by lower(m.username), m.user_id limit $5"#,
         tx.tenant().uuid(),
-        team.id.uuid()
+        team.id.uuid(),
+        name,
+        id.map(UserId::uuid),
+        page.rows()?
     )
     .fetch_all(&mut *tx)
     .await?;
-    Ok(members)
+    page.page(members, |member| (member.username.to_lowercase(), member.id))
 }

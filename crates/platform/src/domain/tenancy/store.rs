@@ -31,33 +31,38 @@ pub async fn current<M: Mode>(tx: &mut TenantTx<M>) -> Result<Organization> {
 /// # Errors
 /// PostgreSQL's.
 pub async fn insert(tx: &mut SystemTx, name: &str, plan: Plan) -> Result<Change<Organization>> {
-    let id: TenantId = tx.new_id();
+    let (id, created_at): (TenantId, _) = (tx.new_id(), tx.now());
+    tx.enter(id).await?;
     let base = Slug::from_name(name);
+    let slug = loop {
+        let slug = free_slug(tx, &base).await?;
+        // Somebody else may take it at this moment: then this waits for them, and looks again.
+        let done = sqlx::query!(
+            "insert into tenants (tenant_id, slug, name, plan, created_at) values ($1, $2, $3, $4, $5)
+             on conflict (slug) do nothing",
+            id.uuid(),
+            slug.as_str(),
+            name,
+            plan.as_str(),
+            created_at
+        )
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 1 {
+            break slug.as_str().to_owned();
+        }
+    };
+    let organization = Organization { id, slug, name: name.to_owned(), plan, status: "active".to_owned(), created_at };
+    tx.create_tenant_keys(id).await?;
+    Ok(Change::Created(organization))
+}
+
+/// The plain slug, or the first number that nobody has.
+async fn free_slug(tx: &mut SystemTx, base: &Slug) -> Result<Slug> {
     let taken = sqlx::query_scalar!("select slug from tenants where slug = $1 or slug like $1 || '-%'", base.as_str())
         .fetch_all(&mut *tx)
         .await?;
-    let free = |slug: &Slug| !taken.iter().any(|other| other == slug.as_str());
-    let slug =
-        std::iter::once(base.clone()).chain((2..).map(|number| base.numbered(number))).find(free).unwrap_or(base);
-    let organization = Organization {
-        id,
-        slug: slug.as_str().to_owned(),
-        name: name.to_owned(),
-        plan,
-        status: "active".to_owned(),
-        created_at: tx.now(),
-    };
-    tx.enter(id).await?;
-    sqlx::query!(
-        "insert into tenants (tenant_id, slug, name, plan, created_at) values ($1, $2, $3, $4, $5)",
-        id.uuid(),
-        organization.slug,
-        organization.name,
-        plan.as_str(),
-        organization.created_at
-    )
-    .execute(&mut *tx)
-    .await?;
-    tx.create_tenant_keys(id).await?;
-    Ok(Change::Created(organization))
+    let mut candidates = std::iter::once(base.clone()).chain((2..).map(|number| base.numbered(number)));
+    let free = candidates.find(|slug| !taken.iter().any(|other| other == slug.as_str()));
+    Ok(free.unwrap_or_else(|| base.clone()))
 }

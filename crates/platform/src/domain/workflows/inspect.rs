@@ -11,12 +11,13 @@ use tenure_workflow::definition::Definition;
 use tenure_workflow::document::Position;
 use tenure_workflow::expression::{Checked, Segment, SourcePosition};
 use tenure_workflow::fault::{Code, Fault, Report, Severity};
-use tenure_workflow::nodes::{NodeKind, PluginCode, PluginReference};
+use tenure_workflow::nodes::{NodeKind, Plugin, PluginCode, PluginReference};
 use tenure_workflow::validate::{Context, Draft, PlanLimits};
 
 use super::expressions;
 use super::model::Format;
 use crate::domain::plugins;
+use crate::domain::tenancy::{self, Plan};
 use crate::sandbox::Sandbox;
 
 /// The most bytes of a definition, as it was sent and in canonical form.
@@ -59,6 +60,7 @@ pub(super) async fn inspect(sandbox: &Sandbox, text: Bytes) -> Result<Result<Ins
     };
     let (answers, mut faults) = checked?;
     faults.extend(check_bounds(&draft));
+    faults.extend(check_signatures(sandbox, &draft));
     let format = Format::of(&source);
     Ok(Ok(Inspected { draft, source, format, answers, faults }))
 }
@@ -94,6 +96,27 @@ fn check_bounds(draft: &Draft) -> Vec<Fault> {
         over("/tags", "a workflow has at most 50 tags of 1 to 64 characters");
     }
     faults
+}
+
+/// Source in a definition has no publisher who could sign it, and of published plugins this release can sign none: where
+/// signatures are required both are refused here, not when they run.
+fn check_signatures(sandbox: &Sandbox, draft: &Draft) -> Vec<Fault> {
+    let Err(problem) = sandbox.admits(false) else { return Vec::new() };
+    let nodes = draft.definition().nodes.iter().map(|node| match &node.kind {
+        NodeKind::Map(map) => (&map.body.kind, format!("{}/do", node.pointer)),
+        kind => (kind, node.pointer.clone()),
+    });
+    let places = nodes.filter_map(|(kind, pointer)| match kind {
+        NodeKind::Plugin(Plugin { code: PluginCode::Inline { .. }, .. }) => Some(format!("{pointer}/source")),
+        NodeKind::Plugin(Plugin { code: PluginCode::Published(_), .. }) => Some(format!("{pointer}/plugin")),
+        _ => None,
+    });
+    let fault = |pointer: String| {
+        let Position { line, column } = draft.position_inside(&pointer, 1, 1);
+        let (code, severity, message) = (Code::UnsignedPlugin, Severity::Error, problem.detail.to_string());
+        Fault { code, severity, message, pointer, line, column, suggestion: None }
+    };
+    places.map(fault).collect()
 }
 
 /// A report of one error on the document as a whole.
@@ -161,11 +184,22 @@ pub(super) async fn judge<M: Mode>(
         secrets.insert(name);
         faults.push(fault);
     }
-    let context = Context { catalog: &catalog, secrets: &secrets, limits: PlanLimits::NONE };
+    let limits = limits(tenancy::store::current(tx).await?.plan);
+    let context = Context { catalog: &catalog, secrets: &secrets, limits };
     let mut report = inspected.draft.validate(&inspected.answers, &context);
     report.faults.append(&mut faults);
     report.faults.sort_by_key(|fault| (fault.line, fault.column));
     Ok(report)
+}
+
+/// What one definition may ask for. Steps of one execution share the machine with those of every other tenant.
+const fn limits(plan: Plan) -> PlanLimits {
+    let (nodes, parallelism) = match plan {
+        Plan::Free => (100, 20),
+        Plan::Pro => (1_000, 100),
+        Plan::Enterprise => (usize::MAX, 1_000),
+    };
+    PlanLimits { nodes, parallelism, timeout: None }
 }
 
 /// The secrets that are read and not granted, each place with its warning.

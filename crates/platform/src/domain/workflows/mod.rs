@@ -1,7 +1,7 @@
 //! Workflows: definitions with immutable versions. Owns `workflows` and `workflow_versions`.
 //!
 //! A definition is judged in three steps: read ([`tenure_workflow::validate::Draft`]), its expressions and Python
-//! checked in the sandbox ([`inspect`]), and held against what the tenant has ([`judge`]). The engine takes compiled
+//! checked in the sandbox (`inspect.rs`), and held against what the tenant has (`inspect::judge`). The engine takes compiled
 //! versions from [`PlanCache`].
 
 mod body;

@@ -7,10 +7,11 @@ use sha2::{Digest, Sha256};
 use tenure_kernel::{Error, Result, TenantId, WorkflowId};
 use tenure_sandbox::ProgramSet;
 use tenure_workflow::definition::InputSchema;
+use tenure_workflow::nodes::PluginReference;
 use tenure_workflow::plan::Plan;
 use tenure_workflow::validate::Draft;
 
-use super::{expressions, store};
+use super::{expressions, inspect, store};
 
 /// A version, ready to run.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct CompiledWorkflow {
     pub programs: Arc<ProgramSet>,
     /// What its input must fulfil, if the definition says.
     pub input_schema: Option<InputSchema>,
+    /// The published plugins that it names.
+    pub plugins: Vec<PluginReference>,
 }
 
 impl CompiledWorkflow {
@@ -38,7 +41,8 @@ impl CompiledWorkflow {
         let programs = ProgramSet::new(owner.into(), programs).map_err(Error::internal)?;
         let input_schema =
             plan.definition().input.as_ref().map(InputSchema::compile).transpose().map_err(Error::internal)?;
-        Ok(Self { plan: Arc::new(plan), programs, input_schema })
+        let plugins = inspect::plugin_references(plan.definition()).into_iter().cloned().collect();
+        Ok(Self { plan: Arc::new(plan), programs, input_schema, plugins })
     }
 }
 

@@ -90,6 +90,11 @@ impl Log {
             "schema_version = 9",
             "hmac = sha256(hmac)",
             "hmac = '\\x'",
+            "hmac_key_id = gen_random_uuid()",
+            "personal_key_id = gen_random_uuid()",
+            "personal = sha256(coalesce(personal, ''))",
+            "personal = coalesce(personal, '') || '\\x00'",
+            "personal = (select o.personal from events o where o.tenant_id = events.tenant_id and o.id <> events.id and o.personal is not null limit 1)",
         ]);
         let (tenant, event) = (self.tenant, self.event(index));
         format!("update events set {change} where tenant_id = '{tenant}' and id = '{event}';")
@@ -112,7 +117,9 @@ impl Log {
             0 | 1 => at("edit", self.edit(dice, index), &["edited", "forged"]),
             2 => {
                 let seal = format!("update event_seals set leaf_hash = sha256('x') where {seal}");
-                at("edit with its seal", self.edit(dice, index) + &seal, &["edited", "forged"])
+                // Of an event whose edit the leaf does not hold the seal is wrong all the same.
+                let kinds = &["edited", "forged", "seal-altered"];
+                at("edit with its seal", self.edit(dice, index) + &seal, kinds)
             }
             3 => at("move in time", format!("update events set at = at + interval '1 ms' where {row}"), gone),
             4 => at("delete", format!("delete from events where {row}"), gone),
@@ -216,65 +223,151 @@ where
     sqlx::query_scalar(sql).bind(tenant.uuid()).fetch_all(admin).await.unwrap()
 }
 
+/// A log of many checkpoints, and a verifier who holds an earlier one.
+struct Bench {
+    app: TestApp,
+    admin: Admin,
+    log: Log,
+    tenant: TenantId,
+    keys: std::sync::Arc<tenure_kernel::keys::TenantKeys>,
+    note: String,
+}
+
+impl Bench {
+    async fn start() -> Self {
+        let app = TestApp::start().await;
+        let (ada, bob) = (app.register("ada", "Engines").await, app.register("bob", "Builders").await);
+        app.halt();
+        for round in 0..8 {
+            teams(&app, &ada, round * 5..round * 5 + 5).await;
+            seal_all(&app).await;
+        }
+        let tenant = ada.tenant();
+        let mut admin = app.admin().await;
+        let events: Vec<Uuid> =
+            rows(&mut admin, "select event_id from event_seals where tenant_id = $1 order by seq", tenant).await;
+        let checkpoints: Vec<i64> =
+            rows(&mut admin, "select size from checkpoints where tenant_id = $1 order by size", tenant).await;
+        let note = held(&app, tenant).checkpoints().unwrap().swap_remove(5);
+        let log = Log {
+            tenant: tenant.uuid(),
+            other: bob.tenant().uuid(),
+            held: u64::try_from(checkpoints[5]).unwrap(),
+            events,
+            checkpoints,
+        };
+        assert!(log.held > 20 && log.held < log.size());
+        let keys = app
+            .app
+            .kernel
+            .system(SystemReason::Seal)
+            .run(async |tx| Ok(Audited::none("a test needs the tenant's keys", tx.keys_of(tenant).await?)))
+            .await
+            .unwrap();
+        Self { app, admin, log, tenant, keys, note }
+    }
+
+    /// What a verification finds after these statements, which are undone.
+    async fn check(&mut self, sql: &str) -> Verification {
+        let begin = format!("begin isolation level repeatable read; {sql}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(begin)).execute(&mut self.admin).await.unwrap();
+        let trusted = Trusted { notes: vec![self.note.clone()], files: Some(held(&self.app, self.tenant)) };
+        let now = self.app.app.kernel.clock().now();
+        let found = verify_in(&mut self.admin, &self.keys, (self.tenant, now), trusted, Depth::Whole).await.unwrap();
+        sqlx::raw_sql("rollback").execute(&mut self.admin).await.unwrap();
+        found
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_tamperings_are_found_and_named() {
-    let app = TestApp::start().await;
-    let (ada, bob) = (app.register("ada", "Engines").await, app.register("bob", "Builders").await);
-    app.halt();
-    // Many checkpoints; the verifier's is an earlier one.
-    for round in 0..8 {
-        teams(&app, &ada, round * 5..round * 5 + 5).await;
-        seal_all(&app).await;
-    }
-    let tenant = ada.tenant();
-    let mut admin = app.admin().await;
-    let events: Vec<Uuid> =
-        rows(&mut admin, "select event_id from event_seals where tenant_id = $1 order by seq", tenant).await;
-    let checkpoints: Vec<i64> =
-        rows(&mut admin, "select size from checkpoints where tenant_id = $1 order by size", tenant).await;
-    let note = held(&app, tenant).checkpoints().unwrap().swap_remove(5);
-    let log = Log {
-        tenant: tenant.uuid(),
-        other: bob.tenant().uuid(),
-        held: u64::try_from(checkpoints[5]).unwrap(),
-        events,
-        checkpoints,
-    };
-    assert!(log.held > 20 && log.held < log.size());
-    let keys = app
-        .app
-        .kernel
-        .system(SystemReason::Seal)
-        .run(async |tx| Ok(Audited::none("a test needs the tenant's keys", tx.keys_of(tenant).await?)))
-        .await
-        .unwrap();
-    let now = app.app.kernel.clock().now();
-    let mut check = async |sql: &str| -> Verification {
-        let begin = format!("begin isolation level repeatable read; {sql}");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(begin)).execute(&mut admin).await.unwrap();
-        let trusted = Trusted { notes: vec![note.clone()], files: Some(held(&app, tenant)) };
-        let found = verify_in(&mut admin, &keys, (tenant, now), trusted, Depth::Whole).await.unwrap();
-        sqlx::raw_sql("rollback").execute(&mut admin).await.unwrap();
-        found
-    };
-    assert!(check("").await.ok);
+    let mut bench = Bench::start().await;
+    assert!(bench.check("").await.ok);
 
     let (mut dice, mut done) = (Dice(40), BTreeMap::<&str, u32>::new());
     for round in 0..TAMPERINGS {
-        let Tampering { name, sql, index, kinds } = log.tamper(&mut dice);
-        let found = check(&sql).await;
+        let Tampering { name, sql, index, kinds } = bench.log.tamper(&mut dice);
+        let found = bench.check(&sql).await;
         let Some(fault) = found.first_fault else { panic!("{round}: {name} was not found:\n{sql}") };
         assert!(kinds.contains(&fault.kind), "{round}: {name} at {index:?} was named {fault:?}:\n{sql}");
         if let Some(index) = index {
             assert_eq!(fault.index, Some(index), "{round}: {name} was named {fault:?}:\n{sql}");
-            let named = ["edited", "forged", "seal-altered"].contains(&fault.kind) && index < log.size();
+            let named = ["edited", "forged", "seal-altered"].contains(&fault.kind) && index < bench.log.size();
             assert!(
-                !named || fault.event_id == Some(EventId::from_uuid(log.event(index))),
+                !named || fault.event_id == Some(EventId::from_uuid(bench.log.event(index))),
                 "{round}: {name} was named {fault:?}"
             );
         }
         *done.entry(name).or_default() += 1;
     }
     assert_eq!(done.len(), 16, "{done:?}");
-    assert!(check("").await.ok, "nothing was left behind");
+    assert!(bench.check("").await.ok, "nothing was left behind");
+}
+
+/// Every column of the table, as the catalogue has them: an edit of any of them is found, by the leaf or beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_column_of_an_event_can_be_edited_unseen() {
+    let mut bench = Bench::start().await;
+    let columns: Vec<(String, String)> = sqlx::query_as(
+        "select column_name::text, data_type::text from information_schema.columns where table_schema = 'public' and table_name = 'events' order by 1",
+    )
+    .fetch_all(&mut bench.admin)
+    .await
+    .unwrap();
+    assert!(columns.len() > 20, "the catalogue was not understood");
+    let mut dice = Dice(41);
+    for (column, data_type) in columns {
+        let changed = match (column.as_str(), data_type.as_str()) {
+            ("tenant_id", _) => format!("'{}'", bench.log.other),
+            ("outcome", _) => "case outcome when 'denied' then 'failure' else 'denied' end".to_owned(),
+            (_, "uuid") => "gen_random_uuid()".to_owned(),
+            (_, "text") => format!("coalesce({column}, '') || 'x'"),
+            (_, "timestamp with time zone") => format!("{column} + interval '1 us'"),
+            (_, "smallint") => format!("{column} + 1"),
+            (_, "jsonb") => format!("coalesce({column}, '[]') || '[{{\"op\": \"remove\", \"path\": \"/x\"}}]'"),
+            (_, "bytea") => format!("coalesce({column}, '') || '\\x00'"),
+            other => panic!("no edit for {other:?}"),
+        };
+        for _ in 0..5 {
+            let index = dice.below(bench.log.size());
+            let (tenant, event) = (bench.log.tenant, bench.log.event(index));
+            let sql = format!("update events set {column} = {changed} where tenant_id = '{tenant}' and id = '{event}'");
+            let found = bench.check(&sql).await;
+            let Some(fault) = found.first_fault else { panic!("an edit of {column} was not found:\n{sql}") };
+            assert_eq!(fault.index, Some(index), "{column}: {fault:?}");
+        }
+    }
+}
+
+/// Values that are gone leave the log as it was, and are told; values in another's place do not.
+#[tokio::test(flavor = "multi_thread")]
+async fn erased_personal_values_are_told_and_swapped_ones_are_named() {
+    let mut bench = Bench::start().await;
+    let tenant = bench.log.tenant;
+    let personal: Vec<Uuid> = rows(
+        &mut bench.admin,
+        "select e.id from events e join event_seals s on s.tenant_id = e.tenant_id and s.event_id = e.id where e.tenant_id = $1 and e.personal is not null order by s.seq",
+        bench.tenant,
+    )
+    .await;
+    assert!(personal.len() > 5);
+    assert_eq!(bench.check("").await.personal_erased, 0);
+    let erase =
+        |event: Uuid| format!("update events set personal = null where tenant_id = '{tenant}' and id = '{event}';");
+    let erased = bench.check(&(erase(personal[1]) + &erase(personal[3]))).await;
+    assert!(erased.ok, "{erased:?}");
+    assert_eq!(erased.personal_erased, 2);
+    // Both are true values of this tenant, under its key; each only in its own place.
+    let (one, other) = (personal[2], personal[4]);
+    let of = |event: Uuid| format!("(select personal from before where id = '{event}')");
+    let swapped = format!(
+        "create temp table before on commit drop as select id, personal from events where tenant_id = '{tenant}';
+         update events set personal = case id when '{one}' then {} else {} end where tenant_id = '{tenant}' and id in ('{one}', '{other}');",
+        of(other),
+        of(one)
+    );
+    let found = bench.check(&(erase(personal[5]) + &swapped)).await;
+    let fault = found.first_fault.unwrap();
+    assert_eq!((fault.kind, fault.event_id), ("edited", Some(EventId::from_uuid(one))), "{fault:?}");
+    assert_eq!(found.personal_erased, 1);
 }

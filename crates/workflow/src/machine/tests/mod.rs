@@ -1,6 +1,7 @@
 //! One test for each sentence of spec 20, *Semantics*, and properties over random graphs and orders.
 
 mod properties;
+mod retry;
 mod semantics;
 
 use std::collections::HashMap;

@@ -46,7 +46,8 @@ fn decided(decision: &str, known: &approvals::ApprovalOutcome) -> Value {
 
 async fn ask(step: &Step, approval: &Approval) -> Ran {
     let shown = match approval.show {
-        Some(_) => step.evaluate("show").await?,
+        // Approvers are people like others: what is sensitive is masked for them, too.
+        Some(_) => step.sensitive.masked(&step.evaluate("show").await?, &[]),
         None => Value::Null,
     };
     let expires_at = approval.expires.map(|span| step.now().after(span.as_duration()));

@@ -1,6 +1,7 @@
 //! Runs a step by its node's type: one file each. A step sees its document and nothing of the machine.
 
 mod approval;
+pub(super) mod attempts;
 mod http;
 mod plugin;
 mod transform;
@@ -17,10 +18,13 @@ use tenure_sandbox::{Evaluation, ExpressionError, ExpressionErrorKind, SandboxEr
 use tenure_workflow::ErrorClass;
 use tenure_workflow::machine::StepKey;
 use tenure_workflow::nodes::{Node, NodeKind};
+use tenure_workflow::sensitive::SensitiveValues;
+
+pub(super) use attempts::Attempts;
 
 use super::Shared;
 use super::queue::Claim;
-use crate::domain::executions::LiveStep;
+use crate::domain::executions::{LiveState, LiveStep};
 use crate::domain::policies;
 use crate::domain::workflows::CompiledWorkflow;
 
@@ -37,6 +41,10 @@ pub(super) struct Step {
     pub(super) document: Arc<Value>,
     /// `{item, index}` in a map.
     pub(super) locals: Option<Arc<Map<String, Value>>>,
+    /// What came of it before.
+    pub(super) attempts: Attempts,
+    /// What is masked wherever people may see it.
+    pub(super) sensitive: Arc<SensitiveValues>,
 }
 
 /// What came of a step.
@@ -45,9 +53,20 @@ pub(super) struct Done {
     pub(super) key: StepKey,
     pub(super) end: StepEnd,
     pub(super) attempts: u32,
+    /// Where it waits for its next attempt: how it stands with them.
+    pub(super) again: Option<Attempts>,
     pub(super) started_at: Timestamp,
     pub(super) logs: Option<Value>,
     pub(super) usage: Option<Value>,
+    /// JSON pointers of the output's parts that a schema declares to be sensitive.
+    pub(super) sensitive: Vec<String>,
+}
+
+impl Done {
+    /// What took no task.
+    pub(super) fn at_once(key: StepKey, end: StepEnd, started_at: Timestamp) -> Self {
+        Self { key, end, attempts: 1, again: None, started_at, logs: None, usage: None, sensitive: Vec::new() }
+    }
 }
 
 /// How a step ended, or why it has not yet.
@@ -125,6 +144,7 @@ impl From<SandboxError> for Failure {
 pub(super) struct Extras {
     logs: Option<Value>,
     usage: Option<Value>,
+    sensitive: Vec<String>,
 }
 
 pub(super) type Ran = Result<StepEnd, Failure>;
@@ -133,32 +153,42 @@ impl Step {
     /// Runs it, again where the node says so, until it ends, fails for good or waits.
     pub(super) async fn run(self) -> Done {
         let started_at = self.now();
-        let mut attempt = 1;
+        let mut attempts = self.attempts;
         loop {
-            self.show(attempt);
+            // A wait that a crash or a pause cut short goes on; a long one gives the slot back.
+            let left = attempts.next_at.map_or(Duration::ZERO, |next_at| next_at.since(self.now()));
+            let attempt = attempts.failed + 1;
             let mut extras = Extras::default();
-            let ran = match self.node.timeout {
-                Some(limit) => match tokio::time::timeout(limit.as_duration(), self.attempt(&mut extras)).await {
-                    Ok(ran) => ran,
-                    Err(_) => {
-                        Err(Failure::new(ErrorClass::Timeout, format!("it took longer than its timeout of {limit}")))
+            let end = match attempts.next_at.filter(|_| left > SHORT_WAIT) {
+                Some(next_at) => StepEnd::Parked(Parking::Until(next_at)),
+                None => {
+                    tokio::time::sleep(left).await;
+                    self.show(attempt);
+                    match self.attempt_in_time(&mut extras).await {
+                        Ok(end) => end,
+                        Err(failure) => {
+                            let random = uuid::Uuid::new_v4().as_u64_pair().0;
+                            if let Some(wait) = self.node.retry.wait_after(attempt, failure.class, random) {
+                                attempts = Attempts { failed: attempt, next_at: Some(self.now().after(wait)) };
+                                attempts::remember(&self, attempts).await;
+                                continue;
+                            }
+                            StepEnd::Failed(failure)
+                        }
                     }
-                },
-                None => self.attempt(&mut extras).await,
-            };
-            let end = match ran {
-                Ok(end) => end,
-                Err(failure) => {
-                    let random = uuid::Uuid::new_v4().as_u64_pair().0;
-                    if let Some(wait) = self.node.retry.wait_after(attempt, failure.class, random) {
-                        tokio::time::sleep(wait).await;
-                        attempt += 1;
-                        continue;
-                    }
-                    StepEnd::Failed(failure)
                 }
             };
-            return Done { key: self.key, end, attempts: attempt, started_at, logs: extras.logs, usage: extras.usage };
+            let again = matches!(end, StepEnd::Parked(_)).then_some(attempts);
+            let Extras { logs, usage, sensitive } = extras;
+            return Done { key: self.key, end, attempts: attempt, again, started_at, logs, usage, sensitive };
+        }
+    }
+
+    async fn attempt_in_time(&self, extras: &mut Extras) -> Ran {
+        let Some(limit) = self.node.timeout else { return self.attempt(extras).await };
+        match tokio::time::timeout(limit.as_duration(), self.attempt(extras)).await {
+            Ok(ran) => ran,
+            Err(_) => Err(Failure::new(ErrorClass::Timeout, format!("it took longer than its timeout of {limit}"))),
         }
     }
 
@@ -166,7 +196,7 @@ impl Step {
         let step = LiveStep {
             step: self.key.to_string(),
             node_type: self.node.kind.name().to_owned(),
-            state: "running",
+            state: LiveState::Running,
             attempt,
             started_at: self.now(),
         };
@@ -247,7 +277,8 @@ impl Step {
             return Ok(());
         }
         let problem =
-            Problem::new(Code::Denied, format!("a policy refuses this step: {}", decision.reasons.join("; ")));
+            Problem::new(Code::Denied, format!("a policy refuses this step: {}", decision.reasons.join("; ")))
+                .with("policy_version", decision.policy_version);
         let refused =
             self.shared.kernel.refused(Some(claim.tenant), &claim.actor, &Origin::default(), problem.into()).await;
         Err(Failure::from(refused))

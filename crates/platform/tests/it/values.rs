@@ -1,0 +1,186 @@
+//! Values of executions: large ones, sensitive ones, and what steps were given.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tenure_platform::domain::access::SystemRole;
+use tenure_platform::testkit::{Actor, TestApp, answer};
+
+use crate::engine::{run, save, start, until};
+use crate::executions::follow;
+use crate::guests;
+
+/// The files that hold large values of the actor's organisation.
+fn objects(app: &TestApp, actor: &Actor) -> usize {
+    let tenant = app.app.config.engine.objects.join(actor.tenant().uuid().to_string());
+    let executions = std::fs::read_dir(tenant).into_iter().flatten();
+    executions.flat_map(|execution| std::fs::read_dir(execution.unwrap().path()).unwrap()).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_inputs_stand_beside_the_database() {
+    let app = guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let workflow = save(
+        &app,
+        &ada,
+        json!({
+            "name": "counts",
+            "input": {"type": "object", "properties": {"list": {"type": "array", "items": {"type": "string"}}}},
+            "nodes": {"count": {"type": "transform", "jq": ".input.list | length"}},
+            "edges": [{"from": "start", "to": "count"}, {"from": "count", "to": "end"}],
+        }),
+    )
+    .await;
+    let path = format!("/workflows/{workflow}/executions?wait=30s");
+    let send = async |input: Value, key: Option<&str>| {
+        let mut request = app.request(Method::POST, &path, Some(&ada.token)).json(&json!({ "input": input }));
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        answer(request).await
+    };
+    let large = json!({"list": vec!["x".repeat(1024); 5 * 1024]});
+    let done = send(large.clone(), Some("large")).await.expect(200);
+    assert_eq!((done["state"].as_str(), &done["output"]), (Some("succeeded"), &json!(5 * 1024)));
+    assert_eq!(done["input"], Value::Null);
+    assert!(done["input_size"].as_u64().unwrap() > 5 * 1024 * 1024);
+    assert_eq!(objects(&app, &ada), 1);
+    let step = app.get(&ada, &format!("/executions/{}/steps/count", done["id"].as_str().unwrap())).await.expect(200);
+    assert_eq!(step["input"]["input"]["not_shown"]["size"], done["input_size"], "{step:#}");
+    let stored: String =
+        sqlx::query_scalar("select input from executions").fetch_one(&mut app.admin().await).await.unwrap();
+    assert!(stored.len() < 1024, "a reference, not the value");
+
+    // A repeat, and what is refused, leave nothing behind.
+    assert_eq!(send(large, Some("large")).await.expect(200)["id"], done["id"]);
+    let wrong = send(json!({"list": vec![json!(1); 100 * 1024]}), None).await.problem(422, "invalid");
+    assert_eq!(wrong["errors"][0]["pointer"], "/input/list/0");
+    assert_eq!(objects(&app, &ada), 1);
+
+    // More than an input may be, told or not told before: one clear answer, and the connection is fit for the next.
+    let body = format!("{{\"input\": \"{}\"}}", "x".repeat(50 * 1024 * 1024));
+    for key in [None, Some("too large")] {
+        let mut request = app.request(Method::POST, &path, Some(&ada.token)).header("content-type", "application/json");
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        let refused = answer(request.body(body.clone())).await.problem(413, "too-large");
+        assert_eq!(refused["limit"], 16 * 1024 * 1024, "{refused:#}");
+    }
+    let teams = app.request(Method::POST, "/teams", Some(&ada.token)).header("content-type", "application/json");
+    let refused = answer(teams.body(body)).await.problem(413, "too-large");
+    assert_eq!(refused["limit"], 1024 * 1024, "other routes take less: {refused:#}");
+    assert_eq!(send(json!({"list": []}), None).await.expect(200)["output"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_schema_calls_sensitive_is_sealed_masked_and_used() {
+    let app = guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let operator = app.member(&ada, SystemRole::Operator).await;
+    let python = "def execute(state, config):\n    print('got', state['input']['ssn'])\n    return {'quoted': \"<\" + state['input']['ssn'] + \">\", 'n': len(state['input']['ssn'])}\n";
+    let workflow = save(
+        &app,
+        &ada,
+        json!({
+            "name": "keeps quiet",
+            "input": {"type": "object", "properties": {
+                "name": {"type": "string"}, "ssn": {"type": "string", "x-sensitive": true},
+                "cards": {"type": "array", "items": {"$ref": "#/$defs/card"}},
+            }, "$defs": {"card": {"type": "object", "properties": {"number": {"type": "integer", "x-sensitive": true}}}}},
+            "nodes": {
+                "greet": {"type": "transform", "jq": "\"\\(.input.name) has \\(.input.ssn)\""},
+                "python": {"type": "plugin", "language": "python", "source": python},
+                "fails": {"type": "transform", "jq": "error(\"bad: \" + .input.ssn)", "continue_on_error": true},
+                "each": {"type": "map", "over": ".input.cards", "do": {"type": "transform", "jq": ".item.number + 1"}},
+                "ask": {"type": "approval", "approvers": {"roles": ["operator"]}, "show": ".input"},
+                "after": {"type": "transform", "jq": "{n: (.input.ssn | length), same: (.state.python.quoted == \"<\" + .input.ssn + \">\"), python: .state.python, cards: .state.each}"},
+            },
+            "edges": [{"from": "start", "to": "greet"}, {"from": "greet", "to": "python"}, {"from": "python", "to": "fails"},
+                      {"from": "fails", "to": "each"}, {"from": "each", "to": "ask"}, {"from": "ask", "to": "after"},
+                      {"from": "after", "to": "end"}],
+        }),
+    )
+    .await;
+    let (ssn, card) = ("078-05-1120", 4_111_111_111_111_111_u64);
+    let input = json!({"name": "Ada", "ssn": ssn, "cards": [{"number": card}]});
+    let execution = start(&app, &ada, &workflow, input).await;
+    until(&app, &ada, &execution, &["waiting", "failed"]).await;
+    let approval = app.get(&operator, "/approvals").await.expect(200)["items"][0].clone();
+    assert_eq!(approval["shown"]["ssn"], "[sensitive]", "{approval:#}");
+    // Taken up again here: what is sensitive is known from what is sealed.
+    let path = format!("/approvals/{}/decision", approval["id"].as_str().unwrap());
+    let _ = app.post(&operator, &path, json!({"decision": "approve"})).await.expect(200);
+    let done = until(&app, &ada, &execution, &["succeeded", "failed"]).await;
+    assert_eq!(
+        done["output"],
+        json!({"n": 11, "same": true, "python": {"quoted": "<[sensitive]>", "n": 11}, "cards": [card + 1]}),
+        "{done:#}"
+    );
+    assert_eq!(done["input"], json!({"name": "Ada", "ssn": "[sensitive]", "cards": [{"number": "[sensitive]"}]}));
+    let mut seen = done.to_string() + &approval.to_string();
+    let step = async |name: &str| app.get(&ada, &format!("/executions/{execution}/steps/{name}")).await.expect(200);
+    let greet = step("greet").await;
+    assert_eq!(
+        (&greet["output"], &greet["input"]["input"]["ssn"]),
+        (&json!("Ada has [sensitive]"), &json!("[sensitive]"))
+    );
+    let python = step("python").await;
+    assert!(python["logs"].to_string().contains("got [sensitive]"), "{python:#}");
+    let fails = step("fails").await;
+    assert!(fails["error"]["message"].as_str().unwrap().contains("bad: [sensitive]"), "{fails:#}");
+    for step in [greet, python, fails, step("each%5B0%5D").await, step("each").await, step("after").await] {
+        seen += &step.to_string();
+    }
+    for event in follow(&app, &ada, &execution, None).await {
+        seen += &event.data.to_string();
+    }
+    let (ssn, card) = (ssn.to_owned(), card.to_string());
+    for value in [&ssn, &card] {
+        assert!(!seen.contains(value.as_str()), "an answer holds it: {seen}");
+        for (table, row) in crate::secrets::dump(&app).await {
+            assert!(!row.contains(value.as_str()), "{table} holds it: {row}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_is_shown_with_what_it_was_given() {
+    let app = guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let python = "def execute(state, config):\n    return list(state.keys())\n";
+    let workflow = save(
+        &app,
+        &ada,
+        json!({
+            "name": "shows",
+            "input": {"type": "object", "properties": {"xs": {"type": "array"}}},
+            "nodes": {
+                "first": {"type": "transform", "jq": ".input.xs | length"},
+                "large": {"type": "transform", "jq": "[range(20000)]"},
+                "cut": {"type": "plugin", "language": "python", "source": python, "needs": ["state.first"]},
+                "never": {"type": "transform", "jq": "0"},
+                "each": {"type": "map", "over": ".input.xs", "do": {"type": "transform", "jq": ".item * .state.first"}},
+            },
+            "edges": [{"from": "start", "to": "first"}, {"from": "first", "to": "large"}, {"from": "large", "to": "cut"},
+                      {"from": "large", "to": "never", "when": "state.first > 100"}, {"from": "never", "to": "end"},
+                      {"from": "cut", "to": "each"}, {"from": "each", "to": "end"}],
+        }),
+    )
+    .await;
+    let done = run(&app, &ada, &workflow, json!({"xs": [5, 7]})).await;
+    assert_eq!(done["state"], "succeeded", "{done:#}");
+    let id = done["id"].as_str().unwrap();
+    let step = async |name: &str| app.get(&ada, &format!("/executions/{id}/steps/{name}")).await.expect(200);
+    let facts = json!({"id": id, "environment": "dev", "attempt": 1});
+    let first = step("first").await;
+    assert_eq!(first["input"], json!({"input": {"xs": [5, 7]}, "state": {}, "execution": facts}), "{first:#}");
+    assert_eq!(step("cut").await["input"], json!({"state": {"first": 2}}));
+    let item = step("each%5B1%5D").await;
+    assert_eq!((&item["input"]["item"], &item["input"]["index"], &item["output"]), (&json!(7), &json!(1), &json!(14)));
+    assert_eq!(item["input"]["state"]["first"], 2);
+    assert!(item["input"]["state"]["large"]["not_shown"]["size"].as_u64().unwrap() > 64 * 1024, "{item:#}");
+    let never = step("never").await;
+    assert_eq!((never["state"].as_str(), &never["input"]), (Some("skipped"), &Value::Null), "{never:#}");
+    app.get(&ada, &format!("/executions/{id}/steps/nowhere")).await.problem(404, "not-found");
+}
