@@ -12,7 +12,7 @@ use crate::config::Flags;
 use crate::output;
 use crate::platform::Platform;
 
-/// Verify and export the audit log.
+/// Verify and export the audit log
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]

@@ -4,7 +4,7 @@ use super::Outcome;
 use crate::config::{Flags, Loaded, Origin, Shown};
 use crate::output;
 
-/// Look at the settings.
+/// Look at the settings
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]

@@ -7,7 +7,7 @@ use crate::config::{Config, Flags};
 use crate::output;
 use crate::platform::{Platform, Work};
 
-/// Bring a database up to date.
+/// Bring a database of your own up to date
 ///
 /// The embedded PostgreSQL is brought up to date by `tenure serve` itself. A server of your own is named by
 /// TENURE_OWNER_DATABASE_URL: a login that may become the role tenure_owner, or, with --create-roles, one that may create

@@ -34,45 +34,40 @@ struct Cli {
     verb: Verb,
 }
 
+/// Where the flags that every verb takes stand in its help.
+const GLOBAL: &str = "Options of every command";
+
 /// Flags that every verb takes.
 #[derive(Debug, Args)]
 struct Global {
     /// TOML file with settings [env: TENURE_CONFIG]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Directory that holds everything that is kept [env: TENURE_DATA_DIR]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// development or production [env: TENURE_ENVIRONMENT]
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "NAME")]
     environment: Option<String>,
     /// What to log: error, warn, info, debug, trace, or directives [env: TENURE_LOG]
-    #[arg(long, global = true, value_name = "LEVEL")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "LEVEL")]
     log_level: Option<String>,
     /// text, json, or auto: text on a terminal [env: TENURE_LOG_FORMAT]
-    #[arg(long, global = true, value_name = "FORMAT")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FORMAT")]
     log_format: Option<String>,
 }
 
+/// Each verb's own documentation is its help.
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Run the server
     Serve(serve::Args),
-    /// Run a workflow file here, without a server
     Run(run::Args),
-    /// Look at what was run here, decide about it, go on with it
     Execution(execution::Args),
-    /// Work with workflow files
     Workflow(workflow::Args),
-    /// Run a server with organisations, people and workflows to look at
     Demo(demo::Args),
-    /// Bring a database of your own up to date
     Migrate(migrate::Args),
-    /// Look at the settings
     Config(config::Args),
-    /// Create organisations
     Organization(organization::Args),
-    /// Verify and export the audit log
     Audit(audit::Args),
     /// Print the API's OpenAPI document
     Openapi,

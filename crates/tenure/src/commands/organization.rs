@@ -12,7 +12,7 @@ use crate::config::Flags;
 use crate::output;
 use crate::platform::Platform;
 
-/// Create organisations.
+/// Create organisations
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]

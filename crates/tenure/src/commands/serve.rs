@@ -15,7 +15,7 @@ use crate::{http, logging, output};
 /// How long requests in flight may take to end.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Run the server.
+/// Run the server
 ///
 /// Without DATABASE_URL a PostgreSQL of its own runs below the data directory. SIGTERM and Ctrl-C end it after the requests
 /// in flight, ten seconds at most; a second one ends it at once.

@@ -8,10 +8,39 @@ fn help_names_every_verb_and_shows_examples() {
     let data = data_dir();
     let (code, help, _) = run(tenure(data.path()).arg("--help"));
     assert_eq!(code, 0);
-    for verb in ["serve", "migrate", "config", "organization", "openapi"] {
-        assert!(help.contains(verb), "{help}");
+    let first = [
+        ("serve", "Run the server"),
+        ("run", "Run a workflow file here"),
+        ("execution", "Look at executions in the data directory"),
+        ("workflow", "Work with workflow files"),
+        ("demo", "A server with two organisations"),
+        ("migrate", "Bring a database of your own up to date"),
+        ("config", "Look at the settings"),
+        ("organization", "Create organisations"),
+        ("audit", "Verify and export the audit log"),
+        ("openapi", "Print the API's OpenAPI document"),
+    ];
+    for (verb, words) in first {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(verb) && line.contains(words)), "{verb}: {help}");
     }
-    for verb in [&["serve"][..], &["migrate"], &["config", "show"], &["organization", "create"]] {
+    let (_, help, _) = run(tenure(data.path()).args(["run", "--help"]));
+    assert!(help.contains("Exit code 0: it succeeded") && help.contains("Options of every command:"), "{help}");
+    let verbs = [
+        &["serve"][..],
+        &["run"],
+        &["demo"],
+        &["migrate"],
+        &["config", "show"],
+        &["organization", "create"],
+        &["workflow", "validate"],
+        &["execution", "list"],
+        &["execution", "show"],
+        &["execution", "approve"],
+        &["execution", "reject"],
+        &["execution", "cancel"],
+        &["execution", "resume"],
+    ];
+    for verb in verbs {
         let (code, help, _) = run(tenure(data.path()).args(verb).arg("--help"));
         assert_eq!(code, 0);
         assert!(help.contains("Examples:\n") && !help.contains('\u{1b}'), "{help}");
