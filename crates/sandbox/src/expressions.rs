@@ -10,6 +10,7 @@ use crate::error::{ImageError, Limit, SandboxError, Stop};
 use crate::images::Images;
 use crate::meter::Meter;
 use crate::runtime::Runtime;
+use crate::turns::{Lane, Turn, Turns};
 use instance::Instance;
 pub use model::{
     Checked, Evaluation, ExpressionError, ExpressionErrorKind, Language, Position, Program, ProgramSet, Reference,
@@ -22,7 +23,6 @@ use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::{InstancePre, Linker};
 
 /// The bounds of the expression guest.
@@ -69,13 +69,16 @@ struct Inner {
     runtime: Runtime,
     module: InstancePre<Meter>,
     pool: Pool,
-    turns: Arc<Semaphore>,
+    turns: Turns,
     limits: ExpressionLimits,
 }
 
 /// A batch whose jobs must be told apart after a trap may trap this often again, and take the time of one call; the jobs after that
 /// are not run.
 const TRAPS_PER_CALL: usize = 8;
+
+/// Where checks stand in line: they are of people who wait for an answer.
+const CHECKS: Lane = 0;
 
 impl Expressions {
     /// Loads the image and starts the threads.
@@ -97,7 +100,7 @@ impl Expressions {
             runtime,
             module,
             pool: Pool::new(limits.warm, limits.warm_memory),
-            turns: Arc::new(Semaphore::new(limits.concurrent)),
+            turns: Turns::new(limits.concurrent),
             limits,
         })))
     }
@@ -156,7 +159,7 @@ impl Expressions {
         set: &Arc<ProgramSet>,
         jobs: &[(usize, &Evaluation<'_>)],
     ) -> Result<Result<Vec<Result<Value, ExpressionError>>, Stop>, SandboxError> {
-        let turn = self.turn().await?;
+        let turn = self.turn(set.lane()).await?;
         // Not before its turn: instances that wait in line would be missing elsewhere, and there is room for as many as
         // run and are warm, not for as many as wait.
         let instance = self.0.pool.take(&set.key);
@@ -217,7 +220,7 @@ impl Expressions {
     ) -> Result<Result<Vec<Result<Checked, Vec<ExpressionError>>>, Stop>, SandboxError> {
         let request = encode(&Request::Check { programs: sources });
         // Always a fresh instance: what is checked together need not be of one author.
-        let (_, _, response) = self.call(self.turn().await?, None, request).await?;
+        let (_, _, response) = self.call(self.turn(CHECKS).await?, None, request).await?;
         match response {
             Ok(response) => {
                 let results: Vec<CheckedProgram> = decode(&response, sources.len())?;
@@ -232,18 +235,18 @@ impl Expressions {
         self.0.pool.len()
     }
 
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, SandboxError> {
-        Arc::clone(&self.0.turns).acquire_owned().await.map_err(|_| SandboxError::Stopped)
+    async fn turn(&self, lane: Lane) -> Result<Turn, SandboxError> {
+        self.0.turns.take(lane).await.ok_or(SandboxError::Stopped)
     }
 
     /// Sends `request` to `instance`, or to a fresh one. The instance comes back unless it stopped, and with it the turn, which is
     /// to be given up once the instance is put away. A guest whose caller is gone keeps the turn until it has stopped.
     async fn call(
         &self,
-        turn: OwnedSemaphorePermit,
+        turn: Turn,
         instance: Option<Instance>,
         request: Vec<u8>,
-    ) -> Result<(OwnedSemaphorePermit, Option<Instance>, Result<Vec<u8>, Stop>), SandboxError> {
+    ) -> Result<(Turn, Option<Instance>, Result<Vec<u8>, Stop>), SandboxError> {
         let module = self.0.module.clone();
         let ExpressionLimits { fuel, memory, wall, output, .. } = self.0.limits;
         let guest = async move {

@@ -45,9 +45,9 @@
 //! # Concurrency
 //!
 //! Each guest kind has its own threads, as many as there are processors, at a lower priority than the server's. A guest gives way
-//! at each tick, so that bombs slow down other guests by their share of the processors, and requests hardly at all. A semaphore
-//! bounds the calls under way ([`ExpressionLimits::concurrent`], [`PythonConfig::concurrent`]); more wait in the order of their
-//! arrival. Fairness between tenants is the caller's. Calls of a plugin to its host run on the caller's runtime. Dropping the
+//! at each tick, so that bombs slow down other guests by their share of the processors, and requests hardly at all. The calls
+//! under way are bounded ([`ExpressionLimits::concurrent`], [`PythonConfig::concurrent`]); more wait in lines, one of each tenant
+//! ([`PythonCall::lane`]) or workflow version, that are served round about. Calls of a plugin to its host run on the caller's runtime. Dropping the
 //! future of a call stops its guest at the next tick, and with it what it waits for.
 
 mod engine;
@@ -58,6 +58,7 @@ mod meter;
 mod python;
 mod runtime;
 mod snapshot;
+mod turns;
 
 pub use engine::Guest;
 pub use error::{ImageError, Limit, SandboxError};

@@ -6,6 +6,7 @@ use crate::engine::Guest;
 use crate::error::{ImageError, Limit, LimitReached, SandboxError, Stop};
 use crate::images::Images;
 use crate::runtime::{CpuClock, Runtime};
+use crate::turns::{Lane, Turns};
 pub use host::{HostFuture, HttpRequest, HttpResponse, Import, LogLevel, LogLine, NoHost, PluginHost, Treatment};
 use host::{Refused, State, link};
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,6 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower};
 use wasmtime::{Store, UpdateDeadline};
 
@@ -97,12 +97,14 @@ pub struct PythonCall<'a> {
     pub limits: PythonLimits,
     /// What the plugin was granted.
     pub host: Arc<dyn PluginHost>,
+    /// Whose line it waits in where there are more calls than places: a tenant's number, so that none waits behind all of another's.
+    pub lane: u128,
 }
 
 impl<'a> PythonCall<'a> {
-    /// With the default limits, seed 0 and no capability.
+    /// With the default limits, seed 0, no capability, and in the line of checks.
     pub fn new(source: &'a str, state: &'a Value, config: &'a Value) -> Self {
-        Self { source, state, config, seed: 0, limits: PythonLimits::default(), host: Arc::new(NoHost) }
+        Self { source, state, config, seed: 0, limits: PythonLimits::default(), host: Arc::new(NoHost), lane: CHECKS }
     }
 }
 
@@ -206,7 +208,7 @@ struct Inner {
     execute: ComponentExportIndex,
     check: ComponentExportIndex,
     imports: Vec<Import>,
-    turns: Arc<Semaphore>,
+    turns: Turns,
     most: PythonLimits,
 }
 
@@ -230,7 +232,7 @@ impl Python {
         let (execute, check) = (export("execute")?, export("check")?);
         let component = linker.instantiate_pre(&component).map_err(wasm)?;
         let runtime = Runtime::start("python", &engine).map_err(|error| wasm(wasmtime::Error::new(error)))?;
-        let turns = Arc::new(Semaphore::new(config.concurrent));
+        let turns = Turns::new(config.concurrent);
         Ok(Self(Arc::new(Inner { runtime, component, execute, check, imports, turns, most: config.most })))
     }
 
@@ -251,8 +253,9 @@ impl Python {
         let input = serde_json::to_string(&Input { state: call.state, config: call.config }).unwrap_or_default();
         let output = limits.output;
         let arguments = (call.source.to_owned(), input, call.seed);
-        let (result, report) =
-            self.run::<_, (Result<String, String>,)>(self.0.execute, arguments, limits, call.seed, call.host).await;
+        let (result, report) = self
+            .run::<_, (Result<String, String>,)>(self.0.execute, arguments, limits, call.seed, call.host, call.lane)
+            .await;
         let result = result.and_then(|(result,)| match result {
             Ok(json) if json.len() > output => Err(PluginError::Limit(Limit::Output)),
             Ok(json) => serde_json::from_str(&json).map_err(|error| unfit(&error)),
@@ -272,7 +275,7 @@ impl Python {
     pub async fn check(&self, source: &str) -> Result<Vec<SourceFault>, PluginError> {
         let arguments = (source.to_owned(),);
         let (result, _) =
-            self.run::<_, (String,)>(self.0.check, arguments, self.0.most.clone(), 0, Arc::new(NoHost)).await;
+            self.run::<_, (String,)>(self.0.check, arguments, self.0.most.clone(), 0, Arc::new(NoHost), CHECKS).await;
         serde_json::from_str(&result?.0).map_err(|error| PluginError::Crash(format!("its answer is not JSON: {error}")))
     }
 
@@ -283,12 +286,13 @@ impl Python {
         limits: PythonLimits,
         seed: u64,
         host: Arc<dyn PluginHost>,
+        lane: Lane,
     ) -> (Result<R, PluginError>, Report)
     where
         P: ComponentNamedList + Lower + Send + Sync + 'static,
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
-        let Ok(turn) = Arc::clone(&self.0.turns).acquire_owned().await else {
+        let Some(turn) = self.0.turns.take(lane).await else {
             return (Err(SandboxError::Stopped.into()), Report::default());
         };
         let component = self.0.component.clone();
@@ -300,6 +304,9 @@ impl Python {
         self.0.runtime.run(guest).await.unwrap_or_else(|error| (Err(error.into()), Report::default()))
     }
 }
+
+/// Where checks of a source stand in line, and calls of nobody in particular.
+const CHECKS: Lane = 0;
 
 /// The import by which the interpreter says why it gives up.
 const LAST_WORD: &str = "#get-stderr";

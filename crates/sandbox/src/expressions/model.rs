@@ -79,6 +79,11 @@ impl ProgramSet {
         Ok(Arc::new(Self { key, programs, slots }))
     }
 
+    /// Where its calls stand in line.
+    pub(super) fn lane(&self) -> u128 {
+        u128::from_le_bytes(*self.key.first_chunk().unwrap_or(&[0; 16]))
+    }
+
     pub(super) fn slot(&self, id: &str) -> Result<usize, SandboxError> {
         self.slots.get(id).copied().ok_or_else(|| SandboxError::UnknownProgram(id.to_owned()))
     }

@@ -2,7 +2,7 @@
 //!
 //! `TENURE_ESCAPES_PRINT=1` prints what each case came to, for a new one's `outcome`.
 
-use crate::support::{EXPRESSIONS, PYTHON, alone_with, python};
+use crate::support::{EXPRESSIONS, PATIENT, alone_with, python};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -123,13 +123,10 @@ fn name_of(result: &Result<Value, PluginError>) -> String {
 }
 
 async fn run_python(family: &Family, case: &Case, source: &str, host: &Host) -> PythonOutcome {
-    let cpu = case.limit_ms.or(family.limit_ms).unwrap_or(3000);
-    let limits = PythonLimits {
-        cpu: Duration::from_millis(cpu),
-        wall: Duration::from_millis(cpu * 4),
-        ..PythonLimits::default()
-    };
-    PYTHON.call(PythonCall { limits, ..PythonCall::new(source, &host.document(), &Value::Null) }).await
+    // Far more than a case needs: on a busy machine it must end for its own reason all the same.
+    let cpu = Duration::from_millis(case.limit_ms.or(family.limit_ms).unwrap_or(20_000));
+    let limits = PythonLimits { cpu, wall: Duration::from_secs(120), ..PythonLimits::default() };
+    PATIENT.call(PythonCall { limits, ..PythonCall::new(source, &host.document(), &Value::Null) }).await
 }
 
 /// An outcome, and all the text that came with it.

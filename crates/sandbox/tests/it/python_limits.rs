@@ -1,6 +1,6 @@
 //! Plugins that do not behave: each costs its own call, and the host is as it was.
 
-use crate::support::{PYTHON, alone, cel, python, resident};
+use crate::support::{PATIENT, PYTHON, alone, cel, python, resident};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +14,13 @@ fn limits() -> PythonLimits {
 
 async fn limited(source: &str) -> Result<Value, PluginError> {
     PYTHON.call(PythonCall { limits: limits(), ..PythonCall::new(source, &json!({}), &Value::Null) }).await.result
+}
+
+/// Without a limit on the processor that a busy machine could meet first.
+async fn patient(source: &str) -> Result<Value, PluginError> {
+    let limits =
+        PythonLimits { cpu: Duration::from_secs(60), wall: Duration::from_secs(120), ..PythonLimits::default() };
+    PATIENT.call(PythonCall { limits, ..PythonCall::new(source, &json!({}), &Value::Null) }).await.result
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,7 +76,7 @@ async fn memory_bombs_hit_the_wall() {
 
 #[tokio::test]
 async fn deep_recursion_ends() {
-    let result = limited("def f(n): return f(n + 1)\ndef execute(state, config): return f(0)\n").await;
+    let result = patient("def f(n): return f(n + 1)\ndef execute(state, config): return f(0)\n").await;
     assert!(matches!(&result, Err(PluginError::Raised { raised }) if raised.class == "RecursionError"), "{result:?}");
     for source in [
         "import dataclasses\ndef f(n): return f(n + 1)\ndef execute(state, config):\n    dataclasses.sys.setrecursionlimit(10 ** 9)\n    return f(0)\n",
@@ -80,7 +87,7 @@ async fn deep_recursion_ends() {
         "def execute(state, config):\n    return eval('(' * 5000 + ')' * 5000)\n",
         "class A:\n    def __getattr__(self, n): return getattr(self, n)\ndef execute(state, config): return A().x\n",
     ] {
-        match limited(source).await {
+        match patient(source).await {
             Err(PluginError::Raised { .. } | PluginError::Limit(_) | PluginError::Crash(_)) => {}
             // CPython frees deep tuples without recursion: nothing to stop.
             Ok(value) => assert_eq!(value, json!("None"), "{source}"),
@@ -206,4 +213,37 @@ async fn a_thousand_calls_leave_memory_as_it_was() {
     }
     let grown = resident().saturating_sub(before);
     assert!(grown < 24 << 20, "{grown} bytes more after 1,000 calls");
+}
+
+/// One tenant's long line of calls does not stand between another and its one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_line_of_one_lane_keeps_no_other_waiting() {
+    let python = tenure_sandbox::Python::new(
+        &crate::support::images(),
+        tenure_sandbox::PythonConfig { concurrent: 2, ..tenure_sandbox::PythonConfig::default() },
+    )
+    .unwrap();
+    let busy = "def execute(state, config):\n    n = 0\n    for i in range(300000): n += i\n    return n\n";
+    let served = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let line: Vec<_> = (0..60)
+        .map(|_| {
+            let (python, served) = (python.clone(), Arc::clone(&served));
+            tokio::spawn(async move {
+                let call = PythonCall { lane: 7, ..PythonCall::new(busy, &Value::Null, &Value::Null) };
+                assert!(python.call(call).await.result.is_ok());
+                served.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            })
+        })
+        .collect();
+    while served.load(std::sync::atomic::Ordering::SeqCst) < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let before = served.load(std::sync::atomic::Ordering::SeqCst);
+    let call = PythonCall { lane: 8, ..PythonCall::new(busy, &Value::Null, &Value::Null) };
+    assert!(python.call(call).await.result.is_ok());
+    let overtook = served.load(std::sync::atomic::Ordering::SeqCst) - before;
+    assert!(overtook < 20, "{overtook} calls of the other lane went first");
+    for call in line {
+        call.await.unwrap();
+    }
 }

@@ -3,9 +3,10 @@
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::Duration;
 use tenure_sandbox::{
     Evaluation, ExpressionError, ExpressionLimits, Expressions, Images, Program, ProgramSet, Python, PythonCall,
-    PythonConfig, PythonOutcome,
+    PythonConfig, PythonLimits, PythonOutcome,
 };
 
 /// `TENURE_GUESTS_DIR`, else where `cargo xtask guests` puts them.
@@ -29,6 +30,12 @@ pub static EXPRESSIONS: LazyLock<Expressions> = LazyLock::new(|| {
 
 pub static PYTHON: LazyLock<Python> =
     LazyLock::new(|| Python::new(&images(), PythonConfig::default()).unwrap_or_else(|error| panic!("{error}")));
+
+/// The same with limits so wide that a busy machine does not meet them first.
+pub static PATIENT: LazyLock<Python> = LazyLock::new(|| {
+    let most = PythonLimits { cpu: Duration::from_secs(60), wall: Duration::from_secs(120), ..PythonLimits::most() };
+    Python::new(&images(), PythonConfig { most, concurrent: 4 }).unwrap_or_else(|error| panic!("{error}"))
+});
 
 pub async fn evaluate(program: Program, document: &Value) -> Result<Value, ExpressionError> {
     let set = ProgramSet::new([7; 32], vec![program]).unwrap();

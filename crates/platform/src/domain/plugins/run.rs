@@ -1,10 +1,8 @@
 //! One call of a plugin in the sandbox, outside of any execution: its examples, and the test bench.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenure_sandbox::{LogLevel, NoHost, PluginError, Python, PythonCall, PythonLimits, PythonOutcome};
+use tenure_sandbox::{LogLevel, PluginError, Python, PythonCall, PythonLimits, PythonOutcome};
 use utoipa::ToSchema;
 
 /// What came of a test.
@@ -63,7 +61,7 @@ pub(super) async fn call(
 ) -> TestResult {
     // More than this is for nodes that ask for it.
     limits.output = limits.output.min(PythonLimits::default().output);
-    let call = PythonCall { source, state, config, seed: 0, limits, host: Arc::new(NoHost) };
+    let call = PythonCall { limits, ..PythonCall::new(source, state, config) };
     python.call(call).await.into()
 }
 

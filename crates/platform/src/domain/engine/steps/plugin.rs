@@ -43,6 +43,7 @@ pub(super) async fn run(step: &Step, plugin: &Plugin, extras: &mut Extras) -> Ra
     let state = plugin.state(&step.document, step.locals.as_deref());
     let mut call = PythonCall::new(&source, &state, &config);
     call.seed = u64::from_str_radix(step.idempotency_key().get(..16).unwrap_or_default(), 16).unwrap_or_default();
+    call.lane = step.claim.tenant.uuid().as_u128();
     if let Some(host) = &granted {
         call.host = Arc::clone(host) as Arc<dyn PluginHost>;
     }
