@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tenure_kernel::{Audited, Identity, Problem, Result, SystemReason, TenantId};
+use tenure_kernel::{Audited, Identity, NewEvent, Problem, Result, SystemReason, TenantId};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::event::SessionEvent;
+use super::event::{SessionEvent, UserEvent};
 use super::model::{Email, NewPerson, Session, User, Username};
 use super::signup::create_organization;
 use super::store::{self, Belonging, NewSession};
@@ -100,6 +100,13 @@ impl LocalLogin {
                 tx.enter(tenant).await?;
                 let new = NewSession { user: user.id, tenant, client: "api", lasts: LASTS };
                 let session = store::insert_session(tx, &new, &token).await?.audited(SessionEvent::STARTED);
+                let session = if organization.pending {
+                    // As with anybody: whoever was created agrees by their first login.
+                    store::accept_membership(tx, tenant, user.id).await?;
+                    session.also(NewEvent::new(UserEvent::JOINED, user.id.to_string()))
+                } else {
+                    session
+                };
                 Ok(session.map(|session| Some((user, session, organization))))
             })
             .await?;
