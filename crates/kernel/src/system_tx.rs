@@ -177,7 +177,7 @@ impl System<'_> {
     /// # Errors
     /// Those of `f`, and PostgreSQL's; then nothing was written.
     pub async fn run<T>(self, f: impl AsyncFnOnce(&mut SystemTx) -> Result<Audited<T>>) -> Result<T> {
-        let transaction = self.kernel.system_pool().begin_with(self.reason.begin()).await?;
+        let transaction = crate::database::begin(self.kernel.system_pool(), self.reason.begin()).await?;
         let mut tx = SystemTx {
             transaction,
             kernel: self.kernel.clone(),

@@ -54,7 +54,7 @@ impl<M: Mode> TenantTx<M> {
             reason = "the one statement that cannot take parameters; its only input is a UUID"
         )]
         let statement = sqlx::AssertSqlSafe(begin);
-        let transaction = kernel.app_pool().begin_with(statement).await?;
+        let transaction = crate::database::begin(kernel.app_pool(), statement).await?;
         Ok(Self { transaction, kernel: kernel.clone(), cx: Arc::clone(cx), announced: Vec::new(), mode: PhantomData })
     }
 

@@ -67,6 +67,17 @@ pub enum ConnectError {
     },
 }
 
+/// Begins a transaction, in a task of its own: where the caller goes away while `begin` is under way, sqlx 0.9 has not yet
+/// counted it and rolls nothing back, and the connection would come to its next user inside somebody else's transaction.
+pub(crate) async fn begin(
+    pool: &Pool,
+    statement: impl sqlx::SqlSafeStr + Send + 'static,
+) -> crate::Result<sqlx::Transaction<'static, sqlx::Postgres>> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+    Ok(begun.await.map_err(crate::Error::internal)??)
+}
+
 /// Opens both pools, and refuses logins that row-level security would not bind.
 ///
 /// # Errors

@@ -49,6 +49,22 @@ async fn nobody_is_read_before_they_are_let_in() {
     assert_eq!(&answer, b"HTTP/1.1 401");
 }
 
+/// A connection whose `begin` was still under way when its request went away must not be the next one's, in a transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_who_go_away_leave_no_transaction_open() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada", "Engines").await;
+    for round in 0..400 {
+        let read = app.get(&ada, "/teams");
+        let _ = tokio::time::timeout(Duration::from_micros(100 + round * 7), read).await;
+    }
+    // More at once than there are connections: each of them is used.
+    let writes = (0..32).map(|number| app.post(&ada, "/teams", json!({"name": format!("team {number}")})));
+    for answer in futures::future::join_all(writes).await {
+        let _ = answer.expect(201);
+    }
+}
+
 /// Every route that answers 201 to its sample, read off the table: the same request twice makes one thing.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_creating_route_honours_the_key() {

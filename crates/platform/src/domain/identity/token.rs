@@ -157,7 +157,7 @@ impl Tokens {
         jsonwebtoken::encode(&header, &claims, &self.signing.encoding).map_err(Error::internal)
     }
 
-    /// The claims of a token that is ours and whole, whether or not it is still good ([`Claims::are_good_at`]). Whatever
+    /// The claims of a token that is ours and whole, whether or not it is still good (`Claims::are_good_at`). Whatever
     /// else it is, is nothing.
     #[must_use]
     pub fn read(&self, token: &str) -> Option<Claims> {
