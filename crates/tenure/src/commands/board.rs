@@ -36,8 +36,7 @@ struct Row {
 pub(super) struct Board {
     rows: Vec<Row>,
     state: String,
-    finished: u64,
-    total: u64,
+    total: usize,
     /// Whether it is drawn in place.
     live: bool,
     /// Lines that stand on the terminal now.
@@ -48,14 +47,17 @@ impl Board {
     /// An empty one; live where standard error is a terminal.
     pub(super) fn new() -> Self {
         let live = std::io::stderr().is_terminal();
-        Self { rows: Vec::new(), state: String::new(), finished: 0, total: 0, live, drawn: 0 }
+        Self { rows: Vec::new(), state: String::new(), total: 0, live, drawn: 0 }
     }
 
     /// Takes in an ExecutionSummary.
     pub(super) fn execution(&mut self, summary: &Value) {
-        let number = |name: &str| summary.get(name).and_then(Value::as_u64).unwrap_or_default();
         self.state = text(summary, "state");
-        (self.finished, self.total) = (number("steps_finished"), number("steps_total"));
+        // Nodes at first; a map's items are counted in its row, so that more than these are of no interest.
+        let total = summary.get("steps_total").and_then(Value::as_u64).and_then(|total| usize::try_from(total).ok());
+        if self.total == 0 {
+            self.total = total.unwrap_or_default();
+        }
     }
 
     /// Whether somebody halted it.
@@ -104,9 +106,11 @@ impl Board {
     }
 
     fn draw(&mut self) {
-        let (width, height) =
-            terminal_size::terminal_size().map_or((80, 24), |(width, height)| (width.0, usize::from(height.0)));
-        let width = usize::from(width).max(20);
+        let size = terminal_size::terminal_size_of(std::io::stderr());
+        let (width, height) = size.map_or((0, 0), |(width, height)| (usize::from(width.0), usize::from(height.0)));
+        // One that tells no size is taken for the usual one.
+        let width = if width == 0 { 80 } else { width.max(20) };
+        let height = if height == 0 { 24 } else { height };
         // What has scrolled away cannot be drawn again: the newest rows stay.
         let room = height.saturating_sub(3).max(1);
         let hidden = self.rows.len().saturating_sub(room);
@@ -115,14 +119,17 @@ impl Board {
             let _ = write!(text, "\x1b[{}A", self.drawn);
         }
         let mut lines = 0;
+        self.rows.sort_by_key(|row| row.started_at.unwrap_or(Timestamp::MAX));
         for row in self.rows.iter().skip(hidden) {
             let (style, line) = row.line(now());
             let _ = writeln!(text, "\x1b[2K{style}{}{style:#}", cut(&line, width));
             lines += 1;
         }
-        let full = (self.finished as usize * BAR).checked_div(self.total as usize).unwrap_or_default().min(BAR);
+        let finished = self.rows.iter().filter(|row| row.finished_at.is_some() || row.state == "skipped").count();
+        let total = self.total.max(self.rows.len());
+        let full = (finished * BAR).checked_div(total).unwrap_or_default().min(BAR);
         let bar = format!("{}{}", "█".repeat(full), "░".repeat(BAR - full));
-        let footer = format!("{bar} {} of {} steps, {}", self.finished, self.total, self.state);
+        let footer = format!("{bar} {finished} of {total} steps, {}", self.state);
         let _ = writeln!(text, "\x1b[2K{QUIET}{}{QUIET:#}", cut(&footer, width));
         self.drawn = lines + 1;
         let mut out = anstream::stderr();
