@@ -230,3 +230,36 @@ async fn the_months_to_come_have_their_partitions() {
     clock.advance(std::time::Duration::from_secs(31 * 24 * 3600));
     tokio::time::timeout(patience, made(&["2032_02"])).await.expect("and when a month begins");
 }
+
+/// Events of a month that had no partition yet lie in the default one. They do not stand in the way of the partition.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_comes_late_takes_its_events() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada", "Engines").await;
+    let mut admin = app.admin().await;
+    let copied = sqlx::query(
+        "insert into events select (jsonb_populate_record(e, jsonb_build_object('at', '2041-05-17T00:00:00Z'))).* from events e where tenant_id = $1",
+    )
+    .bind(ada.tenant().uuid())
+    .execute(&mut admin)
+    .await
+    .unwrap()
+    .rows_affected();
+    assert!(copied > 0);
+    let lie_in = async |admin: &mut sqlx::PgConnection| -> Vec<(String, i64)> {
+        sqlx::query_as(
+            "select tableoid::regclass::text, count(*) from events where at > '2041-01-01' group by 1 order by 1",
+        )
+        .fetch_all(admin)
+        .await
+        .unwrap()
+    };
+    let copied = i64::try_from(copied).unwrap();
+    assert_eq!(lie_in(&mut admin).await, [("events_default".to_owned(), copied)]);
+    for _ in 0..2 {
+        sqlx::query("set role tenure_platform").execute(&mut admin).await.unwrap();
+        sqlx::query("select ensure_event_partition('2041-05-20')").execute(&mut admin).await.unwrap();
+        sqlx::query("reset role").execute(&mut admin).await.unwrap();
+        assert_eq!(lie_in(&mut admin).await, [("events_2041_05".to_owned(), copied)]);
+    }
+}

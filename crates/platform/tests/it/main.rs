@@ -13,6 +13,7 @@ mod approvals;
 mod audit;
 mod bad_input;
 mod catalogue;
+mod durability;
 mod engine;
 mod escapes;
 mod executions;

@@ -184,3 +184,26 @@ async fn a_step_is_shown_with_what_it_was_given() {
     assert_eq!((never["state"].as_str(), &never["input"]), (Some("skipped"), &Value::Null), "{never:#}");
     app.get(&ada, &format!("/executions/{id}/steps/nowhere")).await.problem(404, "not-found");
 }
+
+/// A row of the journal has to be read back: what nests deeper than that is no output.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_that_could_not_be_read_back_fails_its_step_alone() {
+    let app = guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let deep = |levels: u32| {
+        json!({
+            "name": format!("deep {levels}"),
+            "nodes": {
+                "deep": {"type": "transform", "jq": format!("reduce range({levels}) as $i (1; [.])"), "continue_on_error": true},
+                "pause": {"type": "wait", "for": "1s"},
+                "told": {"type": "transform", "jq": "if (.state.deep | type) == \"object\" then .state.deep.error.class else \"fine\" end"},
+            },
+            "edges": [{"from": "start", "to": "deep"}, {"from": "deep", "to": "pause"}, {"from": "pause", "to": "told"}, {"from": "told", "to": "end"}],
+        })
+    };
+    for (levels, told) in [(90, "fine"), (125, "limit")] {
+        let workflow = save(&app, &ada, deep(levels)).await;
+        let done = run(&app, &ada, &workflow, json!({})).await;
+        assert_eq!((&done["state"], &done["output"]), (&json!("succeeded"), &json!(told)), "{done:#}");
+    }
+}

@@ -8,8 +8,10 @@ use tenure_kernel::event::Outcome as EventOutcome;
 use tenure_workflow::ErrorClass;
 use tenure_workflow::machine::{Output, Status, StoredValue};
 
+use super::super::Shared;
+use super::super::queue::Claim;
 use super::super::steps::Failure;
-use super::super::writer::End;
+use super::super::writer::{End, Request};
 use super::Drive;
 
 impl Drive {
@@ -65,6 +67,21 @@ impl Drive {
             self.tell();
         }
         Ok(())
+    }
+}
+
+/// Ends a cancelled execution whose journal does not open. Where that cannot be written its lease runs out by itself.
+pub(super) async fn unopened(shared: &Shared, claim: &Claim) {
+    let end = End { actor: claim.actor, workflow: claim.workflow.to_string(), ..cancelled() };
+    let request = Request {
+        tenant: claim.tenant,
+        execution: claim.execution,
+        attempt: claim.attempt,
+        rows: Vec::new(),
+        end: Some(end),
+    };
+    if shared.writer.write(request).await.is_ok() {
+        shared.tell_progress(claim.tenant, claim.execution);
     }
 }
 

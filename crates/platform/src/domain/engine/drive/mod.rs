@@ -44,6 +44,12 @@ pub(super) async fn drive(shared: &Arc<Shared>, claim: Claim, stopped: watch::Re
     let claim = Arc::new(claim);
     let driven = match Drive::open(shared, &claim).await {
         Ok(drive) => drive.run(stopped).await,
+        // What cannot be read cannot be driven, but it can be ended: else a cancellation would come back for ever.
+        Err(error) if claim.cancelled => {
+            tracing::warn!(execution = %claim.execution, %error, "a cancelled execution is ended without its journal");
+            end::unopened(shared, &claim).await;
+            Ok(())
+        }
         Err(error) => Err(error),
     };
     if let Err(error) = driven {

@@ -13,6 +13,18 @@ use tenure_workflow::plan::{Condition, EdgeIndex, NodeIndex};
 use super::super::steps::Failure;
 use super::Drive;
 
+/// How deep an output may nest. A row of the journal adds some levels, and JSON of more than 128 is not read back.
+const MAX_DEPTH: usize = 100;
+
+fn nests_deeper(value: &Value, levels: usize) -> bool {
+    let Some(below) = levels.checked_sub(1) else { return value.is_array() || value.is_object() };
+    match value {
+        Value::Array(items) => items.iter().any(|item| nests_deeper(item, below)),
+        Value::Object(members) => members.values().any(|member| nests_deeper(member, below)),
+        _ => false,
+    }
+}
+
 impl Drive {
     /// The outcome of a step with this output; or the failure of what belongs to it.
     pub(super) async fn succeed(
@@ -27,6 +39,10 @@ impl Drive {
         }
         let plan = Arc::clone(&self.compiled.plan);
         let node = plan.node(index);
+        if nests_deeper(&value, MAX_DEPTH) {
+            let message = format!("the output nests deeper than {MAX_DEPTH} levels");
+            return Ok(Err(Failure::new(ErrorClass::Limit, message)));
+        }
         let limit = if key.item.is_some() { self.body_of(index, key).limits.output } else { node.limits.output };
         if !matches!(node.kind, NodeKind::Map(_)) || key.item.is_some() {
             let size = serde_json::to_string(&value)?.len() as u64;
