@@ -246,20 +246,20 @@ async fn a_partition_that_comes_late_takes_its_events() {
     .unwrap()
     .rows_affected();
     assert!(copied > 0);
-    let lie_in = async |admin: &mut sqlx::PgConnection| -> Vec<(String, i64)> {
+    let lie_in = async || -> Vec<(String, i64)> {
         sqlx::query_as(
             "select tableoid::regclass::text, count(*) from events where at > '2041-01-01' group by 1 order by 1",
         )
-        .fetch_all(admin)
+        .fetch_all(&mut app.admin().await)
         .await
         .unwrap()
     };
     let copied = i64::try_from(copied).unwrap();
-    assert_eq!(lie_in(&mut admin).await, [("events_default".to_owned(), copied)]);
+    assert_eq!(lie_in().await, [("events_default".to_owned(), copied)]);
     for _ in 0..2 {
         sqlx::query("set role tenure_platform").execute(&mut admin).await.unwrap();
         sqlx::query("select ensure_event_partition('2041-05-20')").execute(&mut admin).await.unwrap();
         sqlx::query("reset role").execute(&mut admin).await.unwrap();
-        assert_eq!(lie_in(&mut admin).await, [("events_2041_05".to_owned(), copied)]);
+        assert_eq!(lie_in().await, [("events_2041_05".to_owned(), copied)]);
     }
 }
