@@ -65,6 +65,9 @@ async fn start_wait_list_and_page() {
     let still = app.post(&ada, &format!("/workflows/{rests}/executions?wait=200ms"), json!({})).await.expect(202);
     let third = still["id"].as_str().unwrap().to_owned();
     until(&app, &ada, &third, &["waiting"]).await;
+    let steps = app.get(&viewer, &format!("/executions/{third}/steps")).await.expect(200);
+    let rest = &steps["items"][0];
+    assert_eq!((&rest["name"], &rest["state"]), (&json!("rest"), &json!("waiting")), "nobody drives it: {steps:#}");
 
     let list = async |query: &str| app.get(&viewer, &format!("/executions{query}")).await.expect(200);
     let newest_first = [third.as_str(), second.as_str(), first.as_str()];

@@ -223,7 +223,7 @@ async fn the_login_cannot_widen_its_own_rights() {
         "select pg_read_file('/etc/passwd')",
         "select pg_ls_dir('/')",
         "select lo_import('/etc/passwd')",
-        "select pg_terminate_backend(pg_backend_pid()) from pg_stat_activity where usename = 'tenure_system'",
+        "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'tenure_system'",
         "select * from pg_authid",
         "select * from users",
         "select * from credentials",

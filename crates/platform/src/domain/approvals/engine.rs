@@ -111,6 +111,8 @@ pub struct ApprovalOutcome {
     pub id: ApprovalId,
     /// How it stands.
     pub state: ApprovalState,
+    /// When it was asked for.
+    pub asked_at: Timestamp,
     /// When it runs out.
     pub expires_at: Option<Timestamp>,
     /// When it was decided, ran out or was cancelled.
@@ -132,7 +134,7 @@ pub async fn state_of(
     step: &str,
 ) -> Result<Option<ApprovalOutcome>> {
     let row = sqlx::query!(
-        r#"select a.id as "id: ApprovalId", a.state, a.expires_at, a.decided_at, d.user_id as "by?: UserId", m.full_name as "name?",
+        r#"select a.id as "id: ApprovalId", a.state, a.created_at, a.expires_at, a.decided_at, d.user_id as "by?: UserId", m.full_name as "name?",
                   d.comment as "comment?"
            from approvals a
            left join lateral (select user_id, comment from approval_decisions
@@ -150,6 +152,7 @@ pub async fn state_of(
         Ok(ApprovalOutcome {
             id: row.id,
             state,
+            asked_at: row.created_at,
             expires_at: row.expires_at,
             at: row.decided_at,
             by: row.by.map(|by| PersonRef::new(by, row.name)),

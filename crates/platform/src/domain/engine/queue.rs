@@ -4,7 +4,7 @@ use tenure_kernel::{Audited, ExecutionId, Result, SystemReason, TenantId, Timest
 use tenure_workflow::machine::StoredValue;
 
 use super::Shared;
-use crate::domain::executions::LiveStep;
+use crate::domain::executions::{LiveState, LiveStep};
 use crate::domain::quotas::Quota;
 use crate::domain::tenancy::Plan;
 
@@ -234,6 +234,10 @@ pub(super) async fn park(
     waiting: bool,
 ) -> Result<()> {
     let state = if waiting { "waiting" } else { "queued" };
+    // What waits is still told of, though nobody drives it.
+    let waits: Vec<LiveStep> =
+        shared.live.of(claim.execution).into_iter().filter(|step| step.state == LiveState::Waiting).collect();
+    let live = told(&waits)?;
     shared
         .kernel
         .system(SystemReason::EngineBatch)
@@ -241,7 +245,7 @@ pub(super) async fn park(
             // A decision, a cancellation or a pause that came meanwhile is kept.
             sqlx::query!(
                 "with job as (
-                    update jobs set lease_owner = null, lease_until = null, live = null, ran_ms = $5,
+                    update jobs set lease_owner = null, lease_until = null, live = $10, ran_ms = $5,
                         run_at = case when cancel_requested then $6::timestamptz when paused then null when $7 and exists (
                             select from approvals a where a.tenant_id = $1 and a.execution_id = $2 and a.state not in ('pending', 'cancelled')
                             and not exists (select from execution_journal x where x.tenant_id = $1 and x.execution_id = $2 and x.step = a.step))
@@ -257,7 +261,8 @@ pub(super) async fn park(
                 tx.now(),
                 waiting,
                 state,
-                claim.attempt
+                claim.attempt,
+                live
             )
             .execute(&mut *tx)
             .await?;

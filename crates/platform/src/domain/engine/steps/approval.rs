@@ -6,10 +6,10 @@ use tenure_kernel::{Audited, SystemReason};
 use tenure_workflow::ErrorClass;
 use tenure_workflow::nodes::{Approval, OnReject};
 
-use super::{Failure, Parking, Ran, Step, StepEnd};
+use super::{Extras, Failure, Parking, Ran, Step, StepEnd};
 use crate::domain::approvals::{self, ApprovalState, NewApproval};
 
-pub(super) async fn run(step: &Step, approval: &Approval) -> Ran {
+pub(super) async fn run(step: &Step, approval: &Approval, extras: &mut Extras) -> Ran {
     let (tenant, execution, name) = (step.claim.tenant, step.claim.execution, step.key.to_string());
     let known = step
         .shared
@@ -25,6 +25,7 @@ pub(super) async fn run(step: &Step, approval: &Approval) -> Ran {
     let Some(known) = known else {
         return ask(step, approval).await;
     };
+    extras.began = Some(known.asked_at);
     match known.state {
         ApprovalState::Pending => Ok(StepEnd::Parked(Parking::People(known.expires_at))),
         ApprovalState::Approved => Ok(StepEnd::Output(decided("approve", &known))),

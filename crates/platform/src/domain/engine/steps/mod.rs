@@ -145,6 +145,8 @@ pub(super) struct Extras {
     logs: Option<Value>,
     usage: Option<Value>,
     sensitive: Vec<String>,
+    /// When it began, where that was before this node took it up: a wait is as long as it was.
+    began: Option<Timestamp>,
 }
 
 pub(super) type Ran = Result<StepEnd, Failure>;
@@ -179,7 +181,8 @@ impl Step {
                 }
             };
             let again = matches!(end, StepEnd::Parked(_)).then_some(attempts);
-            let Extras { logs, usage, sensitive } = extras;
+            let Extras { logs, usage, sensitive, began } = extras;
+            let started_at = began.unwrap_or(started_at);
             return Done { key: self.key, end, attempts: attempt, again, started_at, logs, usage, sensitive };
         }
     }
@@ -214,8 +217,8 @@ impl Step {
                 self.may_start().await?;
                 plugin::run(self, plugin, extras).await
             }
-            NodeKind::Approval(approval) => approval::run(self, approval).await,
-            NodeKind::Wait(wait) => wait::run(self, wait).await,
+            NodeKind::Approval(approval) => approval::run(self, approval, extras).await,
+            NodeKind::Wait(wait) => wait::run(self, wait, extras).await,
             // What a branch decides are its edges; the driver makes its output of them.
             NodeKind::Branch(_) | NodeKind::Note(_) => Ok(StepEnd::Output(Value::Null)),
             NodeKind::Map(_) | NodeKind::Unknown(_) => {

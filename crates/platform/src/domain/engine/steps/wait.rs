@@ -6,9 +6,9 @@ use tenure_kernel::{Audited, SystemReason, Timestamp};
 use tenure_workflow::ErrorClass;
 use tenure_workflow::nodes::Wait;
 
-use super::{Failure, Parking, Ran, SHORT_WAIT, Step, StepEnd};
+use super::{Extras, Failure, Parking, Ran, SHORT_WAIT, Step, StepEnd};
 
-pub(super) async fn run(step: &Step, wait: &Wait) -> Ran {
+pub(super) async fn run(step: &Step, wait: &Wait, extras: &mut Extras) -> Ran {
     let wake_at = match wait {
         // It stands in the definition: a restart finds it there.
         Wait::Until(template) if !template.is_templated() => moment(step, wait).await?,
@@ -21,6 +21,9 @@ pub(super) async fn run(step: &Step, wait: &Wait) -> Ran {
             }
         },
     };
+    if let Wait::For(span) = wait {
+        extras.began = Some(wake_at.before(span.as_duration()));
+    }
     let left = wake_at.since(step.now());
     if left > SHORT_WAIT {
         return Ok(StepEnd::Parked(Parking::Until(wake_at)));
