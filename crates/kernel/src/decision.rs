@@ -66,6 +66,7 @@ pub trait Policy: Send + Sync + std::fmt::Debug + 'static {
     /// Decides; what it cannot decide it refuses.
     fn decide(&self, input: &DecisionInput) -> Decision;
 
-    /// Whether it may ever refuse at this point: where not, nothing is asked and nothing logged step by step.
-    fn concerns(&self, point: DecisionPoint) -> bool;
+    /// Whether it may ever refuse at this point, in a step of this type if in one: where not, nothing is asked and nothing
+    /// logged step by step.
+    fn concerns(&self, point: DecisionPoint, node_type: Option<&str>) -> bool;
 }

@@ -18,6 +18,7 @@ use crate::database::Connection;
 use crate::error::{Error, Result};
 use crate::id::{EventId, KeyId, TenantId};
 use crate::record::PersonalValues;
+use crate::sealed::Sealed;
 
 /// One tenant's keys, ready for use.
 #[derive(Debug)]
@@ -34,8 +35,9 @@ impl TenantKeys {
     ///
     /// # Errors
     /// When the system gives no randomness.
-    pub fn seal(&self, table: &str, column: &str, row: Uuid, plaintext: &[u8]) -> Result<Vec<u8>> {
-        self.ring.seal(&self.place(table, column, row.as_bytes()), plaintext).map_err(Error::internal)
+    pub fn seal(&self, table: &str, column: &str, row: Uuid, plaintext: &[u8]) -> Result<Sealed> {
+        let sealed = self.ring.seal(&self.place(table, column, row.as_bytes()), plaintext);
+        sealed.map(Sealed::new).map_err(Error::internal)
     }
 
     /// Opens what was sealed for this place.
@@ -76,7 +78,7 @@ impl TenantKeys {
         self.checkpoint.expose()
     }
 
-    pub(crate) fn seal_personal(&self, event: EventId, values: &PersonalValues) -> Result<Vec<u8>> {
+    pub(crate) fn seal_personal(&self, event: EventId, values: &PersonalValues) -> Result<Sealed> {
         self.seal("events", "personal", event.uuid(), &serde_json::to_vec(values)?)
     }
 

@@ -29,6 +29,7 @@ pub mod record;
 pub mod refusal;
 pub mod request;
 pub mod routes;
+mod sealed;
 mod system_tx;
 mod tenant_tx;
 
@@ -44,5 +45,6 @@ pub use page::{Page, PageQuery};
 pub use permission::{Access, All, Mode, Permission, PermissionId, PermissionSet, Read, Write};
 pub use personal::Personal;
 pub use routes::{RouteInfo, Routes};
+pub use sealed::Sealed;
 pub use system_tx::{System, SystemReason, SystemTx};
 pub use tenant_tx::{Load, Permitted, TenantTx};

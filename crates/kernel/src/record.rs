@@ -61,7 +61,7 @@ struct Row {
     diff: Option<Value>,
     address_digest: Option<Vec<u8>>,
     user_agent_digest: Option<Vec<u8>>,
-    personal: Option<Vec<u8>>,
+    personal: Option<crate::Sealed>,
     personal_key: Option<Uuid>,
     hmac: Vec<u8>,
     hmac_key: Uuid,

@@ -129,6 +129,9 @@ async fn a_type_of_node_is_denied_when_its_step_starts() {
             "plugin",
             json!({"type": "plugin", "language": "python", "source": "def execute(state, config):\n    return 1\n"}),
         ),
+        ("transform", json!({"type": "transform", "jq": "1"})),
+        ("wait", json!({"type": "wait", "for": "1h"})),
+        ("approval", json!({"type": "approval", "approvers": {"roles": ["operator"]}})),
     ] {
         let policy = json!({"deny": [{"node_type": node_type, "reason": "not these"}]});
         let app = start(&policy, Vec::new()).await;

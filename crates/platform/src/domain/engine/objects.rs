@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tenure_kernel::keys::TenantKeys;
-use tenure_kernel::{Error, ExecutionId, Result, TenantId};
+use tenure_kernel::{Error, ExecutionId, Result, Sealed, TenantId};
 use tenure_workflow::machine::{ObjectRef, Sensitive, StoredValue};
 use tenure_workflow::sensitive::SensitiveValues;
 use uuid::Uuid;
@@ -73,7 +73,7 @@ impl ObjectStore {
         let (size, digest) = (bytes.len() as u64, id.simple().to_string());
         if bytes.len() <= INLINE_MAX {
             let shown = Some(serde_json::to_string(&values.masked(value, &parts))?);
-            let sensitive = Sensitive { sealed: Some(STANDARD.encode(sealed)), shown, parts };
+            let sensitive = Sensitive { sealed: Some(STANDARD.encode(sealed.as_bytes())), shown, parts };
             let object = ObjectRef { key: String::new(), size, digest, sensitive: Some(sensitive) };
             return Ok(StoredValue::Object(Arc::new(object)));
         }
@@ -112,9 +112,9 @@ impl ObjectStore {
         Ok(is_small(value, &mut { INLINE_MAX / 2 }) || serde_json::to_vec(value)?.len() <= INLINE_MAX)
     }
 
-    async fn put(&self, key: &str, sealed: Vec<u8>) -> Result<()> {
+    async fn put(&self, key: &str, sealed: Sealed) -> Result<()> {
         let path = self.0.join(key);
-        tokio::task::spawn_blocking(move || write(&path, &sealed))
+        tokio::task::spawn_blocking(move || write(&path, sealed.as_bytes()))
             .await
             .map_err(Error::internal)?
             .map_err(Error::internal)

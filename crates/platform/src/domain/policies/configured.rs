@@ -26,8 +26,8 @@ pub enum PolicyError {
     },
 }
 
-/// The types of nodes that act outside their execution: before each of their steps the policy is asked.
-const ASKED: [&str; 2] = ["http", "plugin"];
+/// The types of nodes whose steps do something: before each the policy is asked. The others only say what comes next.
+const ASKED: [&str; 5] = ["transform", "http", "plugin", "approval", "wait"];
 
 /// Denies what the configuration's rules name, and allows the rest:
 ///
@@ -160,8 +160,9 @@ impl Policy for ConfiguredPolicy {
         Decision { allowed: reasons.is_empty(), reasons, policy_version: self.version.clone() }
     }
 
-    fn concerns(&self, point: DecisionPoint) -> bool {
-        self.rules.iter().any(|rule| rule.point() == point)
+    fn concerns(&self, point: DecisionPoint, node_type: Option<&str>) -> bool {
+        let names = |rule: &Rule| fits(rule.node_type.as_ref(), |word| node_type.map(|node_type| word == node_type));
+        self.rules.iter().any(|rule| rule.point() == point && names(rule))
     }
 }
 
@@ -209,7 +210,7 @@ mod tests {
         ] {
             let policy = policy(rule);
             for other in [WorkflowExecute, StepStart, Egress] {
-                assert_eq!(policy.concerns(other), other == point);
+                assert_eq!(policy.concerns(other, Some("http")), other == point);
             }
         }
         let step = DecisionInput { step: Some(("a".to_owned(), "http".to_owned())), ..input(StepStart) };
@@ -238,7 +239,7 @@ mod tests {
             json!({"deny": [{"tennant": "a"}]}),
             json!([1]),
             json!({"deny": [{"node_type": "htpp"}]}),
-            json!({"deny": [{"node_type": ["http", "transform"]}]}),
+            json!({"deny": [{"node_type": ["http", "branch"]}]}),
         ] {
             assert!(ConfiguredPolicy::parse(&bad).is_err(), "{bad}");
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tenure_kernel::{
     Audited, Change, Code, Error, ExecutionId, KeyId, Load, Mode, NewEvent, Page, PageQuery, Permitted, Personal,
-    Problem, Result, SecretId, TenantTx, Timestamp, UserId, WorkflowId, Write,
+    Problem, Result, Sealed, SecretId, TenantTx, Timestamp, UserId, WorkflowId, Write,
 };
 use tenure_seal::SecretBytes;
 
@@ -123,7 +123,7 @@ pub(super) async fn set(
         id.uuid(),
         name.as_str(),
         description.map(|description| description.0.as_str()),
-        sealed,
+        sealed as Sealed,
         keys.data_id().uuid(),
         tx.now(),
         tx.cx().actor().user().map(UserId::uuid)

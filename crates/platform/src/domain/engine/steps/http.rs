@@ -136,7 +136,7 @@ impl Gate for PolicyGate<'_> {
     fn admit<'a>(&'a self, to: Destination<'a>) -> GateFuture<'a> {
         let Self(step) = *self;
         Box::pin(async move {
-            if to.is_secret && step.shared.policy.concerns(DecisionPoint::Egress) {
+            if to.is_secret && step.shared.policy.concerns(DecisionPoint::Egress, Some(step.node.kind.name())) {
                 // What is asked is kept, so that it can be replayed; a secret must not be.
                 let reason = "a policy asks where this call goes, and its host is a secret that cannot be shown to it; write the host out, or keep the whole URL in the secret";
                 return Err(GateRefusal::Denied(reason.to_owned()));

@@ -207,16 +207,15 @@ impl Step {
     }
 
     async fn attempt(&self, extras: &mut Extras) -> Ran {
+        // What acts outside the execution does so as the person it runs for.
+        if matches!(self.node.kind, NodeKind::Http(_) | NodeKind::Plugin(_)) {
+            self.authorized().await?;
+        }
+        self.decide(DecisionPoint::StepStart, None).await?;
         match &self.node.kind {
             NodeKind::Transform(transform) => transform::run(self, transform).await,
-            NodeKind::Http(http) => {
-                self.may_start().await?;
-                http::run(self, http, extras).await
-            }
-            NodeKind::Plugin(plugin) => {
-                self.may_start().await?;
-                plugin::run(self, plugin, extras).await
-            }
+            NodeKind::Http(http) => http::run(self, http, extras).await,
+            NodeKind::Plugin(plugin) => plugin::run(self, plugin, extras).await,
             NodeKind::Approval(approval) => approval::run(self, approval, extras).await,
             NodeKind::Wait(wait) => wait::run(self, wait, extras).await,
             // What a branch decides are its edges; the driver makes its output of them.
@@ -231,13 +230,7 @@ impl Step {
         self.shared.kernel.clock().now()
     }
 
-    /// Whether the person it runs for may still execute workflows, and no policy refuses the step.
-    async fn may_start(&self) -> Result<(), Failure> {
-        self.authorized().await?;
-        self.decide(DecisionPoint::StepStart, None).await
-    }
-
-    /// The proof with which the step works in its tenant.
+    /// The proof with which the step works in its tenant: the person it runs for may still execute workflows.
     pub(super) async fn authorized(&self) -> Result<Authorized<WorkflowExecute>, Failure> {
         let claim = &self.claim;
         let identity = self.shared.standings.identity(claim.tenant, claim.requested_by, claim.actor).await?;
@@ -253,7 +246,7 @@ impl Step {
 
     /// Asks the policy, where it has anything to say at this point; what it refuses is recorded.
     pub(super) async fn decide(&self, point: DecisionPoint, host: Option<String>) -> Result<(), Failure> {
-        if !self.shared.policy.concerns(point) {
+        if !self.shared.policy.concerns(point, Some(self.node.kind.name())) {
             return Ok(());
         }
         let claim = &self.claim;
