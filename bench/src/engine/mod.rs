@@ -34,7 +34,8 @@ const CLOSE: &str = "insert into quota_overrides (tenant_id, quota, max, updated
 /// With the wake-up that the API sends: else the engine would look by itself half a second later.
 const OPEN: &str = "begin; delete from quota_overrides where quota = 'concurrent_executions'; commit;
     select pg_notify('tenure', '{\"kind\":\"work-queued\"}')";
-const EMPTY: &str = "truncate executions, execution_journal, execution_timers, approvals, approval_decisions, jobs cascade";
+const EMPTY: &str =
+    "truncate executions, execution_journal, execution_timers, approvals, approval_decisions, jobs cascade";
 
 /// A tenant with the workflows that the benches run.
 #[derive(Debug, Clone)]

@@ -207,3 +207,18 @@ async fn an_output_that_could_not_be_read_back_fails_its_step_alone() {
         assert_eq!((&done["state"], &done["output"]), (&json!("succeeded"), &json!(told)), "{done:#}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_map_has_as_many_steps_as_a_journal_can_hold() {
+    let app = guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let map = json!({
+        "name": "many",
+        "nodes": {"many": {"type": "map", "over": "[range(100001)]", "do": {"type": "transform", "jq": ".item"}}},
+        "edges": [{"from": "start", "to": "many"}, {"from": "many", "to": "end"}],
+    });
+    let workflow = save(&app, &ada, map).await;
+    let done = run(&app, &ada, &workflow, json!({})).await;
+    assert_eq!((&done["state"], &done["error"]["class"]), (&json!("failed"), &json!("limit")), "{done:#}");
+    assert!(done["error"]["message"].as_str().unwrap().contains("set `batch`"), "{done:#}");
+}

@@ -13,6 +13,9 @@ use super::super::steps::{Done, Failure, StepEnd};
 use super::Drive;
 use super::outcome::kind_of;
 
+/// The most steps that one map may become: each is a row of the journal, and all are held while it runs.
+const MAX_STEPS: usize = 100_000;
+
 impl Drive {
     /// The node that the step runs: of a map's item the map's body.
     pub(super) fn body_of(&self, index: NodeIndex, step: &StepKey) -> Arc<Node> {
@@ -69,8 +72,18 @@ impl Drive {
             }
             Err(failure) => return self.fail(work, started_at, failure).await,
         };
-        let Ok(count) = u32::try_from(list.len()) else {
-            return self.fail(work, started_at, Failure::new(ErrorClass::Limit, "`over` gave too many items")).await;
+        let batch = match &node.kind {
+            NodeKind::Map(map) => map.batch.map_or(1, |batch| batch as usize),
+            _ => 1,
+        };
+        let steps = list.len().div_ceil(batch.max(1));
+        let count = u32::try_from(list.len()).ok().filter(|_| steps <= MAX_STEPS);
+        let Some(count) = count else {
+            let message = format!(
+                "`over` gave {} items, which are {steps} steps; a map takes {MAX_STEPS}: set `batch`",
+                list.len()
+            );
+            return self.fail(work, started_at, Failure::new(ErrorClass::Limit, message)).await;
         };
         let items = self.store(Value::Array(list)).await?;
         let row = self.row(&work.step, Some("expanded"), started_at, 1);
