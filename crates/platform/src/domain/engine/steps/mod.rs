@@ -164,7 +164,10 @@ impl Step {
             let end = match attempts.next_at.filter(|_| left > SHORT_WAIT) {
                 Some(next_at) => StepEnd::Parked(Parking::Until(next_at)),
                 None => {
-                    tokio::time::sleep(left).await;
+                    // A timer of no time is a millisecond all the same.
+                    if !left.is_zero() {
+                        tokio::time::sleep(left).await;
+                    }
                     self.show(attempt);
                     match self.attempt_in_time(&mut extras).await {
                         Ok(end) => end,

@@ -28,7 +28,9 @@ pub(super) async fn run(step: &Step, wait: &Wait, extras: &mut Extras) -> Ran {
     if left > SHORT_WAIT {
         return Ok(StepEnd::Parked(Parking::Until(wake_at)));
     }
-    tokio::time::sleep(left).await;
+    if !left.is_zero() {
+        tokio::time::sleep(left).await;
+    }
     Ok(StepEnd::Output(json!({ "until": wake_at })))
 }
 
