@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tenure_platform::testkit::{Actor, TestApp};
 
+use crate::engine::save;
 use crate::guests;
 
 /// Leaves a mark wherever Python lets it, and gives back every mark that it finds.
@@ -83,10 +84,6 @@ fn vandalised(name: &str) -> Value {
             { "from": "second", "to": "many" }, { "from": "third", "to": "many" }, { "from": "many", "to": "sees" }, { "from": "sees", "to": "end" },
         ],
     })
-}
-
-async fn save(app: &TestApp, actor: &Actor, definition: Value) -> String {
-    app.post(actor, "/workflows", definition).await.expect(201)["id"].as_str().unwrap().to_owned()
 }
 
 async fn run(app: &TestApp, actor: &Actor, workflow: &str, input: Value) -> Value {

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use tenure_kernel::RouteInfo;
 use tenure_platform::testkit::{Actor, TestApp};
 
+use crate::engine::{run, save};
 use crate::guests;
-use crate::policies::{run, save, single};
+use crate::policies::single;
 
 /// The end of an identifier that exists nowhere.
 pub const NOWHERE: &str = "01jd0000000000000000000000";

@@ -6,8 +6,9 @@ use sqlx::{AssertSqlSafe, Row as _};
 use tenure_platform::testkit::{Actor, Admin, TestApp};
 use uuid::Uuid;
 
+use crate::engine::{run, save};
 use crate::guests;
-use crate::policies::{run, save, single};
+use crate::policies::single;
 
 /// A foreign key: which columns of the child name which columns of the parent.
 struct Key {

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 use tenure_platform::config::PlatformConfig;
 use tenure_platform::testkit::{Actor, Setup, TestApp};
 
+use crate::engine::{run, save};
 use crate::guests;
-use crate::policies::{Receiver, run, save, single};
+use crate::policies::{Receiver, single};
 
 const CALLER: &str = "from tenure import http, HttpError\n\n\ndef execute(state, config):\n    try:\n        answer = http(config.get('method', 'GET'), config['url'])\n    except HttpError as error:\n        if config.get('careless'):\n            raise\n        return {'refused': str(error)}\n    return {'status': answer['status'], 'location': answer['headers'].get('location')}\n";
 

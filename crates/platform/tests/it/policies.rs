@@ -12,6 +12,7 @@ use tenure_platform::config::PlatformConfig;
 use tenure_platform::domain::policies::ConfiguredPolicy;
 use tenure_platform::testkit::{Actor, Setup, TestApp};
 
+use crate::engine::{run, save};
 use crate::guests;
 
 /// A receiver on loopback that counts what reaches `/hook`, and sends away from `/away` to wherever it is told.
@@ -39,14 +40,6 @@ impl Receiver {
     pub fn reached(&self) -> usize {
         self.reached.load(Ordering::SeqCst)
     }
-}
-
-pub async fn save(app: &TestApp, actor: &Actor, definition: Value) -> String {
-    app.post(actor, "/workflows", definition).await.expect(201)["id"].as_str().unwrap().to_owned()
-}
-
-pub async fn run(app: &TestApp, actor: &Actor, workflow: &str, input: Value) -> Value {
-    app.post(actor, &format!("/workflows/{workflow}/executions?wait=30s"), json!({ "input": input })).await.expect(200)
 }
 
 /// A workflow of one node.

@@ -11,8 +11,9 @@ use tenure_platform::domain::access::SystemRole;
 use tenure_platform::testkit::{Actor, Setup, TestApp};
 use tokio::sync::Semaphore;
 
+use crate::engine::save;
 use crate::guests;
-use crate::policies::{Receiver, save, single};
+use crate::policies::{Receiver, single};
 
 /// A receiver that answers only when it is let, and knows how many calls were in it at one time.
 struct Gatehouse {
