@@ -29,7 +29,7 @@ const BACK = <Link to="/executions">Executions</Link>;
 export function ExecutionPage() {
   const { executionId } = useParams({ from: '/shell/executions/$executionId' });
   const query = useQuery(executionQuery(executionId));
-  const live = useLive(executionId, useRound(query.data?.state), query.data !== undefined);
+  const live = useLive(executionId, useRound(query.data), query.data !== undefined);
   if (query.data) return <Run key={executionId} execution={query.data} live={live} />;
   return (
     <Page title="Execution" back={BACK}>
@@ -40,11 +40,15 @@ export function ExecutionPage() {
   );
 }
 
-/** Counts how often an execution that was over has been taken up again. */
-function useRound(state: ExecutionState | undefined): number {
-  const over = state !== undefined && isOver(state);
-  const [known, setKnown] = useState({ over, round: 0 });
-  if (over !== known.over) setKnown({ over, round: over ? known.round : known.round + 1 });
+/**
+ * Counts how often an execution that was over has been taken up again. Of a quick retry nothing may be seen but that it
+ * is over at another moment.
+ */
+function useRound(execution: Execution | undefined): number {
+  const overSince = execution && isOver(execution.state) ? (execution.finished_at ?? null) : null;
+  const [known, setKnown] = useState({ overSince, round: 0 });
+  if (overSince !== known.overSince)
+    setKnown({ overSince, round: known.overSince === null ? known.round : known.round + 1 });
   return known.round;
 }
 
