@@ -1,7 +1,7 @@
 //! Lets a transaction of ours stand where sqlx wants an executor, without handing out the connection.
 
 macro_rules! execute_through {
-    ([$($generics:tt)*] $type:ty) => {
+    ([$($generics:tt)*] $type:ty, $through:ident) => {
         impl<'c, $($generics)*> sqlx::Executor<'c> for &'c mut $type {
             type Database = sqlx::Postgres;
 
@@ -13,7 +13,7 @@ macro_rules! execute_through {
                 'c: 'e,
                 E: 'q + sqlx::Execute<'q, sqlx::Postgres>,
             {
-                (&mut *self.transaction).fetch_many(query)
+                (&mut *self.$through).fetch_many(query)
             }
 
             fn fetch_optional<'e, 'q: 'e, E>(
@@ -24,7 +24,7 @@ macro_rules! execute_through {
                 'c: 'e,
                 E: 'q + sqlx::Execute<'q, sqlx::Postgres>,
             {
-                (&mut *self.transaction).fetch_optional(query)
+                (&mut *self.$through).fetch_optional(query)
             }
 
             fn prepare_with<'e>(
@@ -35,7 +35,7 @@ macro_rules! execute_through {
             where
                 'c: 'e,
             {
-                (&mut *self.transaction).prepare_with(sql, parameters)
+                (&mut *self.$through).prepare_with(sql, parameters)
             }
 
             #[doc(hidden)]
@@ -46,7 +46,7 @@ macro_rules! execute_through {
             where
                 'c: 'e,
             {
-                (&mut *self.transaction).describe(sql)
+                (&mut *self.$through).describe(sql)
             }
         }
     };

@@ -30,6 +30,7 @@ pub mod refusal;
 pub mod request;
 pub mod routes;
 mod sealed;
+mod statements;
 mod system_tx;
 mod tenant_tx;
 
@@ -46,5 +47,6 @@ pub use permission::{Access, All, Mode, Permission, PermissionId, PermissionSet,
 pub use personal::Personal;
 pub use routes::{RouteInfo, Routes};
 pub use sealed::Sealed;
+pub use statements::{Statement, Statements};
 pub use system_tx::{System, SystemReason, SystemTx};
 pub use tenant_tx::{Load, Permitted, TenantTx};

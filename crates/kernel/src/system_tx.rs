@@ -42,6 +42,16 @@ impl SystemReason {
         }
     }
 
+    /// The same for a connection that stays in the role.
+    pub(crate) const fn stay(self) -> &'static str {
+        match self {
+            Self::Authenticate | Self::ManagePeople => "set role tenure_auth",
+            Self::EngineBatch => "set role tenure_engine",
+            Self::Seal => "set role tenure_sealer",
+            Self::PlatformEvent | Self::Upkeep => "set role tenure_platform",
+        }
+    }
+
     const fn part(self) -> SystemPart {
         match self {
             Self::Authenticate | Self::ManagePeople => SystemPart::Identity,
@@ -62,7 +72,7 @@ pub struct SystemTx {
     announced: Vec<Message>,
 }
 
-execute_through!([] SystemTx);
+execute_through!([] SystemTx, transaction);
 
 impl std::fmt::Debug for SystemTx {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

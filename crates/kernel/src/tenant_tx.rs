@@ -29,7 +29,7 @@ pub struct TenantTx<M> {
     mode: PhantomData<fn() -> M>,
 }
 
-execute_through!([M: Mode] TenantTx<M>);
+execute_through!([M: Mode] TenantTx<M>, transaction);
 
 impl<M> std::fmt::Debug for TenantTx<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

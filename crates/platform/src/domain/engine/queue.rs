@@ -204,8 +204,12 @@ pub(super) async fn renew(shared: &Shared, held: &[Held]) -> Result<Renewal> {
             let until = tx.now().after(shared.config.lease);
             let rows = sqlx::query_as!(
                 Row,
-                r#"update jobs j set lease_until = $3, live = h.live from unnest($2::uuid[], $4::text[], $5::int[]) as h (id, live, attempt)
-                   where j.lease_owner = $1 and j.id = h.id and j.attempts = h.attempt
+                // In the order in which the journal's writer locks them: else each would wait for the other.
+                r#"with held as materialized (
+                       select j.tenant_id, j.id, h.live from jobs j
+                       join unnest($2::uuid[], $4::text[], $5::int[]) as h (id, live, attempt) on j.id = h.id and j.attempts = h.attempt
+                       where j.lease_owner = $1 order by j.tenant_id, j.id for no key update of j)
+                   update jobs j set lease_until = $3, live = h.live from held h where j.tenant_id = h.tenant_id and j.id = h.id
                    returning j.id as "id: ExecutionId", j.attempts, j.cancel_requested, j.paused"#,
                 shared.node,
                 &ids,

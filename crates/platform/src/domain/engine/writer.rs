@@ -2,12 +2,16 @@
 //!
 //! An execution hands over what it has to write and waits. Whatever came while the last commit was under way goes into
 //! the next one, so nothing waits for a timer, and under load one commit carries many executions' steps.
+//!
+//! Steps are one statement, which is its own transaction: check and lock the leases, write the rows. What ends executions
+//! has events and takes a transaction of several statements, so it waits in a queue of its own and holds no step up.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 
 use tenure_kernel::event::Outcome;
 use tenure_kernel::{
-    Actor, Audited, Error, ExecutionId, Kernel, NewEvent, Problem, Result, SystemReason, SystemTx, TenantId, Timestamp,
+    Actor, Audited, Error, ExecutionId, Kernel, NewEvent, Problem, Result, Statements, SystemReason, SystemTx, TenantId,
+    Timestamp,
 };
 use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
@@ -68,44 +72,72 @@ pub(super) struct Lost;
 
 /// The most requests that one transaction carries.
 const BATCH: usize = 256;
-/// Transactions under way at the same time: while one waits for the disk the next one is filled.
+/// Transactions under way at the same time, of each kind: while one waits for the disk the next one is filled.
 const WRITERS: usize = 2;
+
+/// What waits to be written, taken by several in turn.
+struct Queue {
+    sender: mpsc::Sender<(Request, Written)>,
+    waiting: Mutex<mpsc::Receiver<(Request, Written)>>,
+}
+
+impl Queue {
+    fn new() -> Self {
+        let (sender, waiting) = mpsc::channel(4 * BATCH);
+        Self { sender, waiting: Mutex::new(waiting) }
+    }
+
+    /// Waits for the first and takes what is there with it.
+    async fn take(&self) -> (Vec<Request>, Vec<Written>) {
+        let mut batch = Vec::new();
+        self.waiting.lock().await.recv_many(&mut batch, BATCH).await;
+        batch.into_iter().unzip()
+    }
+}
+
+/// How the requests of a queue are written.
+enum How {
+    Steps(Statements),
+    Ends,
+}
 
 /// See the module.
 pub(super) struct Writer {
     kernel: Kernel,
     node: Uuid,
-    queue: mpsc::Sender<(Request, Written)>,
-    requests: Arc<Mutex<mpsc::Receiver<(Request, Written)>>>,
+    steps: Queue,
+    ends: Queue,
 }
 
 impl Writer {
     pub(super) fn new(kernel: Kernel, node: Uuid) -> Self {
-        let (queue, requests) = mpsc::channel(4 * BATCH);
-        Self { kernel, node, queue, requests: Arc::new(Mutex::new(requests)) }
+        Self { kernel, node, steps: Queue::new(), ends: Queue::new() }
     }
 
     /// Returns once it is durable.
     pub(super) async fn write(&self, request: Request) -> Result<(), Lost> {
         let (written, done) = oneshot::channel();
-        self.queue.send((request, written)).await.map_err(|_| Lost)?;
+        let queue = if request.end.is_some() { &self.ends } else { &self.steps };
+        queue.sender.send((request, written)).await.map_err(|_| Lost)?;
         done.await.unwrap_or(Err(Lost))
     }
 
     pub(super) async fn run(&self) {
-        futures::future::join_all((0..WRITERS).map(|_| self.work())).await;
+        let steps = || {
+            let without_event = "steps are journal rows, not events";
+            self.work(&self.steps, How::Steps(self.kernel.statements(SystemReason::EngineBatch, without_event)))
+        };
+        let ends = || self.work(&self.ends, How::Ends);
+        futures::join!(
+            futures::future::join_all((0..WRITERS).map(|_| steps())),
+            futures::future::join_all((0..WRITERS).map(|_| ends()))
+        );
     }
 
-    async fn work(&self) {
-        let mut batch = Vec::with_capacity(BATCH);
+    async fn work(&self, queue: &Queue, mut how: How) {
         loop {
-            // Held only while waiting for the first request and taking what is there with it.
-            let taken = self.requests.lock().await.recv_many(&mut batch, BATCH).await;
-            if taken == 0 {
-                return;
-            }
-            let (requests, waiting): (Vec<Request>, Vec<Written>) = batch.drain(..).unzip();
-            let kept = self.commit_all(&requests).await;
+            let (requests, waiting) = queue.take().await;
+            let kept: HashSet<Held> = self.write_all(&mut how, &requests).await.into_iter().collect();
             for (request, written) in requests.iter().zip(waiting) {
                 let result = if kept.contains(&request.held()) { Ok(()) } else { Err(Lost) };
                 // The execution was dropped meanwhile: nobody waits.
@@ -115,8 +147,8 @@ impl Writer {
     }
 
     /// Writes all in one transaction; where that fails each in its own, so that what ails one does not set back the others.
-    async fn commit_all(&self, requests: &[Request]) -> Vec<Held> {
-        match self.commit(requests).await {
+    async fn write_all(&self, how: &mut How, requests: &[Request]) -> Vec<Held> {
+        match self.commit(how, requests).await {
             Ok(kept) => return kept,
             Err(error) => tracing::warn!(%error, requests = requests.len(), "the journal could not be written"),
         }
@@ -125,7 +157,7 @@ impl Writer {
         }
         let mut kept = Vec::new();
         for request in requests {
-            match self.commit(std::slice::from_ref(request)).await {
+            match self.commit(how, std::slice::from_ref(request)).await {
                 Ok(one) => kept.extend(one),
                 Err(error) => {
                     tracing::warn!(%error, execution = %request.execution, "its journal could not be written");
@@ -135,8 +167,58 @@ impl Writer {
         kept
     }
 
-    /// Writes what still belongs to this node; gives back whose.
-    async fn commit(&self, requests: &[Request]) -> Result<Vec<Held>> {
+    /// Writes what still belongs to this node, in one transaction; gives back whose.
+    async fn commit(&self, how: &mut How, requests: &[Request]) -> Result<Vec<Held>> {
+        match how {
+            How::Steps(statements) => self.write_steps(statements, requests).await,
+            How::Ends => self.write_ends(requests).await,
+        }
+    }
+
+    async fn write_steps(&self, statements: &mut Statements, requests: &[Request]) -> Result<Vec<Held>> {
+        let leases = Leases::of(requests);
+        let rows = Columns::of(requests);
+        statements
+            .run(async |statement| {
+                let held = sqlx::query_as!(
+                    Held,
+                    r#"with held as materialized (
+                           select j.tenant_id, j.id, j.attempts from jobs j
+                           join unnest($1::uuid[], $2::uuid[], $3::int[]) as r (tenant_id, id, attempt)
+                             on j.tenant_id = r.tenant_id and j.id = r.id and j.attempts = r.attempt
+                           where j.lease_owner = $4 order by j.tenant_id, j.id for no key update of j),
+                       written as (
+                           insert into execution_journal (tenant_id, execution_id, seq, step, node_type, state, attempts, started_at, finished_at, entry, logs, usage)
+                           select r.* from unnest($5::uuid[], $6::uuid[], $7::int[], $8::text[], $9::text[], $10::text[], $11::int[], $12::timestamptz[],
+                                                  $13::timestamptz[], $14::text[], $15::text[], $16::text[])
+                                      as r (tenant_id, execution_id, seq, step, node_type, state, attempts, started_at, finished_at, entry, logs, usage)
+                           join held h on h.tenant_id = r.tenant_id and h.id = r.execution_id)
+                       select id as "execution: ExecutionId", attempts as attempt from held"#,
+                    &leases.tenants,
+                    &leases.executions,
+                    &leases.attempts,
+                    self.node,
+                    &rows.tenants,
+                    &rows.executions,
+                    &rows.seqs,
+                    &rows.steps as &[Option<&str>],
+                    &rows.types as &[Option<&str>],
+                    &rows.states as &[Option<&str>],
+                    &rows.attempts,
+                    &rows.started as &[Timestamp],
+                    &rows.finished as &[Timestamp],
+                    &rows.entries as &[&str],
+                    &rows.logs as &[Option<&str>],
+                    &rows.usages as &[Option<&str>]
+                )
+                .fetch_all(&mut *statement)
+                .await?;
+                Ok(held)
+            })
+            .await
+    }
+
+    async fn write_ends(&self, requests: &[Request]) -> Result<Vec<Held>> {
         self.kernel
             .system(SystemReason::EngineBatch)
             .run(async |tx| {
@@ -146,9 +228,6 @@ impl Writer {
                 insert_rows(tx, &of).await?;
                 let ended: Vec<(&Request, &End)> =
                     of.iter().filter_map(|request| Some((*request, request.end.as_ref()?))).collect();
-                if ended.is_empty() {
-                    return Ok(Audited::none("steps are journal rows, not events", kept));
-                }
                 end(tx, &ended).await?;
                 Ok(Audited::many(kept, ended.iter().map(|(request, end)| event(request, end))))
             })
@@ -157,19 +236,17 @@ impl Writer {
 
     /// Locks the leases against being taken over while this is written.
     async fn held(&self, tx: &mut SystemTx, requests: &[Request]) -> Result<Vec<Held>> {
-        let ids: Vec<Uuid> = requests.iter().map(|request| request.execution.uuid()).collect();
-        let tenants: Vec<Uuid> = requests.iter().map(|request| request.tenant.uuid()).collect();
-        let attempts: Vec<i32> = requests.iter().map(|request| request.attempt).collect();
+        let leases = Leases::of(requests);
         let held = sqlx::query_as!(
             Held,
             r#"select j.id as "execution: ExecutionId", j.attempts as attempt from jobs j
                join unnest($1::uuid[], $2::uuid[], $4::int[]) as r (tenant_id, id, attempt) on j.tenant_id = r.tenant_id and j.id = r.id
                and j.attempts = r.attempt
                where j.lease_owner = $3 order by j.tenant_id, j.id for update of j"#,
-            &tenants,
-            &ids,
+            &leases.tenants,
+            &leases.executions,
             self.node,
-            &attempts
+            &leases.attempts
         )
         .fetch_all(&mut *tx)
         .await?;
@@ -177,21 +254,70 @@ impl Writer {
     }
 }
 
+/// Which claims the requests are of, column by column.
+struct Leases {
+    tenants: Vec<Uuid>,
+    executions: Vec<Uuid>,
+    attempts: Vec<i32>,
+}
+
+impl Leases {
+    fn of(requests: &[Request]) -> Self {
+        Self {
+            tenants: requests.iter().map(|request| request.tenant.uuid()).collect(),
+            executions: requests.iter().map(|request| request.execution.uuid()).collect(),
+            attempts: requests.iter().map(|request| request.attempt).collect(),
+        }
+    }
+}
+
+/// The rows, column by column.
+struct Columns<'r> {
+    tenants: Vec<Uuid>,
+    executions: Vec<Uuid>,
+    seqs: Vec<i32>,
+    steps: Vec<Option<&'r str>>,
+    types: Vec<Option<&'r str>>,
+    states: Vec<Option<&'r str>>,
+    attempts: Vec<i32>,
+    started: Vec<Timestamp>,
+    finished: Vec<Timestamp>,
+    entries: Vec<&'r str>,
+    logs: Vec<Option<&'r str>>,
+    usages: Vec<Option<&'r str>>,
+}
+
+impl<'r> Columns<'r> {
+    fn of(requests: impl IntoIterator<Item = &'r Request>) -> Self {
+        let rows: Vec<(&Request, &Row)> =
+            requests.into_iter().flat_map(|request| request.rows.iter().map(move |row| (request, row))).collect();
+        Self {
+            tenants: rows.iter().map(|(request, _)| request.tenant.uuid()).collect(),
+            executions: rows.iter().map(|(request, _)| request.execution.uuid()).collect(),
+            seqs: rows.iter().map(|(_, row)| row.seq).collect(),
+            steps: rows.iter().map(|(_, row)| row.step.as_deref()).collect(),
+            types: rows.iter().map(|(_, row)| row.node_type.as_deref()).collect(),
+            states: rows.iter().map(|(_, row)| row.state).collect(),
+            attempts: rows.iter().map(|(_, row)| row.attempts).collect(),
+            started: rows.iter().map(|(_, row)| row.started_at).collect(),
+            finished: rows.iter().map(|(_, row)| row.finished_at).collect(),
+            entries: rows.iter().map(|(_, row)| row.entry.as_str()).collect(),
+            logs: rows.iter().map(|(_, row)| row.logs.as_deref()).collect(),
+            usages: rows.iter().map(|(_, row)| row.usage.as_deref()).collect(),
+        }
+    }
+}
+
 /// Locks the open approvals of what ends, which whoever decides one locks before the job: the same order here, or each
 /// would wait for the other.
 async fn lock_approvals(tx: &mut SystemTx, requests: &[Request]) -> Result<()> {
-    let ending = || requests.iter().filter(|request| request.end.is_some());
-    let tenants: Vec<Uuid> = ending().map(|request| request.tenant.uuid()).collect();
-    if tenants.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<Uuid> = ending().map(|request| request.execution.uuid()).collect();
+    let ending = Leases::of(requests);
     sqlx::query!(
         "select a.id from approvals a join unnest($1::uuid[], $2::uuid[]) as r (tenant_id, id)
              on a.tenant_id = r.tenant_id and a.execution_id = r.id
          where a.state = 'pending' order by a.tenant_id, a.id for update of a",
-        &tenants,
-        &ids
+        &ending.tenants,
+        &ending.executions
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -199,40 +325,26 @@ async fn lock_approvals(tx: &mut SystemTx, requests: &[Request]) -> Result<()> {
 }
 
 async fn insert_rows(tx: &mut SystemTx, requests: &[&Request]) -> Result<()> {
-    let rows: Vec<(&Request, &Row)> =
-        requests.iter().flat_map(|request| request.rows.iter().map(move |row| (*request, row))).collect();
-    if rows.is_empty() {
+    let rows = Columns::of(requests.iter().copied());
+    if rows.seqs.is_empty() {
         return Ok(());
     }
-    let column = |f: fn(&(&Request, &Row)) -> Uuid| rows.iter().map(f).collect::<Vec<_>>();
-    let (tenants, executions) =
-        (column(|(request, _)| request.tenant.uuid()), column(|(request, _)| request.execution.uuid()));
-    let seqs: Vec<i32> = rows.iter().map(|(_, row)| row.seq).collect();
-    let steps: Vec<Option<String>> = rows.iter().map(|(_, row)| row.step.clone()).collect();
-    let types: Vec<Option<String>> = rows.iter().map(|(_, row)| row.node_type.clone()).collect();
-    let states: Vec<Option<String>> = rows.iter().map(|(_, row)| row.state.map(str::to_owned)).collect();
-    let attempts: Vec<i32> = rows.iter().map(|(_, row)| row.attempts).collect();
-    let started: Vec<Timestamp> = rows.iter().map(|(_, row)| row.started_at).collect();
-    let finished: Vec<Timestamp> = rows.iter().map(|(_, row)| row.finished_at).collect();
-    let entries: Vec<String> = rows.iter().map(|(_, row)| row.entry.clone()).collect();
-    let logs: Vec<Option<String>> = rows.iter().map(|(_, row)| row.logs.clone()).collect();
-    let usages: Vec<Option<String>> = rows.iter().map(|(_, row)| row.usage.clone()).collect();
     sqlx::query!(
         "insert into execution_journal (tenant_id, execution_id, seq, step, node_type, state, attempts, started_at, finished_at, entry, logs, usage)
          select * from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::int[], $8::timestamptz[],
                               $9::timestamptz[], $10::text[], $11::text[], $12::text[])",
-        &tenants,
-        &executions,
-        &seqs,
-        &steps as &[Option<String>],
-        &types as &[Option<String>],
-        &states as &[Option<String>],
-        &attempts,
-        &started as &[Timestamp],
-        &finished as &[Timestamp],
-        &entries,
-        &logs as &[Option<String>],
-        &usages as &[Option<String>]
+        &rows.tenants,
+        &rows.executions,
+        &rows.seqs,
+        &rows.steps as &[Option<&str>],
+        &rows.types as &[Option<&str>],
+        &rows.states as &[Option<&str>],
+        &rows.attempts,
+        &rows.started as &[Timestamp],
+        &rows.finished as &[Timestamp],
+        &rows.entries as &[&str],
+        &rows.logs as &[Option<&str>],
+        &rows.usages as &[Option<&str>]
     )
     .execute(&mut *tx)
     .await?;
