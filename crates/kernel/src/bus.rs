@@ -55,6 +55,9 @@ pub enum Message {
         tenant: TenantId,
         /// The execution.
         execution: ExecutionId,
+        /// Whether that was its end.
+        #[serde(default)]
+        over: bool,
     },
     /// A node's sign of life to itself.
     Heartbeat {

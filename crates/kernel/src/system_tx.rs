@@ -33,10 +33,12 @@ impl SystemReason {
     pub const ALL: &'static [Self] =
         &[Self::Authenticate, Self::ManagePeople, Self::EngineBatch, Self::Seal, Self::PlatformEvent, Self::Upkeep];
 
+    /// How a transaction takes on the role. What the engine asks it finds by key: a plan that reads whole tables, made and
+    /// kept while they were empty, would cost more with every execution that is queued.
     const fn begin(self) -> &'static str {
         match self {
             Self::Authenticate | Self::ManagePeople => "begin; set local role tenure_auth",
-            Self::EngineBatch => "begin; set local role tenure_engine",
+            Self::EngineBatch => "begin; set local role tenure_engine; set local enable_seqscan = off",
             Self::Seal => "begin; set local role tenure_sealer",
             Self::PlatformEvent | Self::Upkeep => "begin; set local role tenure_platform",
         }
@@ -46,7 +48,7 @@ impl SystemReason {
     pub(crate) const fn stay(self) -> &'static str {
         match self {
             Self::Authenticate | Self::ManagePeople => "set role tenure_auth",
-            Self::EngineBatch => "set role tenure_engine",
+            Self::EngineBatch => "set role tenure_engine; set enable_seqscan = off",
             Self::Seal => "set role tenure_sealer",
             Self::PlatformEvent | Self::Upkeep => "set role tenure_platform",
         }

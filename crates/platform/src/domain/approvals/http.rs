@@ -86,7 +86,7 @@ async fn decide(
         cx.kernel().bus().wake(Message::WorkQueued);
     }
     let execution = approval.execution_id;
-    cx.kernel().bus().wake(Message::ExecutionProgress { tenant: cx.tenant(), execution });
+    cx.kernel().bus().wake(Message::ExecutionProgress { tenant: cx.tenant(), execution, over: false });
     Ok(Json(approval))
 }
 

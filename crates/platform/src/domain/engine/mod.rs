@@ -269,8 +269,8 @@ impl Engine {
 
 impl Shared {
     /// Wakes who watches on this node; those on others look again by themselves.
-    fn tell_progress(&self, tenant: TenantId, execution: ExecutionId) {
-        self.kernel.bus().tell_here(Message::ExecutionProgress { tenant, execution });
+    fn tell_progress(&self, tenant: TenantId, execution: ExecutionId, over: bool) {
+        self.kernel.bus().tell_here(Message::ExecutionProgress { tenant, execution, over });
     }
 
     /// What this node drives.

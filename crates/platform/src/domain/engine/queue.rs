@@ -33,15 +33,18 @@ pub(super) struct Claim {
 
 /// One claim of an execution. The number tells it from the claims before and after, so that what is left of an earlier
 /// one on the same node can do nothing more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+///
+/// They are ordered as their jobs are locked by whoever locks several: else two would wait for each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Held {
+    pub(super) tenant: TenantId,
     pub(super) execution: ExecutionId,
     pub(super) attempt: i32,
 }
 
 impl Claim {
     pub(super) fn held(&self) -> Held {
-        Held { execution: self.execution, attempt: self.attempt }
+        Held { tenant: self.tenant, execution: self.execution, attempt: self.attempt }
     }
 }
 
@@ -185,6 +188,7 @@ fn told(live: &[LiveStep]) -> Result<Option<String>> {
 /// Keeps the leases of what this node drives, and says what of it runs.
 pub(super) async fn renew(shared: &Shared, held: &[Held]) -> Result<Renewal> {
     struct Row {
+        tenant_id: TenantId,
         id: ExecutionId,
         attempts: i32,
         cancel_requested: bool,
@@ -193,6 +197,9 @@ pub(super) async fn renew(shared: &Shared, held: &[Held]) -> Result<Renewal> {
     if held.is_empty() {
         return Ok(Renewal::default());
     }
+    let mut held = held.to_vec();
+    held.sort_unstable();
+    let tenants: Vec<uuid::Uuid> = held.iter().map(|held| held.tenant.uuid()).collect();
     let ids: Vec<uuid::Uuid> = held.iter().map(|held| held.execution.uuid()).collect();
     let attempts: Vec<i32> = held.iter().map(|held| held.attempt).collect();
     let lives =
@@ -204,25 +211,27 @@ pub(super) async fn renew(shared: &Shared, held: &[Held]) -> Result<Renewal> {
             let until = tx.now().after(shared.config.lease);
             let rows = sqlx::query_as!(
                 Row,
-                // In the order in which the journal's writer locks them: else each would wait for the other.
                 r#"with held as materialized (
-                       select j.tenant_id, j.id, h.live from jobs j
-                       join unnest($2::uuid[], $4::text[], $5::int[]) as h (id, live, attempt) on j.id = h.id and j.attempts = h.attempt
-                       where j.lease_owner = $1 order by j.tenant_id, j.id for no key update of j)
+                       select j.tenant_id, j.id, h.live from unnest($2::uuid[], $4::text[], $5::int[], $6::uuid[]) as h (id, live, attempt, tenant_id)
+                       cross join lateral (
+                           select j.tenant_id, j.id from jobs j
+                           where j.tenant_id = h.tenant_id and j.id = h.id and j.attempts = h.attempt and j.lease_owner = $1
+                           for no key update) j)
                    update jobs j set lease_until = $3, live = h.live from held h where j.tenant_id = h.tenant_id and j.id = h.id
-                   returning j.id as "id: ExecutionId", j.attempts, j.cancel_requested, j.paused"#,
+                   returning j.tenant_id as "tenant_id: TenantId", j.id as "id: ExecutionId", j.attempts, j.cancel_requested, j.paused"#,
                 shared.node,
                 &ids,
                 until,
                 &lives as &[Option<String>],
-                &attempts
+                &attempts,
+                &tenants
             )
             .fetch_all(&mut *tx)
             .await?;
             Ok(Audited::none("a node's sign of life", rows))
         })
         .await?;
-    let kept = |row: &Row| Held { execution: row.id, attempt: row.attempts };
+    let kept = |row: &Row| Held { tenant: row.tenant_id, execution: row.id, attempt: row.attempts };
     let cancelled = rows.iter().filter(|row| row.cancel_requested).map(kept).collect();
     let paused = rows.iter().filter(|row| row.paused && !row.cancel_requested).map(kept).collect();
     let lost = held.iter().copied().filter(|held| !rows.iter().any(|row| kept(row) == *held)).collect();

@@ -60,7 +60,7 @@ pub(super) struct Request {
 
 impl Request {
     fn held(&self) -> Held {
-        Held { execution: self.execution, attempt: self.attempt }
+        Held { tenant: self.tenant, execution: self.execution, attempt: self.attempt }
     }
 }
 
@@ -87,10 +87,11 @@ impl Queue {
         Self { sender, waiting: Mutex::new(waiting) }
     }
 
-    /// Waits for the first and takes what is there with it.
+    /// Waits for the first and takes what is there with it, in the order in which leases are locked.
     async fn take(&self) -> (Vec<Request>, Vec<Written>) {
         let mut batch = Vec::new();
         self.waiting.lock().await.recv_many(&mut batch, BATCH).await;
+        batch.sort_unstable_by_key(|(request, _)| request.held());
         batch.into_iter().unzip()
     }
 }
@@ -183,17 +184,18 @@ impl Writer {
                 let held = sqlx::query_as!(
                     Held,
                     r#"with held as materialized (
-                           select j.tenant_id, j.id, j.attempts from jobs j
-                           join unnest($1::uuid[], $2::uuid[], $3::int[]) as r (tenant_id, id, attempt)
-                             on j.tenant_id = r.tenant_id and j.id = r.id and j.attempts = r.attempt
-                           where j.lease_owner = $4 order by j.tenant_id, j.id for no key update of j),
+                           select j.tenant_id, j.id, j.attempts from unnest($1::uuid[], $2::uuid[], $3::int[]) as r (tenant_id, id, attempt)
+                           cross join lateral (
+                               select j.tenant_id, j.id, j.attempts from jobs j
+                               where j.tenant_id = r.tenant_id and j.id = r.id and j.attempts = r.attempt and j.lease_owner = $4
+                               for no key update) j),
                        written as (
                            insert into execution_journal (tenant_id, execution_id, seq, step, node_type, state, attempts, started_at, finished_at, entry, logs, usage)
                            select r.* from unnest($5::uuid[], $6::uuid[], $7::int[], $8::text[], $9::text[], $10::text[], $11::int[], $12::timestamptz[],
                                                   $13::timestamptz[], $14::text[], $15::text[], $16::text[])
                                       as r (tenant_id, execution_id, seq, step, node_type, state, attempts, started_at, finished_at, entry, logs, usage)
                            join held h on h.tenant_id = r.tenant_id and h.id = r.execution_id)
-                       select id as "execution: ExecutionId", attempts as attempt from held"#,
+                       select tenant_id as "tenant!: TenantId", id as "execution!: ExecutionId", attempts as "attempt!" from held"#,
                     &leases.tenants,
                     &leases.executions,
                     &leases.attempts,
@@ -239,10 +241,12 @@ impl Writer {
         let leases = Leases::of(requests);
         let held = sqlx::query_as!(
             Held,
-            r#"select j.id as "execution: ExecutionId", j.attempts as attempt from jobs j
-               join unnest($1::uuid[], $2::uuid[], $4::int[]) as r (tenant_id, id, attempt) on j.tenant_id = r.tenant_id and j.id = r.id
-               and j.attempts = r.attempt
-               where j.lease_owner = $3 order by j.tenant_id, j.id for update of j"#,
+            r#"select j.tenant_id as "tenant!: TenantId", j.id as "execution!: ExecutionId", j.attempts as "attempt!"
+               from unnest($1::uuid[], $2::uuid[], $4::int[]) as r (tenant_id, id, attempt)
+               cross join lateral (
+                   select j.tenant_id, j.id, j.attempts from jobs j
+                   where j.tenant_id = r.tenant_id and j.id = r.id and j.attempts = r.attempt and j.lease_owner = $3
+                   for update) j"#,
             &leases.tenants,
             &leases.executions,
             self.node,

@@ -275,7 +275,7 @@ async fn retry(
 fn moved<P>(cx: &Authorized<P>, execution: ExecutionSummary) -> Raw<Accepted> {
     let bus = cx.kernel().bus();
     bus.wake(Message::WorkQueued);
-    bus.wake(Message::ExecutionProgress { tenant: cx.tenant(), execution: execution.id });
+    bus.wake(Message::ExecutionProgress { tenant: cx.tenant(), execution: execution.id, over: false });
     accepted(execution)
 }
 

@@ -17,6 +17,8 @@ const LOOK: Duration = Duration::from_secs(5);
 pub(super) struct News {
     bus: Receiver<Message>,
     execution: ExecutionId,
+    /// Only its end is news of it: a read for each of a thousand steps would slow down what is waited for.
+    end_only: bool,
     /// The execution moved on.
     progress: bool,
     /// What the caller may do changed; after missed messages that is possible too.
@@ -27,13 +29,20 @@ pub(super) struct News {
 impl News {
     /// Of this execution. `bus` was subscribed to when the caller had been proven.
     pub(super) fn new(bus: Receiver<Message>, execution: ExecutionId) -> Self {
-        Self { bus, execution, progress: false, standing: false, proven_at: Instant::now() }
+        Self { bus, execution, end_only: false, progress: false, standing: false, proven_at: Instant::now() }
+    }
+
+    /// Of nothing of this execution but its end.
+    pub(super) fn of_the_end(bus: Receiver<Message>, execution: ExecutionId) -> Self {
+        Self { end_only: true, ..Self::new(bus, execution) }
     }
 
     fn hear(&mut self, message: &Message, cx: &Context) {
         let actor = cx.actor();
         match message {
-            Message::ExecutionProgress { execution, .. } => self.progress |= *execution == self.execution,
+            Message::ExecutionProgress { execution, over, .. } => {
+                self.progress |= *execution == self.execution && (*over || !self.end_only);
+            }
             Message::SessionChanged { session } => self.standing |= actor.session == Some(*session),
             Message::UserChanged { user } => self.standing |= actor.user() == Some(*user),
             Message::TenantChanged { tenant } => self.standing |= *tenant == cx.tenant(),

@@ -42,7 +42,7 @@ pub(super) async fn is_over<P: Permission>(
     wait: Duration,
 ) -> Result<bool> {
     let deadline = Instant::now() + wait;
-    let mut news = News::new(bus, execution);
+    let mut news = News::of_the_end(bus, execution);
     loop {
         news.prove(cx, headers).await?;
         if cx.read(async |tx| store::state(tx, execution).await).await?.is_over() {

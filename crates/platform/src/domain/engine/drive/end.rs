@@ -64,7 +64,7 @@ impl Drive {
         self.steps.abort_all();
         let end = End { actor: self.claim.actor, workflow: self.claim.workflow.to_string(), ..end };
         if self.write(Some(end)).await? {
-            self.tell();
+            self.tell(true);
         }
         Ok(())
     }
@@ -81,7 +81,7 @@ pub(super) async fn unopened(shared: &Shared, claim: &Claim) {
         end: Some(end),
     };
     if shared.writer.write(request).await.is_ok() {
-        shared.tell_progress(claim.tenant, claim.execution);
+        shared.tell_progress(claim.tenant, claim.execution, true);
     }
 }
 

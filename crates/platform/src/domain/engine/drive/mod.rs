@@ -114,7 +114,7 @@ impl Drive {
             if !self.write(None).await? {
                 return Ok(());
             }
-            self.tell();
+            self.tell(false);
             if self.steps.is_empty() && (self.winding || !self.due_soon()) {
                 return self.park().await;
             }
@@ -288,8 +288,8 @@ impl Drive {
         }
     }
 
-    fn tell(&self) {
-        self.shared.tell_progress(self.claim.tenant, self.claim.execution);
+    fn tell(&self, over: bool) {
+        self.shared.tell_progress(self.claim.tenant, self.claim.execution, over);
     }
 
     /// Whether something parked is over so soon that the lease is kept.
@@ -334,7 +334,7 @@ impl Drive {
         }
         let (wake_at, waiting) = if ready { (Some(self.now()), false) } else { (self.next_due(), true) };
         queue::park(&self.shared, &self.claim, wake_at, self.ran_ms(), waiting).await?;
-        self.tell();
+        self.tell(false);
         Ok(())
     }
 
