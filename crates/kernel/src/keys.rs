@@ -116,7 +116,7 @@ impl Keys {
         Self { provider, known: RwLock::default() }
     }
 
-    fn cached(&self, tenant: TenantId) -> Option<Arc<TenantKeys>> {
+    pub(crate) fn cached(&self, tenant: TenantId) -> Option<Arc<TenantKeys>> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(&tenant).cloned()
     }
 

@@ -18,8 +18,10 @@ pub enum SystemReason {
     Authenticate,
     /// Create people and add them to tenants.
     ManagePeople,
-    /// Claim, journal and finish executions in batches.
+    /// Journal and finish executions in batches.
     EngineBatch,
+    /// Take executions off the queue, one node at a time: two that claim at once could both take a tenant's last slot.
+    EngineClaim,
     /// Seal events.
     Seal,
     /// Refusals and other events that have no tenant of their own.
@@ -31,7 +33,7 @@ pub enum SystemReason {
 impl SystemReason {
     /// Every reason, for the test that counts them.
     pub const ALL: &'static [Self] =
-        &[Self::Authenticate, Self::ManagePeople, Self::EngineBatch, Self::Seal, Self::PlatformEvent, Self::Upkeep];
+        &[Self::Authenticate, Self::ManagePeople, Self::EngineBatch, Self::EngineClaim, Self::Seal, Self::PlatformEvent, Self::Upkeep];
 
     /// How a transaction takes on the role. What the engine asks it finds by key: a plan that reads whole tables, made and
     /// kept while they were empty, would cost more with every execution that is queued.
@@ -39,6 +41,10 @@ impl SystemReason {
         match self {
             Self::Authenticate | Self::ManagePeople => "begin; set local role tenure_auth",
             Self::EngineBatch => "begin; set local role tenure_engine; set local enable_seqscan = off",
+            // The lock first, and the statement that counts slots after it: it sees what the claim before has taken.
+            Self::EngineClaim => {
+                "begin; set local role tenure_engine; set local enable_seqscan = off; select pg_advisory_xact_lock(hashtext('tenure claim'))"
+            }
             Self::Seal => "begin; set local role tenure_sealer",
             Self::PlatformEvent | Self::Upkeep => "begin; set local role tenure_platform",
         }
@@ -48,7 +54,7 @@ impl SystemReason {
     pub(crate) const fn stay(self) -> &'static str {
         match self {
             Self::Authenticate | Self::ManagePeople => "set role tenure_auth",
-            Self::EngineBatch => "set role tenure_engine; set enable_seqscan = off",
+            Self::EngineBatch | Self::EngineClaim => "set role tenure_engine; set enable_seqscan = off",
             Self::Seal => "set role tenure_sealer",
             Self::PlatformEvent | Self::Upkeep => "set role tenure_platform",
         }
@@ -57,7 +63,7 @@ impl SystemReason {
     const fn part(self) -> SystemPart {
         match self {
             Self::Authenticate | Self::ManagePeople => SystemPart::Identity,
-            Self::EngineBatch => SystemPart::Engine,
+            Self::EngineBatch | Self::EngineClaim => SystemPart::Engine,
             Self::Seal => SystemPart::Sealer,
             Self::PlatformEvent | Self::Upkeep => SystemPart::Operator,
         }
@@ -182,6 +188,12 @@ impl System<'_> {
     pub fn from(mut self, origin: &Origin) -> Self {
         self.origin = origin.clone();
         self
+    }
+
+    /// The keys of a tenant that this role may work for, where this process has opened them before.
+    #[must_use]
+    pub fn known_keys(&self, tenant: TenantId) -> Option<std::sync::Arc<crate::keys::TenantKeys>> {
+        self.kernel.keys().cached(tenant)
     }
 
     /// Runs `f` in one transaction, writes its events, commits.

@@ -63,11 +63,9 @@ pub(super) async fn claim(shared: &Shared, most: usize, held: &[Held]) -> Result
     let (free, pro, enterprise) = (limit(Plan::Free), limit(Plan::Pro), limit(Plan::Enterprise));
     let rows = shared
         .kernel
-        .system(SystemReason::EngineBatch)
+        .system(SystemReason::EngineClaim)
         .run(async |tx| {
             let now = tx.now();
-            // Two nodes that claim at once must not both take a tenant's last slot.
-            sqlx::query!("select pg_advisory_xact_lock(hashtext('tenure claim'))").execute(&mut *tx).await?;
             let rows = sqlx::query!(
                 r#"
                 with recursive

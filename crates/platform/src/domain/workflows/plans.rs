@@ -63,6 +63,11 @@ impl Default for PlanCache {
 }
 
 impl PlanCache {
+    /// The compiled version, where this process has compiled it before.
+    pub(crate) fn known(&self, tenant: TenantId, workflow: WorkflowId, version: i32) -> Option<Arc<CompiledWorkflow>> {
+        self.0.get(&(tenant, workflow, version)).map(|(compiled, _)| compiled)
+    }
+
     /// The compiled version. `executor` is a transaction that sees the version's row: the tenant's own, or the engine's.
     /// Whether the caller may see the workflow is not asked here.
     ///
@@ -75,14 +80,13 @@ impl PlanCache {
         workflow: WorkflowId,
         version: i32,
     ) -> Result<Arc<CompiledWorkflow>> {
-        let key = (tenant, workflow, version);
-        if let Some((compiled, _)) = self.0.get(&key) {
+        if let Some(compiled) = self.known(tenant, workflow, version) {
             return Ok(compiled);
         }
         let definition = store::definition(executor, tenant, workflow, version).await?;
         let compiled = Arc::new(CompiledWorkflow::compile(tenant, workflow, version, &definition)?);
         let bytes = u32::try_from(definition.len()).unwrap_or(u32::MAX);
-        self.0.insert(key, (Arc::clone(&compiled), bytes));
+        self.0.insert((tenant, workflow, version), (Arc::clone(&compiled), bytes));
         Ok(compiled)
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::json;
+use tenure_kernel::keys::TenantKeys;
 use tenure_kernel::{Audited, Error, Result, SystemReason};
-use tenure_workflow::machine::{self, Entry, Machine, Outcome, StoredValue};
+use tenure_workflow::machine::{self, Entry, Machine, Outcome, StepKey, StoredValue};
 use tenure_workflow::plan::Plan;
 use tenure_workflow::sensitive::SensitiveValues;
 use tokio::task::JoinSet;
@@ -14,37 +15,16 @@ use tokio::task::JoinSet;
 use super::super::Shared;
 use super::super::document::Values;
 use super::super::queue::Claim;
-use super::super::steps::attempts;
+use super::super::steps::{Attempts, attempts};
 use super::Drive;
+use crate::domain::workflows::CompiledWorkflow;
 
 impl Drive {
     pub(super) async fn open(shared: &Arc<Shared>, claim: &Arc<Claim>) -> Result<Self> {
-        let taken_up_before = claim.attempt > 1;
-        let (compiled, keys, entries, failed) = shared
-            .kernel
-            .system(SystemReason::EngineBatch)
-            .run(async |tx| {
-                let compiled = shared.plans.get(&mut *tx, claim.tenant, claim.workflow, claim.version).await?;
-                let keys = tx.keys_of(claim.tenant).await?;
-                let entries = if taken_up_before {
-                    sqlx::query_scalar!(
-                        "select entry from execution_journal where tenant_id = $1 and execution_id = $2 order by seq",
-                        claim.tenant.uuid(),
-                        claim.execution.uuid()
-                    )
-                    .fetch_all(&mut *tx)
-                    .await?
-                } else {
-                    Vec::new()
-                };
-                let failed = if taken_up_before {
-                    attempts::of(tx, claim.tenant, claim.execution).await?
-                } else {
-                    HashMap::new()
-                };
-                Ok(Audited::none("reads what an execution left", (compiled, keys, entries, failed)))
-            })
-            .await?;
+        let Left { compiled, keys, entries, failed } = match Left::nothing(shared, claim) {
+            Some(left) => left,
+            None => Left::read(shared, claim).await?,
+        };
         let next_seq = i32::try_from(entries.len()).map_err(Error::internal)?;
         let mut entries = entries.iter().map(|entry| serde_json::from_str(entry)).collect::<Result<Vec<Entry>, _>>()?;
         let retried = missing_retry(&compiled.plan, &entries, claim.retries);
@@ -76,6 +56,46 @@ impl Drive {
             drive.journal_retry(&entry)?;
         }
         Ok(drive)
+    }
+}
+
+/// What there is of an execution when it is taken up.
+struct Left {
+    compiled: Arc<CompiledWorkflow>,
+    keys: Arc<TenantKeys>,
+    entries: Vec<String>,
+    failed: HashMap<StepKey, Attempts>,
+}
+
+impl Left {
+    /// Of one that nobody has taken up before nothing is written, and where all else is known there is nothing to read.
+    fn nothing(shared: &Shared, claim: &Claim) -> Option<Self> {
+        if claim.attempt > 1 {
+            return None;
+        }
+        let compiled = shared.plans.known(claim.tenant, claim.workflow, claim.version)?;
+        let keys = shared.kernel.system(SystemReason::EngineBatch).known_keys(claim.tenant)?;
+        Some(Self { compiled, keys, entries: Vec::new(), failed: HashMap::new() })
+    }
+
+    async fn read(shared: &Shared, claim: &Claim) -> Result<Self> {
+        shared
+            .kernel
+            .system(SystemReason::EngineBatch)
+            .run(async |tx| {
+                let compiled = shared.plans.get(&mut *tx, claim.tenant, claim.workflow, claim.version).await?;
+                let keys = tx.keys_of(claim.tenant).await?;
+                let entries = sqlx::query_scalar!(
+                    "select entry from execution_journal where tenant_id = $1 and execution_id = $2 order by seq",
+                    claim.tenant.uuid(),
+                    claim.execution.uuid()
+                )
+                .fetch_all(&mut *tx)
+                .await?;
+                let failed = attempts::of(tx, claim.tenant, claim.execution).await?;
+                Ok(Audited::none("reads what an execution left", Self { compiled, keys, entries, failed }))
+            })
+            .await
     }
 }
 
