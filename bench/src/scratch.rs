@@ -46,10 +46,7 @@ impl Scratch {
     /// If PostgreSQL is not found or does not start.
     pub async fn open(directory: &Path) -> Result<Self> {
         let bin = Binaries::find(None, None)?.bin().to_owned();
-        let mut settings = vec![("max_connections".to_owned(), "140".to_owned())];
-        if let Ok(extra) = std::env::var("BENCH_PG") {
-            settings.extend(extra.split(';').filter_map(|one| one.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())));
-        }
+        let settings = vec![("max_connections".to_owned(), "140".to_owned())];
         let config = ClusterConfig { settings, ..ClusterConfig::new(directory.join("postgres")) };
         let cluster = Cluster::open(config).await?;
         let logins = Logins::random();

@@ -70,6 +70,7 @@ pub async fn fairness(stage: &Stage<'_>) -> Result<Findings> {
         stage.scratch.execute(super::CLOSE).await?;
         stage.queue(Chain::Jq3, std::slice::from_ref(large), QUEUED).await?;
         stage.sealed().await?;
+        stage.scratch.execute(super::KNOWN).await?;
         stage.scratch.execute(OPEN).await?;
         calls(stage, small, SAMPLES).await?;
         left.push(stage.scratch.count("select count(*) from jobs").await?);
@@ -114,19 +115,5 @@ async fn waits(stage: &Stage<'_>, tenant: &Tenant) -> Result<Vec<f64>> {
     .bind(tenant.id.uuid())
     .fetch_all(&mut admin)
     .await?;
-    let parts: Vec<(f64, f64, f64)> = sqlx::query_as(
-        "select (extract(epoch from e.started_at - e.created_at) * 1000)::float8,
-                (extract(epoch from min(j.started_at) filter (where step is null) - e.started_at) * 1000)::float8,
-                (extract(epoch from min(j.started_at) filter (where step is not null) - min(j.started_at) filter (where step is null)) * 1000)::float8
-         from executions e join execution_journal j on j.tenant_id = e.tenant_id and j.execution_id = e.id
-         where e.tenant_id = $1 group by e.tenant_id, e.id",
-    )
-    .bind(tenant.id.uuid())
-    .fetch_all(&mut admin)
-    .await?;
-    for share in [0.5, 0.95] {
-        let of = |f: fn(&(f64, f64, f64)) -> f64| percentile(&parts.iter().map(f).collect::<Vec<_>>(), share);
-        eprintln!("{share}: created-claimed {:?} claimed-begun {:?} begun-step {:?}", of(|p| p.0), of(|p| p.1), of(|p| p.2));
-    }
     Ok(waits)
 }

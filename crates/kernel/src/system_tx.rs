@@ -35,15 +35,17 @@ impl SystemReason {
     pub const ALL: &'static [Self] =
         &[Self::Authenticate, Self::ManagePeople, Self::EngineBatch, Self::EngineClaim, Self::Seal, Self::PlatformEvent, Self::Upkeep];
 
-    /// How a transaction takes on the role. What the engine asks it finds by key: a plan that reads whole tables, made and
-    /// kept while they were empty, would cost more with every execution that is queued.
+    /// How a transaction takes on the role. What the engine asks it finds by key. Its tables are empty at one moment and hold
+    /// ten thousand rows at the next, so the planner's picture of them is often wrong, and a plan that reads them whole would
+    /// cost more with every execution that is queued; a bitmap scan never forgets the entries of rows that are gone.
     const fn begin(self) -> &'static str {
         match self {
             Self::Authenticate | Self::ManagePeople => "begin; set local role tenure_auth",
-            Self::EngineBatch => "begin; set local role tenure_engine; set local enable_seqscan = off",
+            Self::EngineBatch => "begin; set local role tenure_engine; set local enable_seqscan = off; set local enable_bitmapscan = off",
             // The lock first, and the statement that counts slots after it: it sees what the claim before has taken.
             Self::EngineClaim => {
-                "begin; set local role tenure_engine; set local enable_seqscan = off; select pg_advisory_xact_lock(hashtext('tenure claim'))"
+                "begin; set local role tenure_engine; set local enable_seqscan = off; set local enable_bitmapscan = off; \
+                 set local enable_hashjoin = off; set local enable_mergejoin = off; select pg_advisory_xact_lock(hashtext('tenure claim'))"
             }
             Self::Seal => "begin; set local role tenure_sealer",
             Self::PlatformEvent | Self::Upkeep => "begin; set local role tenure_platform",
@@ -54,7 +56,9 @@ impl SystemReason {
     pub(crate) const fn stay(self) -> &'static str {
         match self {
             Self::Authenticate | Self::ManagePeople => "set role tenure_auth",
-            Self::EngineBatch | Self::EngineClaim => "set role tenure_engine; set enable_seqscan = off",
+            Self::EngineBatch | Self::EngineClaim => {
+                "set role tenure_engine; set enable_seqscan = off; set enable_bitmapscan = off"
+            }
             Self::Seal => "set role tenure_sealer",
             Self::PlatformEvent | Self::Upkeep => "set role tenure_platform",
         }

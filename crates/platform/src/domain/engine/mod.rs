@@ -29,7 +29,7 @@ use std::time::Duration;
 use tenure_egress::EgressClient;
 use tenure_kernel::bus::Message;
 use tenure_kernel::decision::Policy;
-use tenure_kernel::{ExecutionId, Kernel, TenantId};
+use tenure_kernel::{ExecutionId, Kernel, SystemReason, TenantId};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -66,7 +66,7 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 const GIVING_BACK: Duration = Duration::from_secs(1);
 /// Two claims are at least so far apart. On an idle node none waits for it; on a busy one a claim then takes what came free
 /// meanwhile in one go, instead of one transaction for each execution that ends.
-const BETWEEN_CLAIMS: Duration = Duration::from_millis(2);
+const BETWEEN_CLAIMS: Duration = Duration::from_millis(1);
 /// How often the queue is looked at although nobody said that there is work.
 const POLL: Duration = Duration::from_millis(500);
 
@@ -216,7 +216,7 @@ impl Engine {
             last = Some(tokio::time::Instant::now());
             let stopping = self.0.stopping.load(Ordering::Acquire);
             let free = if stopping { 0 } else { self.0.config.capacity.saturating_sub(executions.len()) };
-            let claimed = if free == 0 { Ok(Vec::new()) } else { queue::claim(&self.0, free, &self.0.held()).await };
+            let claimed = if free == 0 { Ok(Vec::new()) } else { queue::claim(&self.0, free).await };
             let claimed_any = match claimed {
                 Ok(claimed) => {
                     let any = !claimed.is_empty();
@@ -255,10 +255,11 @@ impl Engine {
     async fn renew(&self) {
         let mut beat = tokio::time::interval(HEARTBEAT);
         let mut renewed = tokio::time::Instant::now();
+        let mut statements = self.0.kernel.statements(SystemReason::EngineBatch, "a node's sign of life");
         loop {
             beat.tick().await;
             let held = self.0.held();
-            match queue::renew(&self.0, &held).await {
+            match queue::renew(&self.0, &mut statements, &held).await {
                 Ok(renewal) => {
                     renewed = tokio::time::Instant::now();
                     renewal.paused.into_iter().for_each(|held| self.0.stop(held, Stop::Winding));
@@ -271,6 +272,11 @@ impl Engine {
                         held.into_iter().for_each(|held| self.0.stop(held, Stop::Abandoned));
                     }
                 }
+            }
+            match queue::bury(&self.0, &mut statements, &self.0.held()).await {
+                Ok(true) => self.0.work.notify_one(),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(%error, "what dead nodes left could not be looked for"),
             }
         }
     }

@@ -1,6 +1,8 @@
 //! The queue: claims in batches, fairly; leases; parking.
 
-use tenure_kernel::{Audited, ExecutionId, Result, SystemReason, TenantId, Timestamp, UserId, WorkflowId};
+use tenure_kernel::{
+    Audited, ExecutionId, Result, Statements, SystemReason, TenantId, Timestamp, UserId, WorkflowId,
+};
 use tenure_workflow::machine::StoredValue;
 
 use super::Shared;
@@ -53,11 +55,7 @@ const PER_TENANT: i64 = 16;
 
 /// Takes up to `most` executions that may run. Each tenant with work gets a share of each claim, whoever has how many
 /// queued; none gets more than its slots.
-///
-/// `held` is what this node drives already: where its lease ran out unseen, the next renewal gives it back, and nobody
-/// drives it twice.
-pub(super) async fn claim(shared: &Shared, most: usize, held: &[Held]) -> Result<Vec<Claim>> {
-    let held: Vec<uuid::Uuid> = held.iter().map(|held| held.execution.uuid()).collect();
+pub(super) async fn claim(shared: &Shared, most: usize) -> Result<Vec<Claim>> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let limit = |plan: Plan| Quota::ConcurrentExecutions.limit(plan).map(i64::from);
     let (free, pro, enterprise) = (limit(Plan::Free), limit(Plan::Pro), limit(Plan::Enterprise));
@@ -78,11 +76,6 @@ pub(super) async fn claim(shared: &Shared, most: usize, held: &[Held]) -> Result
                             order by j.tenant_id limit 1)
                     from ready where ready.tenant_id is not null
                 ),
-                dead (tenant_id, id) as (
-                    select tenant_id, id from jobs
-                    where lease_owner is not null and lease_until < $1 and not (lease_owner = $7 and id = any($9))
-                    for update skip locked
-                ),
                 turns (tenant_id, id, turn) as (
                     select t.tenant_id, j.id, row_number() over (partition by t.tenant_id order by j.priority desc, j.run_at, j.id)
                     from ready
@@ -102,11 +95,7 @@ pub(super) async fn claim(shared: &Shared, most: usize, held: &[Held]) -> Result
                         for update skip locked
                     ) j
                 ),
-                chosen (tenant_id, id) as (
-                    select tenant_id, id from dead
-                    union all
-                    (select tenant_id, id from turns order by turn, random() limit $2)
-                ),
+                chosen (tenant_id, id) as (select tenant_id, id from turns order by turn, random() limit $2),
                 taken as (
                     update jobs j set lease_owner = $7, lease_until = $8, attempts = j.attempts + 1
                     from chosen c where j.tenant_id = c.tenant_id and j.id = c.id
@@ -115,14 +104,14 @@ pub(super) async fn claim(shared: &Shared, most: usize, held: &[Held]) -> Result
                 begun as (
                     update executions e set state = 'running', started_at = coalesce(e.started_at, $1)
                     from taken t where e.tenant_id = t.tenant_id and e.id = t.id
-                    returning e.tenant_id, e.id, e.workflow_id, e.version, e.requested_by, e.actor, e.input, e.retries
+                    returning e.tenant_id, e.id, e.workflow_id, e.version, e.requested_by, e.actor, e.input, e.retries,
+                              t.attempts, t.ran_ms, t.cancel_requested, t.paused
                 )
                 select b.tenant_id as "tenant!: TenantId", b.id as "id!: ExecutionId", b.workflow_id as "workflow!: WorkflowId",
                        b.version as "version!", b.requested_by as "requested_by!: UserId", b.actor as "actor!", b.input as "input!",
-                       t.attempts as "attempts!", t.ran_ms as "ran_ms!", t.cancel_requested as "cancelled!", t.paused as "paused!", b.retries as "retries!",
+                       b.attempts as "attempts!", b.ran_ms as "ran_ms!", b.cancel_requested as "cancelled!", b.paused as "paused!", b.retries as "retries!",
                        w.name as "workflow_name!", n.slug as "slug!"
                 from begun b
-                join taken t on t.tenant_id = b.tenant_id and t.id = b.id
                 join workflows w on w.tenant_id = b.tenant_id and w.id = b.workflow_id
                 join tenants n on n.tenant_id = b.tenant_id
                 "#,
@@ -133,8 +122,7 @@ pub(super) async fn claim(shared: &Shared, most: usize, held: &[Held]) -> Result
                 pro,
                 enterprise,
                 shared.node,
-                now.after(shared.config.lease),
-                &held
+                now.after(shared.config.lease)
             )
             .fetch_all(&mut *tx)
             .await?;
@@ -184,7 +172,7 @@ fn told(live: &[LiveStep]) -> Result<Option<String>> {
 }
 
 /// Keeps the leases of what this node drives, and says what of it runs.
-pub(super) async fn renew(shared: &Shared, held: &[Held]) -> Result<Renewal> {
+pub(super) async fn renew(shared: &Shared, statements: &mut Statements, held: &[Held]) -> Result<Renewal> {
     struct Row {
         tenant_id: TenantId,
         id: ExecutionId,
@@ -202,11 +190,9 @@ pub(super) async fn renew(shared: &Shared, held: &[Held]) -> Result<Renewal> {
     let attempts: Vec<i32> = held.iter().map(|held| held.attempt).collect();
     let lives =
         held.iter().map(|held| told(&shared.live.of(held.execution))).collect::<Result<Vec<Option<String>>>>()?;
-    let rows = shared
-        .kernel
-        .system(SystemReason::EngineBatch)
-        .run(async |tx| {
-            let until = tx.now().after(shared.config.lease);
+    let until = shared.kernel.clock().now().after(shared.config.lease);
+    let rows = statements
+        .run(async |statement| {
             let rows = sqlx::query_as!(
                 Row,
                 r#"with held as materialized (
@@ -224,9 +210,9 @@ pub(super) async fn renew(shared: &Shared, held: &[Held]) -> Result<Renewal> {
                 &attempts,
                 &tenants
             )
-            .fetch_all(&mut *tx)
+            .fetch_all(&mut *statement)
             .await?;
-            Ok(Audited::none("a node's sign of life", rows))
+            Ok(rows)
         })
         .await?;
     let kept = |row: &Row| Held { tenant: row.tenant_id, execution: row.id, attempt: row.attempts };
@@ -234,6 +220,32 @@ pub(super) async fn renew(shared: &Shared, held: &[Held]) -> Result<Renewal> {
     let paused = rows.iter().filter(|row| row.paused && !row.cancel_requested).map(kept).collect();
     let lost = held.iter().copied().filter(|held| !rows.iter().any(|row| kept(row) == *held)).collect();
     Ok(Renewal { cancelled, paused, lost })
+}
+
+/// Puts what a dead node held back into the queue; whether there was any. What this node drives is left out: where its
+/// lease ran out unseen, the next renewal notices, and nobody drives it twice.
+pub(super) async fn bury(shared: &Shared, statements: &mut Statements, held: &[Held]) -> Result<bool> {
+    let ids: Vec<uuid::Uuid> = held.iter().map(|held| held.execution.uuid()).collect();
+    let now = shared.kernel.clock().now();
+    let buried = statements
+        .run(async |statement| {
+            let buried = sqlx::query!(
+                "with dead as materialized (
+                     select tenant_id, id from jobs
+                     where lease_owner is not null and lease_until < $1 and not (lease_owner = $2 and id = any($3))
+                     for no key update skip locked)
+                 update jobs j set lease_owner = null, lease_until = null, run_at = coalesce(j.run_at, $1) from dead d
+                 where j.tenant_id = d.tenant_id and j.id = d.id",
+                now,
+                shared.node,
+                &ids
+            )
+            .execute(&mut *statement)
+            .await?;
+            Ok(buried.rows_affected())
+        })
+        .await?;
+    Ok(buried > 0)
 }
 
 /// Gives the lease back: the execution waits for a person (`None`) or until a moment.
