@@ -19,3 +19,4 @@ mod pages;
 mod proxies;
 mod receiver;
 mod run;
+mod terminal;
