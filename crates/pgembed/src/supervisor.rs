@@ -350,7 +350,9 @@ impl Log {
             return;
         }
         let grave = line.starts_with("FATAL:") || line.starts_with("PANIC:");
-        if grave && !self.stopping {
+        // That a client went away is not PostgreSQL's trouble: a program that ends drops its connections.
+        let client = line.contains("connection to client lost");
+        if grave && !client && !self.stopping {
             tracing::warn!(target: "postgres", "{line}");
         } else {
             tracing::debug!(target: "postgres", "{line}");
