@@ -94,9 +94,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+type Change = fn(&str) -> String;
+
 /// A filter as written, and what it makes of a text.
-fn filter() -> impl Strategy<Value = (String, fn(&str) -> String)> {
-    let filters: [(&str, fn(&str) -> String); 6] = [
+fn filter() -> impl Strategy<Value = (String, Change)> {
+    let filters: [(&str, Change); 6] = [
         ("upper", str::to_uppercase),
         ("lower", str::to_lowercase),
         ("trim", |text| text.trim().to_owned()),
