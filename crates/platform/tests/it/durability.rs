@@ -7,7 +7,8 @@ use std::time::Duration;
 use axum::routing::post;
 use serde_json::json;
 use tenure_platform::config::PlatformConfig;
-use tenure_platform::testkit::{Setup, TestApp};
+use tenure_platform::domain::access::SystemRole;
+use tenure_platform::testkit::{Actor, Setup, TestApp};
 use tokio::sync::Notify;
 
 use crate::engine::{save, start, until};
@@ -61,4 +62,117 @@ async fn nothing_begins_before_what_it_builds_on_is_durable() {
     sqlx::query("rollback").execute(&mut admin).await.unwrap();
     until(&app, &ada, &execution, &["succeeded"]).await;
     assert_eq!((reached[0].load(Ordering::SeqCst), reached[1].load(Ordering::SeqCst)), (1, 1));
+}
+
+/// An execution is claimed a second time while a call of the first claim is out, by the same node even. What the first
+/// claim brings back then is nobody's: the step is the second claim's, and is finished once.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_claim_brings_back_is_not_written() {
+    let (reached, answer) = (Arc::<AtomicUsize>::default(), Arc::<Notify>::default());
+    let call = post({
+        let (reached, answer) = (Arc::clone(&reached), Arc::clone(&answer));
+        async move || {
+            let call = reached.fetch_add(1, Ordering::SeqCst) + 1;
+            answer.notified().await;
+            call.to_string()
+        }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().route("/call", call)).await });
+    let platform = PlatformConfig { egress_allow: vec![address.clone()], ..guests::platform() };
+    let app = TestApp::with(Setup { platform, ..Setup::default() }).await;
+    let ada = app.register("ada", "Engines").await;
+    let definition = json!({
+        "name": "a call",
+        "nodes": {
+            "a": {"type": "http", "request": {"method": "POST", "url": format!("http://{address}/call")}},
+            "b": {"type": "transform", "jq": ".state.a.text"},
+        },
+        "edges": [{"from": "start", "to": "a"}, {"from": "a", "to": "b"}, {"from": "b", "to": "end"}],
+    });
+    let workflow = save(&app, &ada, definition).await;
+    let execution = start(&app, &ada, &workflow, json!({})).await;
+    while reached.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut admin = app.admin().await;
+    sqlx::query("update jobs set attempts = attempts + 1").execute(&mut admin).await.unwrap();
+    answer.notify_one();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let finished = "select count(*) from execution_journal where step = 'a'";
+    let written: i64 = sqlx::query_scalar(finished).fetch_one(&mut admin).await.unwrap();
+    assert_eq!(written, 0, "a claim that is over has written");
+    // Its lease runs out, and the step is begun again.
+    while reached.load(Ordering::SeqCst) == 1 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    answer.notify_one();
+    let done = until(&app, &ada, &execution, &["succeeded", "failed"]).await;
+    assert_eq!((done["state"].as_str(), &done["output"]), (Some("succeeded"), &json!("2")), "{done:#}");
+    let written: i64 = sqlx::query_scalar(finished).fetch_one(&mut admin).await.unwrap();
+    assert_eq!(written, 1);
+}
+
+/// Steps are journaled, leases renewed, executions ended and their approvals decided, all at once and on two nodes. All of
+/// them lock several rows; where two did so in different orders, PostgreSQL would end one of them after a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_each_other() {
+    const EXECUTIONS: usize = 40;
+    let app = guests::app().await;
+    let second = app.another(Setup { platform: guests::platform(), ..Setup::default() }).await;
+    let ada = app.register("ada", "Engines").await;
+    sqlx::query("update tenants set plan = 'enterprise'").execute(&mut app.admin().await).await.unwrap();
+    let operator = app.member(&ada, SystemRole::Operator).await;
+    let mut nodes = json!({
+        "ask": {"type": "approval", "approvers": {"roles": ["operator"], "at_least": 1}, "expires": "1h"},
+        "pause": {"type": "wait", "for": "700ms"},
+        "fails": {"type": "transform", "jq": "error(\"enough\")"},
+    });
+    let mut edges = vec![
+        json!({"from": "start", "to": "ask"}),
+        json!({"from": "ask", "to": "end"}),
+        json!({"from": "start", "to": "pause"}),
+        json!({"from": "pause", "to": "s0"}),
+        json!({"from": "s9", "to": "fails"}),
+        json!({"from": "fails", "to": "end"}),
+    ];
+    for index in 0..10 {
+        nodes[format!("s{index}")] = json!({"type": "transform", "jq": ".input"});
+        if index > 0 {
+            edges.push(json!({"from": format!("s{}", index - 1), "to": format!("s{index}")}));
+        }
+    }
+    let workflow = save(&app, &ada, json!({"name": "busy", "nodes": nodes, "edges": edges})).await;
+    let mut executions = Vec::new();
+    for _ in 0..EXECUTIONS {
+        executions.push(start(&app, &ada, &workflow, json!({"n": 1})).await);
+    }
+    tokio::join!(decide_all(&app, &operator, 0), decide_all(&second, &operator, 1));
+    for execution in &executions {
+        until(&app, &ada, execution, &["succeeded", "failed"]).await;
+    }
+    // A session tells its statistics a second after it last did.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let deadlocks: i64 =
+        sqlx::query_scalar("select deadlocks from pg_stat_database where datname = current_database()")
+            .fetch_one(&mut app.admin().await)
+            .await
+            .unwrap();
+    assert_eq!(deadlocks, 0);
+}
+
+/// Every second open approval, until none is left for two seconds. Some are called off while they are decided.
+async fn decide_all(app: &TestApp, operator: &Actor, offset: usize) {
+    let mut seen = std::time::Instant::now();
+    while seen.elapsed() < Duration::from_secs(2) {
+        let open = app.get(operator, "/approvals?state=pending&limit=100").await.expect(200);
+        for approval in open["items"].as_array().unwrap().iter().skip(offset).step_by(2) {
+            seen = std::time::Instant::now();
+            let path = format!("/approvals/{}/decision", approval["id"].as_str().unwrap());
+            let status = app.post(operator, &path, json!({"decision": "approve"})).await.status.as_u16();
+            assert!([200, 404, 409].contains(&status), "a decision was answered {status}");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

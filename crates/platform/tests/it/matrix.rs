@@ -82,7 +82,7 @@ fn escape_hatches_are_counted() {
     let (_, table) = tenure_platform::app::routes().finish();
     let public = table.iter().filter(|route| route.guard == Guard::Public).count();
     let authenticated = table.iter().filter(|route| route.guard == Guard::Authenticated).count();
-    let source = source_of(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let source = source_of(std::path::Path::new("src"));
     let silent = source.matches("Audited::none(").count() + source.matches(".statements(").count();
     let reasons = tenure_kernel::SystemReason::ALL.len();
     insta::assert_snapshot!(
@@ -118,7 +118,7 @@ fn roles_and_their_permissions() {
 
 #[test]
 fn domains_import_only_what_stands_above_them() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/domain");
+    let root = std::path::Path::new("src/domain");
     let listed = std::fs::read_to_string(root.join("mod.rs")).unwrap();
     let order: Vec<&str> = listed.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
     assert!(order.len() > 3, "the list of domains was not understood");

@@ -61,7 +61,7 @@ impl Case {
 }
 
 fn corpus() -> Vec<(PathBuf, Family)> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/escapes");
+    let directory = Path::new("tests/escapes");
     let mut files: Vec<PathBuf> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     files.sort();
