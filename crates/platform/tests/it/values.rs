@@ -1,5 +1,7 @@
 //! Values of executions: large ones, sensitive ones, and what steps were given.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use tenure_platform::domain::access::SystemRole;
@@ -330,4 +332,36 @@ async fn what_is_sensitive_stays_masked_in_what_is_saved() {
     let given = saved("steps/large/input").await;
     assert_eq!(given["input"], json!({"ssn": masked, "list": list}));
     assert_eq!(given["state"]["mint"]["text"], "made [sensitive] of [sensitive]");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_for_no_execution_is_removed_and_nothing_else() {
+    let app = guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let workflow = save(&app, &ada, single("counts", json!({"type": "transform", "jq": ".input | length"}))).await;
+    let large = json!(vec!["x".repeat(1024); 100]);
+    let done = run(&app, &ada, &workflow, large.clone()).await;
+    let tenant = ada.tenant().uuid();
+    let root = app.app.config.engine.objects.clone();
+    let plant = |tenant: uuid::Uuid, execution: &str| {
+        let directory = root.join(tenant.to_string()).join(execution);
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("value"), "sealed").unwrap();
+        directory
+    };
+    let orphan = plant(tenant, &uuid::Uuid::now_v7().to_string());
+    let others = [plant(tenant, "lost+found"), plant(uuid::Uuid::now_v7(), &uuid::Uuid::now_v7().to_string())];
+    let sweep = async |age: Duration| app.app.engine.sweep_objects(age).await.unwrap();
+
+    assert_eq!(sweep(Duration::from_secs(3600)).await, 0);
+    assert!(orphan.exists(), "its execution may yet come about");
+    assert_eq!(sweep(Duration::ZERO).await, 1);
+    assert!(!orphan.exists());
+    assert_eq!(sweep(Duration::ZERO).await, 0);
+    for other in others {
+        assert!(other.join("value").exists(), "neither ours nor known to this database: {}", other.display());
+        std::fs::remove_dir_all(other).unwrap();
+    }
+    let path = format!("/executions/{}/input", done["id"].as_str().unwrap());
+    assert_eq!(app.get(&ada, &path).await.expect(200), large);
 }

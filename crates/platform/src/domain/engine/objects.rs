@@ -1,7 +1,7 @@
 //! Values too large for a row: sealed files in a directory of the server's own, named by tenant, execution and digest.
 //!
-//! The name says what is in it, so writing one twice is harmless; one whose journal entry was never written is an orphan
-//! that upkeep may remove. Other stores (S3, GCS, Azure) come behind the same two calls.
+//! The name says what is in it, so writing one twice is harmless. What is kept for an execution that never came about is an
+//! orphan that upkeep removes (`sweep.rs`). Other stores (S3, GCS, Azure) come behind the same two calls.
 
 use std::path::PathBuf;
 use std::sync::Arc;
