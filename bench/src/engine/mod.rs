@@ -207,6 +207,10 @@ impl<'a> Stage<'a> {
         let distinct = self.scratch.count(distinct).await?;
         let wanted = executions * chain.steps();
         ensure!(rows == wanted && distinct == wanted, "{wanted} steps wanted, {rows} rows, {distinct} distinct");
+        // Each costs a second, in which whoever is in it stands still.
+        let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
+        let deadlocks = self.scratch.count(deadlocks).await?;
+        ensure!(deadlocks == 0, "{deadlocks} transactions waited for one another");
         Ok(())
     }
 }

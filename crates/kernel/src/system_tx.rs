@@ -34,8 +34,16 @@ pub enum SystemReason {
 
 impl SystemReason {
     /// Every reason, for the test that counts them.
-    pub const ALL: &'static [Self] =
-        &[Self::Authenticate, Self::ManagePeople, Self::EngineBatch, Self::EngineClaim, Self::Seal, Self::PlatformEvent, Self::Upkeep, Self::Administer];
+    pub const ALL: &'static [Self] = &[
+        Self::Authenticate,
+        Self::ManagePeople,
+        Self::EngineBatch,
+        Self::EngineClaim,
+        Self::Seal,
+        Self::PlatformEvent,
+        Self::Upkeep,
+        Self::Administer,
+    ];
 
     /// How a transaction takes on the role. What the engine asks it finds by key. Its tables are empty at one moment and hold
     /// ten thousand rows at the next, so the planner's picture of them is often wrong, and a plan that reads them whole would
@@ -43,7 +51,9 @@ impl SystemReason {
     const fn begin(self) -> &'static str {
         match self {
             Self::Authenticate | Self::ManagePeople => "begin; set local role tenure_auth",
-            Self::EngineBatch => "begin; set local role tenure_engine; set local enable_seqscan = off; set local enable_bitmapscan = off",
+            Self::EngineBatch => {
+                "begin; set local role tenure_engine; set local enable_seqscan = off; set local enable_bitmapscan = off"
+            }
             // The lock first, and the statement that counts slots after it: it sees what the claim before has taken.
             Self::EngineClaim => {
                 "begin; set local role tenure_engine; set local enable_seqscan = off; set local enable_bitmapscan = off; \

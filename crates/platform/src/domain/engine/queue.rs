@@ -1,8 +1,6 @@
 //! The queue: claims in batches, fairly; leases; parking.
 
-use tenure_kernel::{
-    Audited, ExecutionId, Result, Statements, SystemReason, TenantId, Timestamp, UserId, WorkflowId,
-};
+use tenure_kernel::{Audited, ExecutionId, Result, Statements, SystemReason, TenantId, Timestamp, UserId, WorkflowId};
 use tenure_workflow::machine::StoredValue;
 
 use super::Shared;

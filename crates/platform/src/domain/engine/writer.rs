@@ -10,8 +10,8 @@ use std::collections::HashSet;
 
 use tenure_kernel::event::Outcome;
 use tenure_kernel::{
-    Actor, Audited, Error, ExecutionId, Kernel, NewEvent, Problem, Result, Statements, SystemReason, SystemTx, TenantId,
-    Timestamp,
+    Actor, Audited, Error, ExecutionId, Kernel, NewEvent, Problem, Result, Statements, SystemReason, SystemTx,
+    TenantId, Timestamp,
 };
 use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;

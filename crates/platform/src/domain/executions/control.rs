@@ -1,7 +1,8 @@
 //! What people want of an execution that exists: cancel, pause, resume, retry. Each writes its wish into the execution's
-//! row of `jobs`; the engine carries it out.
+//! job; the engine carries it out.
 
-use tenure_kernel::{ExecutionId, Permitted, Problem, Result, TenantTx, Write};
+use tenure_kernel::job::Queued;
+use tenure_kernel::{ExecutionId, Job, JobKind, Permitted, Problem, Result, TenantTx, Write};
 
 use super::model::{ExecutionState, ExecutionSummary};
 
@@ -14,37 +15,19 @@ pub(super) enum Wish {
     TakenBefore,
 }
 
-struct Job {
-    cancelling: bool,
-    paused: bool,
-}
-
 /// The execution's job, locked; 409 in these words where the execution is over.
-async fn job(tx: &mut TenantTx<Write>, execution: ExecutionId, over: &'static str) -> Result<Job> {
-    let job = sqlx::query_as!(
-        Job,
-        "select cancel_requested as cancelling, paused from jobs where tenant_id = $1 and id = $2 for update",
-        tx.tenant().uuid(),
-        execution.uuid()
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
+async fn job(tx: &mut TenantTx<Write>, execution: ExecutionId, over: &'static str) -> Result<Queued> {
+    let job = tx.queued(execution.uuid()).await?;
     job.ok_or_else(|| Problem::conflict(over).with("reason", "over").into())
 }
 
 /// Has the engine end it: what waits or is paused is taken up at once, what runs is told.
 pub(super) async fn cancel(tx: &mut TenantTx<Write>, execution: &Permitted<ExecutionSummary>) -> Result<Wish> {
-    if job(tx, execution.id, "the execution is over; there is nothing to cancel").await?.cancelling {
+    let job = job(tx, execution.id, "the execution is over; there is nothing to cancel").await?;
+    if job.cancelling {
         return Ok(Wish::TakenBefore);
     }
-    sqlx::query!(
-        "update jobs set cancel_requested = true, run_at = $3 where tenant_id = $1 and id = $2",
-        tx.tenant().uuid(),
-        execution.id.uuid(),
-        tx.now()
-    )
-    .execute(&mut *tx)
-    .await?;
+    tx.cancel_job(&job).await?;
     Ok(Wish::Taken)
 }
 
@@ -57,34 +40,35 @@ pub(super) async fn pause(tx: &mut TenantTx<Write>, execution: &Permitted<Execut
     if job.paused {
         return Ok(Wish::TakenBefore);
     }
-    sqlx::query!(
-        "with job as (
-            update jobs set paused = true, run_at = case when lease_owner is null then null else run_at end
-            where tenant_id = $1 and id = $2 returning lease_owner)
-         update executions set state = 'paused' where tenant_id = $1 and id = $2 and (select lease_owner is null from job)",
-        tx.tenant().uuid(),
-        execution.id.uuid()
-    )
-    .execute(&mut *tx)
-    .await?;
+    tx.pause_job(&job).await?;
+    if !job.leased {
+        move_to(tx, execution.id, ExecutionState::Paused).await?;
+    }
     Ok(Wish::Taken)
 }
 
 /// Lifts the pause: it is queued again, and goes on where it was.
 pub(super) async fn resume(tx: &mut TenantTx<Write>, execution: &Permitted<ExecutionSummary>) -> Result<()> {
     let over = "the execution is over; one that did not succeed can go on after `POST …/retry`";
-    if !job(tx, execution.id, over).await?.paused {
+    let job = job(tx, execution.id, over).await?;
+    if !job.paused {
         let detail = "the execution is not paused; it goes on by itself";
         return Err(Problem::conflict(detail).with("reason", "not-paused").into());
     }
+    tx.resume_job(&job).await?;
+    if !job.leased {
+        move_to(tx, execution.id, ExecutionState::Queued).await?;
+    }
+    Ok(())
+}
+
+/// Shows at once what no worker is there to show.
+async fn move_to(tx: &mut TenantTx<Write>, execution: ExecutionId, state: ExecutionState) -> Result<()> {
     sqlx::query!(
-        "with job as (
-            update jobs set paused = false, run_at = case when lease_owner is null then $3 else run_at end
-            where tenant_id = $1 and id = $2 returning lease_owner)
-         update executions set state = 'queued' where tenant_id = $1 and id = $2 and (select lease_owner is null from job)",
+        "update executions set state = $3 where tenant_id = $1 and id = $2",
         tx.tenant().uuid(),
-        execution.id.uuid(),
-        tx.now()
+        execution.uuid(),
+        state.as_str()
     )
     .execute(&mut *tx)
     .await?;
@@ -129,14 +113,7 @@ pub(super) async fn retry(tx: &mut TenantTx<Write>, execution: &Permitted<Execut
         return Err(Problem::conflict("somebody else had the execution go on at the same time").into());
     }
     // Not its first attempt: there is a journal to be read.
-    sqlx::query!(
-        "insert into jobs (tenant_id, id, kind, run_at, attempts, created_at) values ($1, $2, 'execution', $3, 1, $3)",
-        tenant,
-        id,
-        now
-    )
-    .execute(&mut *tx)
-    .await?;
+    tx.enqueue(Job::new(JobKind::Execution, id).begun_before()).await?;
     let failed_at = execution.error.as_ref().and_then(|error| error.step.as_deref());
     // Approvals stand below executions; their state is changed here because it is this execution's.
     sqlx::query!(
@@ -161,13 +138,5 @@ pub(super) async fn retry(tx: &mut TenantTx<Write>, execution: &Permitted<Execut
 /// # Errors
 /// PostgreSQL's.
 pub async fn wake(tx: &mut TenantTx<Write>, execution: ExecutionId) -> Result<()> {
-    sqlx::query!(
-        "update jobs set run_at = $3 where tenant_id = $1 and id = $2 and not paused",
-        tx.tenant().uuid(),
-        execution.uuid(),
-        tx.now()
-    )
-    .execute(&mut *tx)
-    .await?;
-    Ok(())
+    tx.wake_job(execution.uuid()).await
 }

@@ -1,5 +1,5 @@
-//! Executions: what was asked to run, how it stands, and what its steps did. Owns `executions`; of the queue (`jobs`) it
-//! adds rows, asks for cancellation and wakes what waits, the rest is the engine's; the journal it only reads.
+//! Executions: what was asked to run, how it stands, and what its steps did. Owns `executions`; its jobs it puts into the queue,
+//! has them cancelled and wakes what waits, the rest is the engine's; the journal it only reads.
 //!
 //! - `gate.rs` decides whether an execution may begin: tenant, quota, queue, policy, in this order.
 //! - `control.rs` is what people want of one that exists: cancel, pause, resume, retry.

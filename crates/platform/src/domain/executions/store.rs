@@ -1,10 +1,10 @@
-//! All SQL on `executions`, and what people do to their rows of `jobs`.
+//! All SQL on `executions`.
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tenure_kernel::{
-    Error, ExecutionId, Load, Mode, Page, PageQuery, Permitted, Problem, Result, TeamId, TenantTx, Timestamp, UserId,
-    WorkflowId, Write,
+    Error, ExecutionId, Job, JobKind, Load, Mode, Page, PageQuery, Permitted, Problem, Result, TeamId, TenantTx,
+    Timestamp, UserId, WorkflowId, Write,
 };
 use tenure_workflow::machine::{Entry, Outcome, StoredValue};
 use uuid::Uuid;
@@ -215,14 +215,7 @@ pub(super) async fn state<M: Mode>(tx: &mut TenantTx<M>, id: ExecutionId) -> Res
 
 /// Whether the tenant's queue is as long as it may be.
 pub(super) async fn queue_is_full(tx: &mut TenantTx<Write>) -> Result<bool> {
-    let full = sqlx::query_scalar!(
-        r#"select exists (select from jobs where tenant_id = $1 offset $2) as "full!""#,
-        tx.tenant().uuid(),
-        QUEUE_LENGTH - 1
-    )
-    .fetch_one(&mut *tx)
-    .await?;
-    Ok(full)
+    tx.has_queued(QUEUE_LENGTH).await
 }
 
 /// A new execution, queued.
@@ -235,10 +228,8 @@ pub(super) async fn insert(
     input: &StoredValue,
 ) -> Result<ExecutionSummary> {
     sqlx::query!(
-        "with execution as (
-            insert into executions (tenant_id, id, workflow_id, version, state, requested_by, actor, input, created_at)
-            values ($1, $2, $3, $4, 'queued', $5, $6, $7, $8))
-         insert into jobs (tenant_id, id, kind, run_at, created_at) values ($1, $2, 'execution', $8, $8)",
+        "insert into executions (tenant_id, id, workflow_id, version, state, requested_by, actor, input, created_at)
+         values ($1, $2, $3, $4, 'queued', $5, $6, $7, $8)",
         tx.tenant().uuid(),
         id.uuid(),
         workflow.uuid(),
@@ -250,5 +241,6 @@ pub(super) async fn insert(
     )
     .execute(&mut *tx)
     .await?;
+    tx.enqueue(Job::new(JobKind::Execution, id.uuid())).await?;
     Ok(tx.load::<ExecutionSummary>(id).await?.into_inner())
 }
