@@ -2,9 +2,9 @@
 //! queueing its execution leaves a file that nothing names.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tenure_kernel::{Audited, Error, Result, SystemReason};
+use tenure_kernel::{Audited, Error, Result, SystemReason, Timestamp};
 use uuid::Uuid;
 
 use super::Engine;
@@ -28,7 +28,8 @@ impl Engine {
     /// When the directory cannot be read, or PostgreSQL is gone; what was removed before stays removed.
     pub async fn sweep_objects(&self, age: Duration) -> Result<u64> {
         let root = self.0.config.objects.clone();
-        let old = blocking(move || kept(&root, SystemTime::now() - age)).await?;
+        let before = self.0.kernel.clock().now().before(age);
+        let old = blocking(move || kept(&root, before)).await?;
         let mut removed = 0;
         for batch in old.chunks(BATCH) {
             let orphans = self.without_execution(batch).await?;
@@ -67,17 +68,22 @@ impl Engine {
 
 /// The directories of executions that nothing was added to since: `<tenant>/<execution>`. What has other names is none of
 /// ours.
-fn kept(root: &Path, before: SystemTime) -> std::io::Result<Vec<Kept>> {
+fn kept(root: &Path, before: Timestamp) -> std::io::Result<Vec<Kept>> {
     let mut old = Vec::new();
     for (tenant, directory) in named(root)? {
         for (execution, directory) in named(&directory)? {
             let changed = directory.metadata().and_then(|about| about.modified());
-            if changed.is_ok_and(|changed| changed <= before) {
+            if changed.is_ok_and(|changed| micros(changed) <= before.as_micros()) {
                 old.push(Kept { tenant, execution, directory });
             }
         }
     }
     Ok(old)
+}
+
+/// As a [`Timestamp`] counts; what is older than its epoch is as old as that.
+fn micros(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// The directories in this one that are named by an identifier; none where it is gone, or was never made.
