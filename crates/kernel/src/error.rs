@@ -260,6 +260,10 @@ fn database_problem(error: &sqlx::Error) -> Problem {
         (_, Some("23503")) => Problem::conflict("this refers to something that is not there, or that is still in use"),
         // Serialisation failure, deadlock: the same request may well succeed.
         (_, Some("40001" | "40P01")) => Problem::conflict("somebody changed this at the same time; try again"),
+        // An event on its way into the default partition, whose month was opened meanwhile.
+        (sqlx::Error::Database(error), Some("23514")) if error.table() == Some("events_default") => {
+            Problem::unavailable("a new month of the log was being opened; try again")
+        }
         (_, Some("53100")) => disk_full(),
         // Cancelled, shutting down, starting up, out of connections, and no connection at all.
         (_, Some(state)) if state.starts_with("57") || state.starts_with("53") || state.starts_with("08") => {

@@ -350,9 +350,9 @@ impl Log {
             return;
         }
         let grave = line.starts_with("FATAL:") || line.starts_with("PANIC:");
-        // A client that went in the middle of a statement: one of ours, whose work was stopped.
-        let client_went = line.ends_with("connection to client lost");
-        if grave && !client_went && !self.stopping {
+        // That a client went away is not PostgreSQL's trouble: a program that ends drops its connections.
+        let client = line.contains("connection to client lost");
+        if grave && !client && !self.stopping {
             tracing::warn!(target: "postgres", "{line}");
         } else {
             tracing::debug!(target: "postgres", "{line}");

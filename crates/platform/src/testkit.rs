@@ -169,6 +169,14 @@ impl TestApp {
         );
         sqlx::raw_sql(AssertSqlSafe(rights)).execute(&mut admin).await.unwrap();
         admin.close().await.unwrap();
+        // A clock that was set finds its months open, as a running installation does: the first requests would race their opening.
+        let mut owner = Admin::connect(&cluster.superuser_url(&database)).await.unwrap();
+        sqlx::query("select ensure_event_partition($1::date), ensure_event_partition(($1 + interval '1 month')::date)")
+            .bind(setup.clock.now())
+            .execute(&mut owner)
+            .await
+            .unwrap();
+        owner.close().await.unwrap();
         Self::on(setup, database, logins).await
     }
 
