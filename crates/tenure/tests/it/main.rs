@@ -17,5 +17,6 @@ mod own_database;
 mod outages;
 mod pages;
 mod proxies;
+mod quotas;
 mod receiver;
 mod run;
