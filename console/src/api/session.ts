@@ -60,8 +60,23 @@ export async function logout(): Promise<void> {
   forget();
 }
 
+/** Puts a login in another organisation in the place of the present one, which ends. Other tabs begin anew with it. */
+export async function replaceBy(tokens: Tokens): Promise<void> {
+  const before = token;
+  adopt(tokens);
+  if (before) {
+    const headers = { ...CONSOLE_HEADERS, authorization: `Bearer ${before}` };
+    // Without the cookie: by now it is the new login's. What is not ended now runs out.
+    const old = { method: 'POST', credentials: 'omit', headers, body: '{}' } as const;
+    await fetch('/api/v1/auth/logout', old).catch(() => undefined);
+  }
+  tabs?.postMessage('switched');
+}
+
 tabs?.addEventListener('message', (event) => {
   if (event.data === 'logout') forget();
+  // What this tab shows is another organisation's.
+  if (event.data === 'switched') location.assign('/');
 });
 
 /** Finds out once whether this visitor has a session; later calls return the present state. */

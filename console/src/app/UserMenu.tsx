@@ -1,4 +1,5 @@
-import { ChevronsUpDown, LogOut, Monitor, Moon, Sun } from 'lucide-react';
+import { Building2, ChevronsUpDown, LogOut, Monitor, Moon, Sun } from 'lucide-react';
+import { useState } from 'react';
 import {
   Button as AriaButton,
   Header,
@@ -11,6 +12,7 @@ import {
 } from 'react-aria-components';
 import { useHasLogins, useMe } from '~/api/query';
 import { logout } from '~/api/session';
+import { othersOf, SwitchOrganization } from '~/features/auth/SwitchOrganization';
 import { chooseTheme, type Theme, useChosenTheme } from '~/lib/theme';
 import { toastProblem } from '~/ui/toast';
 
@@ -30,58 +32,72 @@ export function UserMenu() {
   const me = useMe();
   const theme = useChosenTheme();
   const hasLogins = useHasLogins();
+  const [switching, setSwitching] = useState(false);
   if (!me) return null;
+  const maySwitch = hasLogins && othersOf(me).length > 0;
   return (
-    <MenuTrigger>
-      <AriaButton
-        className="user-button"
-        aria-label={`Account of ${me.user.full_name}, ${me.organization.name}`}
-      >
-        <span className="avatar" aria-hidden>
-          {initials(me.user.full_name)}
-        </span>
-        <span className="user-text">
-          <span className="truncate">{me.user.full_name}</span>
-          <span className="muted small truncate">{me.roles.join(', ')}</span>
-        </span>
-        <ChevronsUpDown className="icon push" aria-hidden />
-      </AriaButton>
-      <Popover className="popover" placement="top start">
-        <Menu className="menu" aria-label="Account">
-          <MenuSection
-            selectionMode="single"
-            selectedKeys={[theme]}
-            onSelectionChange={(keys) => {
-              const [chosen] = keys === 'all' ? [] : keys;
-              if (chosen) chooseTheme(chosen as Theme);
-            }}
-          >
-            <Header className="menu-heading">
-              <strong>{me.user.full_name}</strong>
-              <div className="muted small">{me.user.email}</div>
-              <div className="muted small">
-                {me.organization.name} · {me.organization.plan} plan
-              </div>
-            </Header>
-            {THEMES.map(({ id, label, icon: Glyph }) => (
-              <MenuItem key={id} id={id} className="menu-item" textValue={label}>
-                <Glyph aria-hidden /> {label}
-                {theme === id && <span className="push small muted">chosen</span>}
-              </MenuItem>
-            ))}
-          </MenuSection>
-          {hasLogins && <Separator className="menu-separator" />}
-          {hasLogins && (
-            <MenuItem
-              className="menu-item"
-              textValue="Log out"
-              onAction={() => void logout().catch(toastProblem)}
+    <>
+      <MenuTrigger>
+        <AriaButton
+          className="user-button"
+          aria-label={`Account of ${me.user.full_name}, ${me.organization.name}`}
+        >
+          <span className="avatar" aria-hidden>
+            {initials(me.user.full_name)}
+          </span>
+          <span className="user-text">
+            <span className="truncate">{me.user.full_name}</span>
+            <span className="muted small truncate">{me.roles.join(', ')}</span>
+          </span>
+          <ChevronsUpDown className="icon push" aria-hidden />
+        </AriaButton>
+        <Popover className="popover" placement="top start">
+          <Menu className="menu" aria-label="Account">
+            <MenuSection
+              selectionMode="single"
+              selectedKeys={[theme]}
+              onSelectionChange={(keys) => {
+                const [chosen] = keys === 'all' ? [] : keys;
+                if (chosen) chooseTheme(chosen as Theme);
+              }}
             >
-              <LogOut aria-hidden /> Log out
-            </MenuItem>
-          )}
-        </Menu>
-      </Popover>
-    </MenuTrigger>
+              <Header className="menu-heading">
+                <strong>{me.user.full_name}</strong>
+                <div className="muted small">{me.user.email}</div>
+                <div className="muted small">
+                  {me.organization.name} · {me.organization.plan} plan
+                </div>
+              </Header>
+              {THEMES.map(({ id, label, icon: Glyph }) => (
+                <MenuItem key={id} id={id} className="menu-item" textValue={label}>
+                  <Glyph aria-hidden /> {label}
+                  {theme === id && <span className="push small muted">chosen</span>}
+                </MenuItem>
+              ))}
+            </MenuSection>
+            {hasLogins && <Separator className="menu-separator" />}
+            {maySwitch && (
+              <MenuItem
+                className="menu-item"
+                textValue="Switch organisation"
+                onAction={() => setSwitching(true)}
+              >
+                <Building2 aria-hidden /> Switch organisation
+              </MenuItem>
+            )}
+            {hasLogins && (
+              <MenuItem
+                className="menu-item"
+                textValue="Log out"
+                onAction={() => void logout().catch(toastProblem)}
+              >
+                <LogOut aria-hidden /> Log out
+              </MenuItem>
+            )}
+          </Menu>
+        </Popover>
+      </MenuTrigger>
+      {maySwitch && <SwitchOrganization me={me} isOpen={switching} onClose={() => setSwitching(false)} />}
+    </>
   );
 }

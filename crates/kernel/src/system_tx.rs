@@ -28,6 +28,8 @@ pub enum SystemReason {
     PlatformEvent,
     /// Upkeep: partitions, expired rows.
     Upkeep,
+    /// What an operator decides about a tenant: its quotas.
+    Administer,
 }
 
 impl SystemReason {
@@ -40,6 +42,7 @@ impl SystemReason {
         Self::Seal,
         Self::PlatformEvent,
         Self::Upkeep,
+        Self::Administer,
     ];
 
     /// How a transaction takes on the role. What the engine asks it finds by key. Its tables are empty at one moment and hold
@@ -57,7 +60,7 @@ impl SystemReason {
                  set local enable_hashjoin = off; set local enable_mergejoin = off; select pg_advisory_xact_lock(hashtext('tenure claim'))"
             }
             Self::Seal => "begin; set local role tenure_sealer",
-            Self::PlatformEvent | Self::Upkeep => "begin; set local role tenure_platform",
+            Self::PlatformEvent | Self::Upkeep | Self::Administer => "begin; set local role tenure_platform",
         }
     }
 
@@ -69,7 +72,7 @@ impl SystemReason {
                 "set role tenure_engine; set enable_seqscan = off; set enable_bitmapscan = off"
             }
             Self::Seal => "set role tenure_sealer",
-            Self::PlatformEvent | Self::Upkeep => "set role tenure_platform",
+            Self::PlatformEvent | Self::Upkeep | Self::Administer => "set role tenure_platform",
         }
     }
 
@@ -78,7 +81,7 @@ impl SystemReason {
             Self::Authenticate | Self::ManagePeople => SystemPart::Identity,
             Self::EngineBatch | Self::EngineClaim => SystemPart::Engine,
             Self::Seal => SystemPart::Sealer,
-            Self::PlatformEvent | Self::Upkeep => SystemPart::Operator,
+            Self::PlatformEvent | Self::Upkeep | Self::Administer => SystemPart::Operator,
         }
     }
 }

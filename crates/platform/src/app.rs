@@ -1,6 +1,7 @@
 //! Puts the slices together: one state, one router, one list of events.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::FromRef;
@@ -22,6 +23,12 @@ use crate::sandbox::Sandbox;
 
 /// Routes on [`App`].
 pub type Routes = tenure_kernel::Routes<App>;
+
+/// When the object store is looked through for the first time, and then.
+const OBJECTS_FIRST: Duration = Duration::from_secs(15 * 60);
+const OBJECTS_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+/// No request lasts so long: what is this old and has no execution gets none.
+const OBJECTS_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What handlers share.
 #[derive(Debug, Clone)]
@@ -98,7 +105,8 @@ impl App {
 
     /// What runs beside the requests; ends only when dropped.
     pub async fn run(&self) {
-        tokio::join!(self.kernel.run_bus(), self.keep_up(), self.keep_clean(), self.sealer().run(), self.engine.run());
+        let upkeep = async { tokio::join!(self.keep_up(), self.keep_clean(), self.keep_objects()) };
+        tokio::join!(self.kernel.run_bus(), upkeep, self.sealer().run(), self.engine.run());
     }
 
     /// What seals events; [`App::run`] runs one.
@@ -135,6 +143,22 @@ impl App {
                 Ok(0) => {}
                 Ok(rows) => tracing::debug!(rows, "deleted what had run out"),
                 Err(error) => tracing::warn!(%error, "what has run out was not deleted; the next round tries again"),
+            }
+        }
+    }
+
+    /// Removes what a crash left in the object store, a few times a day: it reads the whole directory. Not at the start,
+    /// since commands that only look at something start this too.
+    async fn keep_objects(&self) {
+        let mut rarely = tokio::time::interval_at(tokio::time::Instant::now() + OBJECTS_FIRST, OBJECTS_EVERY);
+        loop {
+            rarely.tick().await;
+            match self.engine.sweep_objects(OBJECTS_AGE).await {
+                Ok(0) => {}
+                Ok(executions) => tracing::info!(executions, "removed values of executions that never came about"),
+                Err(error) => {
+                    tracing::warn!(%error, "what a crash left in the object store was not removed; the next round tries again")
+                }
             }
         }
     }

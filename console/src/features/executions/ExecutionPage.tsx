@@ -19,8 +19,9 @@ import { Time, useNow } from '~/ui/time';
 import { toastProblem } from '~/ui/toast';
 import { CopyButton, Json } from '~/ui/value';
 import { executionQuery, useControlExecution } from './api';
-import { Failure, MOST_SHOWN, StepPanel, tooLarge } from './StepPanel';
+import { Failure, StepPanel } from './StepPanel';
 import { Timeline } from './Timeline';
+import { MOST_SHOWN, TooLarge } from './TooLarge';
 import { rowsOf } from './timeline-model';
 import { type Live, useLive } from './use-live';
 
@@ -133,7 +134,10 @@ function Run({ execution, live }: { execution: Execution; live: Live }) {
           {over && (execution.output != null || (execution.output_size ?? 0) > MOST_SHOWN) && (
             <Panel title="Output">
               {execution.output == null ? (
-                <p className="muted">{tooLarge(execution.output_size ?? 0)}</p>
+                <TooLarge
+                  size={execution.output_size ?? 0}
+                  of={{ execution: execution.id, what: 'output' }}
+                />
               ) : (
                 <Report value={execution.output} label="Output of the execution" />
               )}
@@ -142,7 +146,7 @@ function Run({ execution, live }: { execution: Execution; live: Live }) {
           {(execution.input != null || execution.input_size > MOST_SHOWN) && (
             <Panel title="Input">
               {execution.input == null ? (
-                <p className="muted">{tooLarge(execution.input_size)}</p>
+                <TooLarge size={execution.input_size} of={{ execution: execution.id, what: 'input' }} />
               ) : (
                 <Json value={execution.input} label="Input of the execution" />
               )}

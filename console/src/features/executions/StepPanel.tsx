@@ -10,6 +10,7 @@ import { Time } from '~/ui/time';
 import { Json } from '~/ui/value';
 import { stepQuery } from './api';
 import { failureTitle } from './failure';
+import { DownloadButton, isCut, MOST_SHOWN, TooLarge } from './TooLarge';
 
 interface StepPanelProps {
   executionId: string;
@@ -75,16 +76,21 @@ function Detail({ executionId, step, liveLogs, now }: StepPanelProps & { step: S
           <>
             <TabPanel id="output" className="tab-panel">
               {full.output == null ? (
-                <Missing step={full} what="output" />
+                <Missing of={executionId} step={full} what="output" />
               ) : (
                 <Json value={full.output} label="Output" />
               )}
             </TabPanel>
             <TabPanel id="input" className="tab-panel">
               {full.input == null ? (
-                <Missing step={full} what="input" />
+                <Missing of={executionId} step={full} what="input" />
               ) : (
-                <Json value={full.input} label="Input" />
+                <div className="stack-tight">
+                  <Json value={full.input} label="Input" />
+                  {isCut(full.input) && (
+                    <DownloadButton of={{ execution: executionId, step: step.name, what: 'input' }} />
+                  )}
+                </div>
               )}
             </TabPanel>
             <TabPanel id="logs" className="tab-panel">
@@ -122,19 +128,9 @@ function Detail({ executionId, step, liveLogs, now }: StepPanelProps & { step: S
   );
 }
 
-/** Larger values, in bytes of JSON, are kept but not sent with what they belong to. */
-export const MOST_SHOWN = 64 * 1024;
-
-/** Why a value is not on the page. */
-export function tooLarge(size: number): string {
-  const mebibytes = size / 1_048_576;
-  const told = mebibytes < 1 ? `${Math.round(size / 1024)} KiB` : `${mebibytes.toFixed(1)} MiB`;
-  return `${told} of JSON: kept and used, but too large to show here.`;
-}
-
-function Missing({ step, what }: { step: Step; what: 'input' | 'output' }) {
+function Missing({ of, step, what }: { of: string; step: Step; what: 'input' | 'output' }) {
   const size = what === 'output' ? (step.output_size ?? 0) : 0;
-  if (size > MOST_SHOWN) return <p className="muted">{tooLarge(size)}</p>;
+  if (size > MOST_SHOWN) return <TooLarge size={size} of={{ execution: of, step: step.name, what }} />;
   if (what === 'output' && step.finished_at == null) return <p className="muted">No output yet.</p>;
   return (
     <p className="muted">{what === 'output' ? 'It gave nothing.' : 'No input is kept for this step.'}</p>

@@ -1,8 +1,9 @@
 import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
 import { api, unwrap } from '~/api/client';
-import type { Problem } from '~/api/problem';
+import { Problem } from '~/api/problem';
 import { usePages } from '~/api/query';
 import type { Execution, ExecutionState, ExecutionSummary, StepSummary } from '~/api/types';
+import { saveFile } from '~/lib/save';
 import { isOver } from '~/ui/state-badge';
 
 const KEY = ['executions'];
@@ -43,6 +44,24 @@ export const stepQuery = (id: string, { name, state, attempt }: StepSummary) =>
         }),
       ),
   });
+
+/** A value of an execution, or of one of its steps. */
+export interface ValueOf {
+  execution: string;
+  step?: string;
+  what: 'input' | 'output';
+}
+
+/** Fetches the whole value, however large, and has the browser save it. A plain link would carry no token. */
+export async function saveValue({ execution: id, step, what }: ValueOf): Promise<void> {
+  const path = `/api/v1/executions/{id}/${what}` as const;
+  const stepPath = `/api/v1/executions/{id}/steps/{step}/${what}` as const;
+  const { data, response, error } = await (step === undefined
+    ? api.GET(path, { params: { path: { id } }, parseAs: 'blob' })
+    : api.GET(stepPath, { params: { path: { id, step } }, parseAs: 'blob' }));
+  if (!data) throw Problem.from(response, error);
+  saveFile(data, response, `${[id, step, what].filter(Boolean).join('-')}.json`);
+}
 
 export function useControlExecution(id: string, verb: 'cancel' | 'pause' | 'resume' | 'retry') {
   const client = useQueryClient();

@@ -44,7 +44,7 @@ async fn engine<T>(app: &TestApp, f: impl AsyncFnOnce(&mut SystemTx) -> Result<T
 }
 
 async fn limit(app: &TestApp, tenant: TenantId, quota: Quota, limit: Limit) {
-    let system = app.app.kernel.system(SystemReason::Upkeep);
+    let system = app.app.kernel.system(SystemReason::Administer);
     system.run(async |tx| quotas::set_override(tx, tenant, quota, limit).await).await.unwrap();
 }
 
@@ -176,7 +176,7 @@ async fn everybody_who_may_see_the_organisation_sees_its_quotas() {
     assert_eq!(shown(&app, &ada, Quota::Workflows).await["limit"], Value::Null);
     take(&acting(&app, &ada), Quota::Workflows, 1000).await.unwrap();
     assert_eq!(shown(&app, &grace, Quota::Workflows).await["used"], 0, "another tenant's use is its own");
-    let (system, tenant) = (app.app.kernel.system(SystemReason::Upkeep), ada.tenant());
+    let (system, tenant) = (app.app.kernel.system(SystemReason::Administer), ada.tenant());
     system.run(async |tx| quotas::clear_override(tx, tenant, Quota::Workflows).await).await.unwrap();
     assert_eq!(shown(&app, &ada, Quota::Workflows).await["limit"], 50);
     let actions = app.actions(ada.tenant()).await;

@@ -1,5 +1,7 @@
 //! Values of executions: large ones, sensitive ones, and what steps were given.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use tenure_platform::domain::access::SystemRole;
@@ -8,6 +10,7 @@ use tenure_platform::testkit::{Actor, TestApp, answer};
 use crate::engine::{run, save, start, until};
 use crate::executions::follow;
 use crate::guests;
+use crate::policies::single;
 
 /// The files that hold large values of the actor's organisation.
 fn objects(app: &TestApp, actor: &Actor) -> usize {
@@ -221,4 +224,144 @@ async fn a_map_has_as_many_steps_as_a_journal_can_hold() {
     let done = run(&app, &ada, &workflow, json!({})).await;
     assert_eq!((&done["state"], &done["error"]["class"]), (&json!("failed"), &json!("limit")), "{done:#}");
     assert!(done["error"]["message"].as_str().unwrap().contains("set `batch`"), "{done:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_to_be_shown_can_be_saved() {
+    let app = guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let bob = app.register("bob", "Globex").await;
+    let workflow = save(
+        &app,
+        &ada,
+        json!({
+            "name": "gives back",
+            "nodes": {
+                "copy": {"type": "transform", "jq": ".input.list"},
+                "each": {"type": "map", "over": ".input.parts", "do": {"type": "transform", "jq": ".item"}},
+                "ask": {"type": "approval", "approvers": {"roles": ["admin"]}},
+            },
+            "edges": [{"from": "start", "to": "copy"}, {"from": "copy", "to": "each"}, {"from": "each", "to": "ask"},
+                      {"from": "ask", "to": "end"}],
+        }),
+    )
+    .await;
+    let input =
+        json!({"list": vec!["\u{e4}\"\\".repeat(200); 870], "parts": ["a".repeat(100 * 1024), "b".repeat(100 * 1024)]});
+    let list = &input["list"];
+    assert!(input.to_string().len() > 1024 * 1024 && list.to_string().len() > 1_000_000);
+    let execution = start(&app, &ada, &workflow, input.clone()).await;
+    let waiting = until(&app, &ada, &execution, &["waiting", "failed"]).await;
+    assert_eq!((waiting["state"].as_str(), &waiting["input"]), (Some("waiting"), &Value::Null), "{waiting:#}");
+    let saved = async |actor: &Actor, path: &str| app.get(actor, &format!("/executions/{execution}/{path}")).await;
+
+    let answer = saved(&ada, "input").await;
+    let headers = ["content-type", "content-disposition"].map(|name| answer.headers[name].to_str().unwrap().to_owned());
+    assert_eq!(headers, ["application/json".to_owned(), format!("attachment; filename=\"{execution}-input.json\"")]);
+    assert_eq!(answer.expect(200), input);
+    let copied = saved(&ada, "steps/copy/output").await;
+    assert_eq!(copied.headers["content-length"].to_str().unwrap(), list.to_string().len().to_string());
+    assert_eq!(&copied.expect(200), list);
+    assert_eq!(saved(&ada, "steps/each%5B1%5D/output").await.expect(200), input["parts"][1]);
+    let given = saved(&ada, "steps/each%5B1%5D/input").await;
+    let name = format!("attachment; filename=\"{execution}-each-1--input.json\"");
+    assert_eq!(given.headers["content-disposition"].to_str().unwrap(), name);
+    let given = given.expect(200);
+    assert_eq!((&given["item"], &given["index"], &given["input"]), (&input["parts"][1], &json!(1), &input));
+    assert_eq!(&given["state"]["copy"], list);
+
+    // What is not there yet, what never is, and what is another tenant's.
+    for path in ["output", "steps/ask/output", "steps/nowhere/output", "steps/nowhere/input"] {
+        saved(&ada, path).await.problem(404, "not-found");
+    }
+    let _ = app.post(&ada, &format!("/executions/{execution}/cancel"), json!({})).await.expect(202);
+    until(&app, &ada, &execution, &["cancelled"]).await;
+    saved(&ada, "output").await.problem(404, "not-found");
+    for path in ["input", "output", "steps/copy/input", "steps/copy/output"] {
+        saved(&bob, path).await.problem(404, "not-found");
+    }
+
+    let quick = save(&app, &ada, single("echo", json!({"type": "transform", "jq": ".input.list"}))).await;
+    let done = run(&app, &ada, &quick, input.clone()).await;
+    assert_eq!((&done["output"], done["output_size"].as_u64()), (&Value::Null, Some(list.to_string().len() as u64)));
+    let id = done["id"].as_str().unwrap();
+    assert_eq!(&app.get(&ada, &format!("/executions/{id}/output")).await.expect(200), list);
+    let small = run(&app, &ada, &quick, json!({"list": [1]})).await;
+    let id = small["id"].as_str().unwrap();
+    assert_eq!(app.get(&ada, &format!("/executions/{id}/output")).await.expect(200), json!([1]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sensitive_stays_masked_in_what_is_saved() {
+    let app = guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let python = "def execute(state, config):\n    return {'token': 'tok-98765', 'text': 'made tok-98765 of ' + state['input']['ssn']}\n";
+    let manifest = json!({
+        "name": "acme/mint", "version": "1.0.0", "kind": "node",
+        "outputs": {"type": "object", "properties": {"token": {"type": "string", "x-sensitive": true}}},
+    });
+    let upload = json!({"manifest": manifest.to_string(), "source": python});
+    let stored = app.post(&ada, "/plugins", upload).await.expect(201);
+    let path = format!("/plugins/{}/versions/1.0.0/status", stored["version"]["plugin_id"].as_str().unwrap());
+    let _ = app.put(&ada, &path, json!({"status": "active"})).await.expect(200);
+    let workflow = save(
+        &app,
+        &ada,
+        json!({
+            "name": "keeps quiet",
+            "input": {"type": "object", "properties": {"ssn": {"type": "string", "x-sensitive": true}, "list": {"type": "array"}}},
+            "nodes": {
+                "mint": {"type": "plugin", "plugin": "acme/mint@1.0.0"},
+                "large": {"type": "transform", "jq": "{said: .state.mint.text, token: .state.mint.token, ssn: .input.ssn, list: .input.list}"},
+            },
+            "edges": [{"from": "start", "to": "mint"}, {"from": "mint", "to": "large"}, {"from": "large", "to": "end"}],
+        }),
+    )
+    .await;
+    let list = json!(vec!["x".repeat(1024); 200]);
+    let done = run(&app, &ada, &workflow, json!({"ssn": "078-05-1120", "list": list})).await;
+    assert_eq!((done["state"].as_str(), &done["output"]), (Some("succeeded"), &Value::Null), "{done:#}");
+    let id = done["id"].as_str().unwrap();
+    let saved = async |path: &str| app.get(&ada, &format!("/executions/{id}/{path}")).await.expect(200);
+    let masked = json!("[sensitive]");
+    assert_eq!(saved("input").await, json!({"ssn": masked, "list": list}));
+    let large = json!({"said": "made [sensitive] of [sensitive]", "token": masked, "ssn": masked, "list": list});
+    assert_eq!(saved("output").await, large);
+    assert_eq!(saved("steps/large/output").await, large);
+    assert_eq!(saved("steps/mint/output").await, json!({"token": masked, "text": "made [sensitive] of [sensitive]"}));
+    let given = saved("steps/large/input").await;
+    assert_eq!(given["input"], json!({"ssn": masked, "list": list}));
+    assert_eq!(given["state"]["mint"]["text"], "made [sensitive] of [sensitive]");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_for_no_execution_is_removed_and_nothing_else() {
+    let app = guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let workflow = save(&app, &ada, single("counts", json!({"type": "transform", "jq": ".input | length"}))).await;
+    let large = json!(vec!["x".repeat(1024); 100]);
+    let done = run(&app, &ada, &workflow, large.clone()).await;
+    let tenant = ada.tenant().uuid();
+    let root = app.app.config.engine.objects.clone();
+    let plant = |tenant: uuid::Uuid, execution: &str| {
+        let directory = root.join(tenant.to_string()).join(execution);
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("value"), "sealed").unwrap();
+        directory
+    };
+    let orphan = plant(tenant, &uuid::Uuid::now_v7().to_string());
+    let others = [plant(tenant, "lost+found"), plant(uuid::Uuid::now_v7(), &uuid::Uuid::now_v7().to_string())];
+    let sweep = async |age: Duration| app.app.engine.sweep_objects(age).await.unwrap();
+
+    assert_eq!(sweep(Duration::from_secs(3600)).await, 0);
+    assert!(orphan.exists(), "its execution may yet come about");
+    assert_eq!(sweep(Duration::ZERO).await, 1);
+    assert!(!orphan.exists());
+    assert_eq!(sweep(Duration::ZERO).await, 0);
+    for other in others {
+        assert!(other.join("value").exists(), "neither ours nor known to this database: {}", other.display());
+        std::fs::remove_dir_all(other).unwrap();
+    }
+    let path = format!("/executions/{}/input", done["id"].as_str().unwrap());
+    assert_eq!(app.get(&ada, &path).await.expect(200), large);
 }

@@ -143,7 +143,8 @@ fn chosen(all: Vec<(TenantId, String)>, args: &Verify, notes: &[String]) -> Resu
     }
 }
 
-fn named(all: Vec<(TenantId, String)>, slug: &str) -> Result<(TenantId, String), Failure> {
+/// The organisation with this short name.
+pub(super) fn named(all: Vec<(TenantId, String)>, slug: &str) -> Result<(TenantId, String), Failure> {
     let found = all.into_iter().find(|(_, known)| known == slug);
     found.ok_or_else(|| {
         Failure::Usage(format!("there is no organisation {slug}; give its short name, as in its address"))

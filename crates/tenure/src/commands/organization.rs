@@ -1,18 +1,21 @@
-//! `tenure organization create`.
+//! `tenure organization create` and `tenure organization quota`.
 
 use std::io::{IsTerminal as _, Read as _};
 
-use tenure_kernel::SystemReason;
+use tenure_kernel::{Audited, SystemReason};
+use tenure_platform::domain::audit;
 use tenure_platform::domain::identity::{Email, NewPerson, Username, create_organization, parse_name, parse_password};
+use tenure_platform::domain::quotas::{self, Limit, Quota, QuotaStanding};
 use tenure_platform::domain::tenancy::Plan;
 use zeroize::Zeroizing;
 
+use super::audit::named;
 use super::{Failure, Outcome, on_platform};
 use crate::config::Flags;
 use crate::output;
 use crate::platform::Platform;
 
-/// Create organisations
+/// Create organisations and set their quotas
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -29,6 +32,15 @@ enum Verb {
         tenure organization create --name 'Acme Corporation' --username ada --email ada@example.com --full-name 'Ada Lovelace'\n  \
         pass show acme | tenure organization create --name Acme --username ada --email ada@example.com --json")]
     Create(Create),
+    /// Show an organisation's quotas, or give it another limit than its plan's
+    ///
+    /// A change is an event in the organisation's audit log. It counts at once, also for a server that runs; with the
+    /// embedded PostgreSQL the server must be stopped. Lowering a limit takes nothing away that is in use.
+    #[command(after_help = "Examples:\n  \
+        tenure organization quota acme\n  \
+        tenure organization quota acme executions_per_month --max 50000\n  \
+        tenure organization quota acme concurrent_executions --default --json")]
+    Quota(QuotaArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -53,13 +65,79 @@ struct Create {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct QuotaArgs {
+    /// The organisation, by its short name
+    slug: String,
+    /// workflows, executions_per_month or concurrent_executions; all are shown if absent
+    #[arg(value_parser = parse_quota)]
+    quota: Option<Quota>,
+    /// The limit from now on
+    #[arg(long, value_name = "N", requires = "quota", group = "limit")]
+    max: Option<u32>,
+    /// No limit from now on
+    #[arg(long, requires = "quota", group = "limit")]
+    unlimited: bool,
+    /// The plan's limit again
+    #[arg(long, requires = "quota", group = "limit")]
+    default: bool,
+    /// One JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_quota(text: &str) -> Result<Quota, String> {
+    Quota::parse(text).ok_or_else(|| {
+        let names = Quota::ALL.map(Quota::as_str).join(", ");
+        format!("a quota is one of {names}")
+    })
+}
+
 fn parse_plan(text: &str) -> Result<Plan, String> {
     let plan = [Plan::Free, Plan::Pro, Plan::Enterprise].into_iter().find(|plan| plan.as_str() == text);
     plan.ok_or_else(|| "a plan is free, pro or enterprise".to_owned())
 }
 
 pub(super) fn run(args: Args, flags: &Flags) -> Outcome {
-    let Verb::Create(new) = args.verb;
+    match args.verb {
+        Verb::Create(new) => create(new, flags),
+        Verb::Quota(args) => quota(&args, flags),
+    }
+}
+
+fn quota(args: &QuotaArgs, flags: &Flags) -> Outcome {
+    let (plan, mut standings) = on_platform(flags, async |platform: &Platform| {
+        let kernel = &platform.app.kernel;
+        let (tenant, _) = named(audit::tenants(kernel).await?, &args.slug)?;
+        let changed = kernel.system(SystemReason::Administer).run(async |tx| {
+            let changed = match args.quota {
+                Some(quota) if args.default => quotas::clear_override(tx, tenant, quota).await?,
+                // No number is no limit.
+                Some(quota) if args.unlimited || args.max.is_some() => {
+                    quotas::set_override(tx, tenant, quota, args.max).await?
+                }
+                _ => Audited::none("the operator's look leaves quotas as they are", ()),
+            };
+            let standings = quotas::standings(tx, tenant).await?;
+            Ok(changed.map(|()| standings))
+        });
+        Ok(changed.await?)
+    })?;
+    standings.retain(|standing| args.quota.is_none_or(|quota| standing.usage.name == quota));
+    if args.json {
+        output::json(&serde_json::json!({"organization": args.slug, "plan": plan, "items": standings}));
+        return Ok(());
+    }
+    output::line(format_args!("{:<22} {:>10} {:>10} {:>10}", "quota", plan.as_str(), "set to", "used"));
+    let told = |limit: Limit| limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
+    for QuotaStanding { usage, plan_limit, overridden } in standings {
+        let set = if overridden { told(usage.limit) } else { "-".to_owned() };
+        output::line(format_args!("{:<22} {:>10} {set:>10} {:>10}", usage.name.as_str(), told(plan_limit), usage.used));
+    }
+    Ok(())
+}
+
+fn create(new: Create, flags: &Flags) -> Outcome {
     let invalid = |error: tenure_kernel::Error| Failure::Usage(Failure::from(error).to_string());
     let username = Username::parse(&new.username, "/username").map_err(invalid)?;
     let email = Email::parse(&new.email, "/email").map_err(invalid)?;

@@ -32,6 +32,7 @@ fn help_names_every_verb_and_shows_examples() {
         &["migrate"],
         &["config", "show"],
         &["organization", "create"],
+        &["organization", "quota"],
         &["workflow", "validate"],
         &["execution", "list"],
         &["execution", "show"],

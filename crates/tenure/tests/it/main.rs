@@ -17,6 +17,7 @@ mod own_database;
 mod outages;
 mod pages;
 mod proxies;
+mod quotas;
 mod receiver;
 mod run;
 mod terminal;

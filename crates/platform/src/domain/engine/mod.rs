@@ -7,7 +7,7 @@
 //! - `writer.rs` writes the journal of all executions of this node in common transactions: one commit carries what many
 //!   executions finished at the same time.
 //! - `steps/` runs a step by its node's type; `document.rs` makes what it sees; `objects.rs` keeps what is too large for
-//!   a row.
+//!   a row, and `sweep.rs` removes there what a crash left.
 //!
 //! Owns `jobs`, `execution_journal` and `execution_timers`, and moves `executions` on. Concurrency slots are not counted
 //! anywhere: a slot *is* a leased row of `jobs`, so none can leak.
@@ -18,6 +18,7 @@ pub mod objects;
 mod queue;
 mod standing;
 mod steps;
+mod sweep;
 mod writer;
 
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! Values too large for a row: sealed files in a directory of the server's own, named by tenant, execution and digest.
 //!
-//! The name says what is in it, so writing one twice is harmless; one whose journal entry was never written is an orphan
-//! that upkeep may remove. Other stores (S3, GCS, Azure) come behind the same two calls.
+//! The name says what is in it, so writing one twice is harmless. What is kept for an execution that never came about is an
+//! orphan that upkeep removes (`sweep.rs`). Other stores (S3, GCS, Azure) come behind the same two calls.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tenure_kernel::keys::TenantKeys;
 use tenure_kernel::{Error, ExecutionId, Result, Sealed, TenantId};
+use tenure_seal::SecretBytes;
 use tenure_workflow::machine::{ObjectRef, Sensitive, StoredValue};
 use tenure_workflow::sensitive::SensitiveValues;
 use uuid::Uuid;
@@ -125,18 +126,24 @@ impl ObjectStore {
     /// # Errors
     /// When it is not there, does not open, or is not what its digest says.
     pub async fn load(&self, keys: &TenantKeys, tenant: TenantId, object: &ObjectRef) -> Result<Value> {
+        Ok(serde_json::from_slice(self.load_json(keys, tenant, object).await?.expose())?)
+    }
+
+    /// The same, as JSON that nobody has parsed.
+    ///
+    /// # Errors
+    /// As [`ObjectStore::load`].
+    pub async fn load_json(&self, keys: &TenantKeys, tenant: TenantId, object: &ObjectRef) -> Result<SecretBytes> {
         if let Some(Sensitive { sealed: Some(text), .. }) = &object.sensitive {
             let sealed = STANDARD.decode(text).map_err(Error::internal)?;
-            let bytes = keys.open("objects", "value", named(object)?, &sealed)?;
-            return Ok(serde_json::from_slice(bytes.expose())?);
+            return keys.open("objects", "value", named(object)?, &sealed);
         }
         if !object.key.starts_with(&format!("{}/", tenant.uuid())) || object.key.contains("..") {
             return Err(Error::internal("a journal names an object of another tenant"));
         }
         let sealed = tokio::fs::read(self.0.join(&object.key)).await.map_err(Error::internal)?;
         if object.sensitive.is_some() {
-            let bytes = keys.open("objects", "value", named(object)?, &sealed)?;
-            return Ok(serde_json::from_slice(bytes.expose())?);
+            return keys.open("objects", "value", named(object)?, &sealed);
         }
         let digest =
             parse_hex(&object.digest).ok_or_else(|| Error::internal("an object's digest is not hexadecimal"))?;
@@ -145,7 +152,7 @@ impl ObjectStore {
         if actual != digest {
             return Err(Error::internal("an object is not what its digest says"));
         }
-        Ok(serde_json::from_slice(bytes.expose())?)
+        Ok(bytes)
     }
 
     /// Forgets a value that was stored for an execution that did not come about.

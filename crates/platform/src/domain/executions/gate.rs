@@ -72,13 +72,18 @@ pub(super) async fn prepare(cx: &Authorized<WorkflowExecute>, app: &App, wanted:
         Input::Held(value) if !app.engine.keeps_inline(&value)? => value,
         input => return Ok(Wanted { input, ..wanted }),
     };
-    let (version, parts, keys) = cx
+    let (version, compiled, keys) = cx
         .read(async |tx| {
             let (_, version, compiled) = runnable(tx, app, wanted.workflow, wanted.version).await?;
-            check(compiled.input_schema.as_ref(), &value)?;
-            Ok((version, sensitive_parts(&compiled, &value), tx.keys().await?))
+            Ok((version, compiled, tx.keys().await?))
         })
         .await?;
+    // Megabytes against an intricate schema: on no thread that serves others, and with no transaction open.
+    let judge = move || {
+        check(compiled.input_schema.as_ref(), &value)?;
+        Ok::<_, Error>((sensitive_parts(&compiled, &value), value))
+    };
+    let (parts, value) = tokio::task::spawn_blocking(judge).await.map_err(Error::internal)??;
     let stored = app.engine.objects().store_input(&keys, cx.tenant(), wanted.id, value, parts).await?;
     Ok(Wanted { version: Some(version), input: Input::Put(stored), ..wanted })
 }

@@ -23,7 +23,9 @@ use super::event::ExecutionEvent;
 use super::filter::Listed;
 use super::follow::Follower;
 use super::gate::{self, Admission, Input, Wanted};
+use super::inputs::Given;
 use super::model::{Execution, ExecutionSummary, Step, StepSummary};
+use super::values::{self, Opener};
 use super::{inputs, steps, store, wait};
 use crate::app::{App, Routes};
 
@@ -37,14 +39,23 @@ const RESUME: &str =
     "Resume a paused execution.\n\nAnswers 202: it is queued again and goes on where it was. 409 if it is not paused.";
 const RETRY: &str = "Retry an execution that failed, was cancelled or ran out of time.\n\nAnswers 202: it is queued again and goes on after its finished steps, of which none runs again; what failed or was stopped is done again. 409 if it is not over, succeeded, or would only end the same way.";
 
+const SAVE_INPUT: &str = "Save an execution's input.\n\nThe JSON value itself, however large, as a file, with `[sensitive]` for what schemas mark so.";
+const SAVE_OUTPUT: &str = "Save an execution's output.\n\nThe JSON value itself, however large, as a file, with `[sensitive]` for what schemas mark so. 404 until the execution has succeeded.";
+const SAVE_STEP_INPUT: &str = "Save what a step was given.\n\nAs `input` of the step shows it, with nothing left out for its size, as a file. 404 for a step that was skipped or has not begun, and where it is made of more than 64 MiB.";
+const SAVE_STEP_OUTPUT: &str = "Save a step's output.\n\nThe JSON value itself, however large, as a file, with `[sensitive]` for what schemas mark so. 404 until the step has succeeded.";
+
 /// The slice's routes.
 pub fn routes() -> Routes {
     Routes::new("Executions")
         .post("/workflows/{id}/executions", start, START)
         .get("/executions", list, "List executions, newest first.")
         .get("/executions/{id}", get, "See an execution, with its definition, input and output.")
+        .get("/executions/{id}/input", save_input, SAVE_INPUT)
+        .get("/executions/{id}/output", save_output, SAVE_OUTPUT)
         .get("/executions/{id}/steps", list_steps, "List an execution's steps, in the order of the journal.")
         .get("/executions/{id}/steps/{step}", get_step, "See a step, with its output and log.")
+        .get("/executions/{id}/steps/{step}/input", save_step_input, SAVE_STEP_INPUT)
+        .get("/executions/{id}/steps/{step}/output", save_step_output, SAVE_STEP_OUTPUT)
         .get("/executions/{id}/events", events, EVENTS)
         .post("/executions/{id}/cancel", cancel, CANCEL)
         .post("/executions/{id}/pause", pause, PAUSE)
@@ -101,6 +112,16 @@ impl Output for Events {
     fn describe(description: &mut Description) {
         let schema = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String).build();
         description.answers_with(200, "A stream.", "text/event-stream", utoipa::openapi::Schema::Object(schema));
+    }
+}
+
+/// A JSON value to be saved as a file.
+#[derive(Debug)]
+pub enum Saved {}
+
+impl Output for Saved {
+    fn describe(description: &mut Description) {
+        description.answers_with(200, "The value.", "application/json", <Value as utoipa::PartialSchema>::schema());
     }
 }
 
@@ -200,6 +221,78 @@ async fn get_step(
         })
         .await?;
     Ok(Json(step))
+}
+
+async fn save_input(
+    cx: Authorized<ExecutionRead>,
+    State(app): State<App>,
+    Path(id): Path<ExecutionId>,
+) -> Result<Raw<Saved>> {
+    let (input, opener) = cx
+        .read(async |tx| {
+            let execution = tx.load::<ExecutionSummary>(id).await?;
+            let (input, _) = store::ends(tx, &execution).await?;
+            let opener = Opener::of(tx, id, input.object().into_iter()).await?;
+            Ok((input, opener))
+        })
+        .await?;
+    let json = opener.json(&app, cx.tenant(), &input).await?;
+    Ok(Raw::new(values::attachment(&format!("{id}-input"), json)))
+}
+
+async fn save_output(
+    cx: Authorized<ExecutionRead>,
+    State(app): State<App>,
+    Path(id): Path<ExecutionId>,
+) -> Result<Raw<Saved>> {
+    let (output, opener) = cx
+        .read(async |tx| {
+            let execution = tx.load::<ExecutionSummary>(id).await?;
+            let (_, output) = store::ends(tx, &execution).await?;
+            let output = output.ok_or_else(|| values::none("there is no output until the execution has succeeded"))?;
+            let opener = Opener::of(tx, id, output.object().into_iter()).await?;
+            Ok((output, opener))
+        })
+        .await?;
+    let json = opener.json(&app, cx.tenant(), &output).await?;
+    Ok(Raw::new(values::attachment(&format!("{id}-output"), json)))
+}
+
+async fn save_step_input(
+    cx: Authorized<ExecutionRead>,
+    State(app): State<App>,
+    Path((id, StepName(name))): Path<(ExecutionId, StepName)>,
+) -> Result<Raw<Saved>> {
+    let (given, opener) = cx
+        .read(async |tx| {
+            let execution = tx.load::<ExecutionSummary>(id).await?;
+            let given = Given::find(tx, &app, &execution, &name).await?;
+            let given =
+                given.ok_or_else(|| values::none("this step was given nothing, or not yet, or it is not kept"))?;
+            let opener = Opener::of(tx, id, given.objects()).await?;
+            Ok((given, opener))
+        })
+        .await?;
+    let json = opener.given(&app, cx.tenant(), given).await?;
+    Ok(Raw::new(values::attachment(&format!("{id}-{name}-input"), json)))
+}
+
+async fn save_step_output(
+    cx: Authorized<ExecutionRead>,
+    State(app): State<App>,
+    Path((id, StepName(name))): Path<(ExecutionId, StepName)>,
+) -> Result<Raw<Saved>> {
+    let (output, opener) = cx
+        .read(async |tx| {
+            let execution = tx.load::<ExecutionSummary>(id).await?;
+            let output = steps::output(tx, &execution, &name).await?;
+            let output = output.ok_or_else(|| values::none("there is no output until the step has succeeded"))?;
+            let opener = Opener::of(tx, id, output.object().into_iter()).await?;
+            Ok((output, opener))
+        })
+        .await?;
+    let json = opener.json(&app, cx.tenant(), &output).await?;
+    Ok(Raw::new(values::attachment(&format!("{id}-{name}-output"), json)))
 }
 
 async fn events(

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use tenure_kernel::{Error, Mode, Permitted, Result, TenantTx};
 use tenure_workflow::machine::{Document, Entry, Machine, ObjectRef, Outcome, StepKey, StoredValue};
 use tenure_workflow::nodes::NodeKind;
+use tenure_workflow::plan::Plan;
 
 use super::model::{ExecutionSummary, SHOWN_INLINE, shown};
 use crate::app::App;
@@ -18,42 +19,74 @@ const MAX_BYTES: i64 = 8 * 1024 * 1024;
 /// Where the whole is too large to be shown, parts above this are left out.
 const SMALL: usize = 4 * 1024;
 
-/// What the step was given; null for one that was skipped, and where the journal is too long to go through.
+/// What a step was given, as the machine names it.
+pub(super) struct Given {
+    document: Document,
+    plan: Arc<Plan>,
+    step: StepKey,
+}
+
+/// How a value that is kept elsewhere is looked up.
+type Fetch<'f> = &'f mut dyn FnMut(&ObjectRef) -> Result<Arc<Value>>;
+
+impl Given {
+    /// Nothing for a step that was skipped, and where the journal is too long to go through.
+    pub(super) async fn find<M: Mode>(
+        tx: &mut TenantTx<M>,
+        app: &App,
+        execution: &Permitted<ExecutionSummary>,
+        step: &StepKey,
+    ) -> Result<Option<Self>> {
+        let Some(entries) = journal(tx, execution).await? else { return Ok(None) };
+        let (tenant, workflow) = (tx.tenant(), execution.workflow.id);
+        let plan = Arc::clone(&app.plans.get(&mut *tx, tenant, workflow, execution.version).await?.plan);
+        let row = sqlx::query!(
+            "select input, retries from executions where tenant_id = $1 and id = $2",
+            tenant.uuid(),
+            execution.id.uuid()
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        let list = step.item.and_then(|_| list_of(step, &entries)).cloned();
+        let facts = json!({ "id": execution.id, "environment": "dev", "attempt": row.retries + 1 });
+        let input = serde_json::from_str(&row.input)?;
+        let machine = Machine::replay(Arc::clone(&plan), input, Arc::new(facts), entries).map_err(Error::internal)?;
+        let document = machine.seen(step, list.as_ref());
+        Ok(document.map(|document| Self { document, plan, step: step.clone() }))
+    }
+
+    /// What is kept elsewhere of it.
+    pub(super) fn objects(&self) -> impl Iterator<Item = &Arc<ObjectRef>> {
+        self.document.objects()
+    }
+
+    /// As the step saw it: a plugin only what it asked for.
+    pub(super) fn put_together(&self, fetch: Fetch<'_>) -> Result<Value> {
+        let (value, locals) = (self.document.to_value(fetch)?, self.document.locals(fetch)?);
+        let node = self.plan.find(&self.step.node).map(|index| self.plan.node(index));
+        let kind = node.map(|node| match (&node.kind, self.step.item) {
+            (NodeKind::Map(map), Some(_)) => &map.body.kind,
+            (kind, _) => kind,
+        });
+        Ok(match kind {
+            Some(NodeKind::Plugin(plugin)) => plugin.state(&value, locals.as_ref()),
+            _ => with_locals(value, locals),
+        })
+    }
+}
+
+/// What the step was given, as far as it is shown; null where that is not known.
 pub(super) async fn of<M: Mode>(
     tx: &mut TenantTx<M>,
     app: &App,
     execution: &Permitted<ExecutionSummary>,
     step: &StepKey,
 ) -> Result<Value> {
-    let Some(entries) = journal(tx, execution).await? else { return Ok(Value::Null) };
-    let (tenant, workflow) = (tx.tenant(), execution.workflow.id);
-    let plan = Arc::clone(&app.plans.get(&mut *tx, tenant, workflow, execution.version).await?.plan);
-    let row = sqlx::query!(
-        "select input, retries from executions where tenant_id = $1 and id = $2",
-        tenant.uuid(),
-        execution.id.uuid()
-    )
-    .fetch_one(&mut *tx)
-    .await?;
-    let list = match (&step.item, list_of(step, &entries)) {
-        (Some(_), Some(list)) => Some(whole(tx, app, list).await?),
-        _ => None,
-    };
-    let facts = json!({ "id": execution.id, "environment": "dev", "attempt": row.retries + 1 });
-    let input = serde_json::from_str(&row.input)?;
-    let machine = Machine::replay(Arc::clone(&plan), input, Arc::new(facts), entries).map_err(Error::internal)?;
-    let Some(document) = machine.seen(step, list.as_ref()) else { return Ok(Value::Null) };
-    let (value, locals) = put_together(&document)?;
-    let node = plan.find(&step.node).map(|index| plan.node(index));
-    let kind = node.map(|node| match (&node.kind, step.item) {
-        (NodeKind::Map(map), Some(_)) => &map.body.kind,
-        (kind, _) => kind,
-    });
-    let given = match kind {
-        Some(NodeKind::Plugin(plugin)) => plugin.state(&value, locals.as_ref()),
-        _ => with_locals(value, locals),
-    };
-    Ok(cut(given))
+    let Some(mut given) = Given::find(tx, app, execution, step).await? else { return Ok(Value::Null) };
+    if let Some(item) = &mut given.document.item {
+        item.list = whole(tx, app, &item.list).await?;
+    }
+    given.put_together(&mut fetch_shown).map(cut)
 }
 
 /// The journal, the outputs of maps' items left out: what a step is given holds them only as their map's output.
@@ -108,13 +141,11 @@ async fn whole<M: Mode>(tx: &mut TenantTx<M>, app: &App, list: &StoredValue) -> 
     }
 }
 
-fn put_together(document: &Document) -> Result<(Value, Option<Map<String, Value>>)> {
-    let mut fetch = |object: &ObjectRef| -> Result<Arc<Value>> {
-        let (value, size) = shown(&StoredValue::Object(Arc::new(object.clone())))?;
-        let is_shown = object.sensitive.as_ref().is_some_and(|sensitive| sensitive.shown.is_some());
-        Ok(Arc::new(if is_shown { value } else { not_shown(size) }))
-    };
-    Ok((document.to_value(&mut fetch)?, document.locals(&mut fetch)?))
+/// What may be shown of a value that is kept elsewhere.
+fn fetch_shown(object: &ObjectRef) -> Result<Arc<Value>> {
+    let (value, size) = shown(&StoredValue::Object(Arc::new(object.clone())))?;
+    let is_shown = object.sensitive.as_ref().is_some_and(|sensitive| sensitive.shown.is_some());
+    Ok(Arc::new(if is_shown { value } else { not_shown(size) }))
 }
 
 fn with_locals(mut value: Value, locals: Option<Map<String, Value>>) -> Value {

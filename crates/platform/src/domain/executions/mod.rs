@@ -5,6 +5,7 @@
 //! - `control.rs` is what people want of one that exists: cancel, pause, resume, retry.
 //! - `follow.rs` tells how one goes on, as server-sent events; `wait.rs` waits for its end.
 //! - `live.rs` is where the engine says what runs at this moment; `steps.rs` tells of steps, `inputs.rs` what each was given.
+//! - `values.rs` gives whole what is too large to stand in an answer with other things.
 
 mod control;
 mod event;
@@ -18,6 +19,7 @@ mod model;
 mod news;
 mod steps;
 mod store;
+mod values;
 mod wait;
 
 pub use control::wake;

@@ -150,11 +150,11 @@ pub struct Execution {
     pub definition: Box<RawValue>,
     /// The published plugins that it runs with, in the versions that it keeps.
     pub plugins: Vec<PinnedPlugin>,
-    /// The input, with `[sensitive]` for what its schema marks so; null when larger than 64 KiB.
+    /// The input, with `[sensitive]` for what its schema marks so; null when larger than 64 KiB, then `/input` below it has it.
     pub input: Value,
     /// Size of the input as JSON, in bytes.
     pub input_size: u64,
-    /// The output; null until it succeeded, and when larger than 64 KiB.
+    /// The output; null until it succeeded, and when larger than 64 KiB, then `/output` below it has it.
     pub output: Value,
     /// Size of the output as JSON, in bytes; null until it succeeded.
     pub output_size: Option<u64>,
@@ -219,9 +219,9 @@ pub struct Step {
     #[serde(flatten)]
     pub summary: StepSummary,
     /// What the step was given: `{input, state, execution}`, in a map `item` and `index` too, a plugin only what it asked for.
-    /// `{"not_shown": {"size": bytes}}` stands for values that are too large; null for a step that was skipped.
+    /// `{"not_shown": {"size": bytes}}` stands for values that are too large, `/input` below it has them; null for a step that was skipped.
     pub input: Value,
-    /// What it returned; null until it ended, and when larger than 64 KiB.
+    /// What it returned; null until it ended, and when larger than 64 KiB, then `/output` below it has it.
     pub output: Value,
     /// Size of the output as JSON, in bytes; null until there is one.
     pub output_size: Option<u64>,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tenure_kernel::{Error, ExecutionId, Mode, Page, PageQuery, Permitted, Problem, Result, TenantTx, Timestamp};
 use tenure_workflow::ErrorClass;
-use tenure_workflow::machine::{Entry, Outcome, StepError, StepKey};
+use tenure_workflow::machine::{Entry, Outcome, StepError, StepKey, StoredValue};
 
 use super::live::{LiveState, LiveStep};
 use super::model::{ExecutionError, ExecutionSummary, LogLine, Step, StepState, StepSummary, shown};
@@ -237,6 +237,56 @@ fn lines(logs: Option<&str>, finished_at: Timestamp) -> Result<(Vec<LogLine>, bo
     Ok((stored.into_iter().map(line).collect(), false))
 }
 
+/// A step's newest row, with what it gave.
+struct Newest {
+    node_type: Option<String>,
+    state: Option<String>,
+    attempts: i32,
+    started_at: Timestamp,
+    finished_at: Timestamp,
+    entry: String,
+    logs: Option<String>,
+    usage: Option<String>,
+}
+
+impl Newest {
+    async fn of<M: Mode>(tx: &mut TenantTx<M>, execution: ExecutionId, step: &str) -> Result<Option<Self>> {
+        let row = sqlx::query_as!(
+            Self,
+            r#"with forgotten (step, seq) as materialized (
+                   select f.step, r.seq from execution_journal r
+                   cross join lateral jsonb_array_elements_text(r.entry::jsonb #> '{retried,forgotten}') as f (step)
+                   where r.tenant_id = $1 and r.execution_id = $2 and r.state = 'retried')
+               select j.node_type, j.state, j.attempts, j.started_at, j.finished_at, j.entry, j.logs, j.usage
+               from execution_journal j
+               where j.tenant_id = $1 and j.execution_id = $2 and j.step = $3
+                 and not (j.state = 'failed' and exists (select from forgotten f where f.step = j.step and f.seq > j.seq))
+               order by j.seq desc limit 1"#,
+            tx.tenant().uuid(),
+            execution.uuid(),
+            step
+        );
+        Ok(row.fetch_optional(&mut *tx).await?)
+    }
+
+    fn output(&self) -> Result<Option<StoredValue>> {
+        Ok(match serde_json::from_str(&self.entry)? {
+            Entry::Finished { outcome: Outcome::Succeeded { output, .. }, .. } => Some(output),
+            _ => None,
+        })
+    }
+}
+
+/// What a step gave, if it has ended with something.
+pub(super) async fn output<M: Mode>(
+    tx: &mut TenantTx<M>,
+    execution: &Permitted<ExecutionSummary>,
+    step: &StepKey,
+) -> Result<Option<StoredValue>> {
+    let row = Newest::of(tx, execution.id, &step.to_string()).await?;
+    row.map(|row| row.output()).transpose().map(Option::flatten)
+}
+
 /// One step whole.
 pub(super) async fn one<M: Mode>(
     tx: &mut TenantTx<M>,
@@ -245,31 +295,12 @@ pub(super) async fn one<M: Mode>(
     step: &StepKey,
 ) -> Result<Step> {
     let name = step.to_string();
-    let row = sqlx::query!(
-        r#"with forgotten (step, seq) as materialized (
-               select f.step, r.seq from execution_journal r
-               cross join lateral jsonb_array_elements_text(r.entry::jsonb #> '{retried,forgotten}') as f (step)
-               where r.tenant_id = $1 and r.execution_id = $2 and r.state = 'retried')
-           select j.node_type, j.state, j.attempts, j.started_at, j.finished_at, j.entry, j.logs, j.usage
-           from execution_journal j
-           where j.tenant_id = $1 and j.execution_id = $2 and j.step = $3
-             and not (j.state = 'failed' and exists (select from forgotten f where f.step = j.step and f.seq > j.seq))
-           order by j.seq desc limit 1"#,
-        tx.tenant().uuid(),
-        execution.id.uuid(),
-        name
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
+    let row = Newest::of(tx, execution.id, &name).await?;
     let Some(row) = row else {
         let flying = in_flight(tx, execution.id, live).await?.into_iter().find(|flying| flying.name == name);
         return Ok(empty(flying.ok_or_else(Problem::not_found)?));
     };
-    let output = match serde_json::from_str(&row.entry)? {
-        Entry::Finished { outcome: Outcome::Succeeded { output, .. }, .. } => Some(shown(&output)?),
-        _ => None,
-    };
-    let (output, output_size) = output.unzip();
+    let (output, output_size) = row.output()?.as_ref().map(shown).transpose()?.unzip();
     let (logs, logs_truncated) = lines(row.logs.as_deref(), row.finished_at)?;
     let failure = (row.state.as_deref() == Some("failed")).then_some(row.entry);
     let summary = StepSummary::try_from(Row {

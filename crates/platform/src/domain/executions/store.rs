@@ -6,11 +6,12 @@ use tenure_kernel::{
     Error, ExecutionId, Job, JobKind, Load, Mode, Page, PageQuery, Permitted, Problem, Result, TeamId, TenantTx,
     Timestamp, UserId, WorkflowId, Write,
 };
-use tenure_workflow::machine::StoredValue;
+use tenure_workflow::machine::{Entry, Outcome, StoredValue};
 use uuid::Uuid;
 
 use super::filter::Filter;
 use super::model::{Execution, ExecutionError, ExecutionState, ExecutionSummary, PersonRef, WorkflowRef, shown};
+use super::values::MAX_SENSITIVE;
 use crate::domain::plugins;
 
 /// How many of a tenant's executions may stand in the queue, running ones among them.
@@ -145,6 +146,58 @@ pub(super) async fn whole<M: Mode>(tx: &mut TenantTx<M>, execution: Permitted<Ex
         output: output.unwrap_or_default(),
         output_size,
     })
+}
+
+/// The input and, once there is one, the output, as they are stored. Whether the actor may see them was asked before.
+pub(super) async fn ends<M: Mode>(
+    tx: &mut TenantTx<M>,
+    execution: &Permitted<ExecutionSummary>,
+) -> Result<(StoredValue, Option<StoredValue>)> {
+    let row = sqlx::query!(
+        "select input, output from executions where tenant_id = $1 and id = $2",
+        tx.tenant().uuid(),
+        execution.id.uuid()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let output = row.output.as_deref().map(serde_json::from_str).transpose()?;
+    Ok((serde_json::from_str(&row.input)?, output))
+}
+
+/// The execution's input and what its steps gave, where schemas declare parts of it to be sensitive; nothing where these
+/// may be more than [`MAX_SENSITIVE`].
+pub(super) async fn sensitive<M: Mode>(tx: &mut TenantTx<M>, id: ExecutionId) -> Result<Option<Vec<StoredValue>>> {
+    // The pattern finds all of them, and perhaps a value that reads like one, which is told apart once it is read.
+    let rows = sqlx::query!(
+        r#"select e.input as "input?", null as "entry?" from executions e where e.tenant_id = $1 and e.id = $2
+           union all
+           (select null, j.entry from execution_journal j
+            where j.tenant_id = $1 and j.execution_id = $2 and j.state = 'succeeded' and j.entry like '%"parts":["%'
+            limit $3)"#,
+        tx.tenant().uuid(),
+        id.uuid(),
+        MAX_SENSITIVE
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    if i64::try_from(rows.len()).is_ok_and(|rows| rows > MAX_SENSITIVE) {
+        return Ok(None);
+    }
+    let mut values = Vec::new();
+    for row in rows {
+        if let Some(input) = row.input {
+            values.push(serde_json::from_str(&input)?);
+        }
+        let entry = row.entry.as_deref().map(serde_json::from_str).transpose()?;
+        if let Some(Entry::Finished { outcome: Outcome::Succeeded { output, .. }, .. }) = entry {
+            values.push(output);
+        }
+    }
+    values.retain(|value: &StoredValue| {
+        let sensitive = value.object().and_then(|object| object.sensitive.as_ref());
+        sensitive.is_some_and(|sensitive| !sensitive.parts.is_empty())
+    });
+    Ok(Some(values))
 }
 
 /// How it stands, and nothing else: for whoever waits. Whether the actor may see it was asked before.

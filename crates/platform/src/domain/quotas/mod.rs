@@ -16,5 +16,7 @@ mod store;
 
 pub use event::QuotaEvent;
 pub use http::routes;
-pub use model::{Limit, Quota, QuotaUsage, Share};
-pub use store::{clear_override, give_back, release_executions, reserve_executions, set_override, take, usage};
+pub use model::{Limit, Quota, QuotaStanding, QuotaUsage, Share};
+pub use store::{
+    clear_override, give_back, release_executions, reserve_executions, set_override, standings, take, usage,
+};

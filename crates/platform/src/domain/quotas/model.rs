@@ -33,6 +33,12 @@ impl Quota {
         }
     }
 
+    /// From its name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|quota| quota.as_str() == name)
+    }
+
     /// What is counted, for a person.
     #[must_use]
     pub const fn description(self) -> &'static str {
@@ -143,6 +149,18 @@ impl QuotaUsage {
             .with("used", self.used)
             .with("resets_at", self.resets_at.map(|at| at.to_string()))
     }
+}
+
+/// A quota of a tenant as the platform's administrators see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct QuotaStanding {
+    /// What is in force, and used.
+    #[serde(flatten)]
+    pub usage: QuotaUsage,
+    /// What the plan gives; null is unlimited.
+    pub plan_limit: Limit,
+    /// Whether the platform gave the tenant another limit.
+    pub overridden: bool,
 }
 
 /// A number of something for one tenant, in a batch.

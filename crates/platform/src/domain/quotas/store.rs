@@ -1,10 +1,12 @@
 //! All SQL on `quota_usage` and `quota_overrides`, but for slots.
 
+use sqlx::PgExecutor;
+use tenure_kernel::event::Action;
 use tenure_kernel::{Audited, Mode, NewEvent, Result, SystemTx, TenantId, TenantTx, Timestamp, Write};
 use uuid::Uuid;
 
 use super::event::QuotaEvent;
-use super::model::{Limit, Quota, QuotaUsage, Share};
+use super::model::{Limit, Quota, QuotaStanding, QuotaUsage, Share};
 use crate::domain::tenancy::Plan;
 
 /// Counts `n` more, in the transaction of what is counted: if that rolls back, nothing was taken.
@@ -66,13 +68,30 @@ pub async fn give_back(tx: &mut TenantTx<Write>, quota: Quota, n: u32) -> Result
     Ok(())
 }
 
-/// The tenant's plan, and every quota with its limit and use. What runs now is counted by nobody: a slot is a leased row of
-/// the queue, so these are counted when somebody asks.
+/// The tenant's plan, and every quota with its limit and use.
 ///
 /// # Errors
 /// PostgreSQL's.
 pub async fn usage<M: Mode>(tx: &mut TenantTx<M>) -> Result<(Plan, Vec<QuotaUsage>)> {
+    let (tenant, now) = (tx.tenant(), tx.now());
+    let (plan, standings) = read(tx, tenant, now).await?;
+    Ok((plan, standings.into_iter().map(|standing| standing.usage).collect()))
+}
+
+/// The same of any tenant, for the platform's administrators.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn standings(tx: &mut SystemTx, tenant: TenantId) -> Result<(Plan, Vec<QuotaStanding>)> {
     let now = tx.now();
+    read(tx, tenant, now).await
+}
+
+/// What runs now is counted by nobody: a slot is a leased row of the queue, so these are counted when somebody asks.
+async fn read<T>(tx: &mut T, tenant: TenantId, now: Timestamp) -> Result<(Plan, Vec<QuotaStanding>)>
+where
+    for<'c> &'c mut T: PgExecutor<'c>,
+{
     let (names, starts): (Vec<String>, Vec<Timestamp>) =
         Quota::ALL.iter().map(|quota| (quota.as_str().to_owned(), quota.period_start(now))).unzip();
     let rows = sqlx::query!(
@@ -84,7 +103,7 @@ pub async fn usage<M: Mode>(tx: &mut TenantTx<M>) -> Result<(Plan, Vec<QuotaUsag
                left join quota_overrides o on o.tenant_id = t.tenant_id and o.quota = q.name
                left join quota_usage u on u.tenant_id = t.tenant_id and u.quota = q.name and u.period_start = q.period_start
            where t.tenant_id = $1"#,
-        tx.tenant().uuid(),
+        tenant.uuid(),
         &names,
         &starts as &[Timestamp]
     )
@@ -93,12 +112,11 @@ pub async fn usage<M: Mode>(tx: &mut TenantTx<M>) -> Result<(Plan, Vec<QuotaUsag
     let plan = rows.first().map_or(Plan::Free, |row| Plan::parse(&row.plan));
     let of = |quota: Quota| {
         let row = rows.iter().find(|row| row.name == quota.as_str());
-        let limit = match row {
-            Some(row) if row.overridden => row.max.map(|max| u32::try_from(max).unwrap_or(u32::MAX)),
-            _ => quota.limit(plan),
-        };
+        let plan_limit = quota.limit(plan);
+        let set = row.filter(|row| row.overridden);
+        let limit = set.map_or(plan_limit, |row| row.max.map(|max| u32::try_from(max).unwrap_or(u32::MAX)));
         let used = row.and_then(|row| row.used).and_then(|used| u64::try_from(used).ok()).unwrap_or(0);
-        QuotaUsage::new(quota, limit, used, now)
+        QuotaStanding { usage: QuotaUsage::new(quota, limit, used, now), plan_limit, overridden: set.is_some() }
     };
     Ok((plan, Quota::ALL.map(of).to_vec()))
 }
@@ -209,7 +227,10 @@ pub(super) async fn lower(
 /// # Errors
 /// PostgreSQL's.
 pub async fn set_override(tx: &mut SystemTx, tenant: TenantId, quota: Quota, limit: Limit) -> Result<Audited<()>> {
-    tx.enter(tenant).await?;
+    let before = standing(tx, tenant, quota).await?;
+    if before.as_ref().is_some_and(|before| before.overridden && before.usage.limit == limit) {
+        return Ok(Audited::none("it was set to the same before", ()));
+    }
     sqlx::query!(
         "insert into quota_overrides (tenant_id, quota, max, updated_at) values ($1, $2, $3, $4)
          on conflict (tenant_id, quota) do update set max = excluded.max, updated_at = excluded.updated_at",
@@ -220,11 +241,8 @@ pub async fn set_override(tx: &mut SystemTx, tenant: TenantId, quota: Quota, lim
     )
     .execute(&mut *tx)
     .await?;
-    let event = match limit {
-        Some(limit) => NewEvent::new(QuotaEvent::LIMITED, quota.as_str().to_owned()).detail("limit", limit),
-        None => NewEvent::new(QuotaEvent::UNLIMITED, quota.as_str().to_owned()),
-    };
-    Ok(Audited::of((), event.in_tenant(tenant)))
+    let action = if limit.is_some() { QuotaEvent::LIMITED } else { QuotaEvent::UNLIMITED };
+    Ok(Audited::of((), changed(action, tenant, quota, before, limit)))
 }
 
 /// The plan's limit again.
@@ -232,9 +250,39 @@ pub async fn set_override(tx: &mut SystemTx, tenant: TenantId, quota: Quota, lim
 /// # Errors
 /// PostgreSQL's.
 pub async fn clear_override(tx: &mut SystemTx, tenant: TenantId, quota: Quota) -> Result<Audited<()>> {
-    tx.enter(tenant).await?;
+    let before = standing(tx, tenant, quota).await?;
+    let Some(before) = before.filter(|before| before.overridden) else {
+        return Ok(Audited::none("the plan's limit was in force already", ()));
+    };
     sqlx::query!("delete from quota_overrides where tenant_id = $1 and quota = $2", tenant.uuid(), quota.as_str())
         .execute(&mut *tx)
         .await?;
-    Ok(Audited::of((), NewEvent::new(QuotaEvent::RESTORED, quota.as_str().to_owned()).in_tenant(tenant)))
+    let new = before.plan_limit;
+    Ok(Audited::of((), changed(QuotaEvent::RESTORED, tenant, quota, Some(before), new)))
+}
+
+/// As it is before a change. Another change of the same quota waits for this one's end.
+async fn standing(tx: &mut SystemTx, tenant: TenantId, quota: Quota) -> Result<Option<QuotaStanding>> {
+    tx.enter(tenant).await?;
+    sqlx::query!(
+        "select from quota_overrides where tenant_id = $1 and quota = $2 for update",
+        tenant.uuid(),
+        quota.as_str()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let (_, all) = standings(tx, tenant).await?;
+    Ok(all.into_iter().find(|standing| standing.usage.name == quota))
+}
+
+/// The event, with the limit before and after; null is unlimited.
+fn changed(
+    action: Action<QuotaUsage>,
+    tenant: TenantId,
+    quota: Quota,
+    before: Option<QuotaStanding>,
+    new: Limit,
+) -> NewEvent {
+    let old = before.and_then(|before| before.usage.limit);
+    NewEvent::new(action, quota.as_str().to_owned()).detail("old", old).detail("new", new).in_tenant(tenant)
 }
