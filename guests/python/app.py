@@ -63,6 +63,14 @@ def refusing(reason):
     return refuse
 
 
+SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def sendable(text):
+    """Python's text may hold halves of characters, which no other language's text can: the call would end the interpreter."""
+    return SURROGATES.sub("\ufffd", text)
+
+
 class Log(io.TextIOBase):
     """Standard output and error: each line becomes a log entry."""
 
@@ -75,18 +83,18 @@ class Log(io.TextIOBase):
     def write(self, text):
         *lines, self.pending = (self.pending + text).split("\n")
         for line in lines:
-            host.log(self.level, line)
+            host.log(self.level, sendable(line))
         return len(text)
 
     def finish(self):
         if self.pending:
-            host.log(self.level, self.pending)
+            host.log(self.level, sendable(self.pending))
             self.pending = ""
 
 
 def log(message, level="info"):
     """Writes to the log of the step; levels are debug, info, warning and error."""
-    host.log(host.Level[level.upper()], str(message))
+    host.log(host.Level[level.upper()], sendable(str(message)))
 
 
 class HttpError(Exception):
@@ -169,7 +177,8 @@ def describe(error):
     except Exception:
         message = "(the exception has no message)"
     lines = [f"line {frame.lineno}, in {frame.name}" for frame in frames[-20:]]
-    return dumps({"class": type(error).__name__, "message": message[:4000], "line": line, "traceback": lines})
+    told = {"class": type(error).__name__, "message": message[:4000], "line": line, "traceback": lines}
+    return sendable(dumps(told, ensure_ascii=False))
 
 
 class ResultError(Exception):

@@ -2,8 +2,9 @@
 //!
 //! A secret is looked for as it is (in any letter case, as hosts and header names lose theirs), in hexadecimal, and in
 //! standard and URL-safe base64 at each of the three alignments it can have inside a longer encoded text. Each of these
-//! is looked for in the text itself and behind up to three layers of percent-encoding and JSON string escapes: a request's
-//! JSON body, quoted as text in a document that travels as text in another, is three.
+//! is looked for in the text itself and behind up to three layers of percent-encoding, JSON string escapes and HTML's
+//! character references: a request's JSON body, quoted as text in a document that travels as text in another, is three,
+//! and an error page quotes what it did not like as HTML.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -22,8 +23,11 @@ const MOST_WORK: usize = 64 << 30;
 /// How many layers of escapes are looked behind.
 const LAYERS: usize = 3;
 
-/// Views of a text: itself, and on each layer two ways of decoding each view of the layer before.
-const VIEWS: usize = 15;
+/// More than the longest reference to a character in HTML that is understood: `&#x0010ffff;`.
+const LONGEST_REFERENCE: usize = 16;
+
+/// Views of a text: itself, and on each layer three ways of decoding each view of the layer before.
+const VIEWS: usize = 40;
 
 /// Replaces the secrets of one request by `[redacted:name]`.
 #[derive(Default)]
@@ -101,7 +105,7 @@ impl Redactor {
 
     /// Whether it can be searched at a bearable cost.
     pub(crate) fn can_search(&self, bytes: &[u8]) -> bool {
-        let views = if memchr::memchr2(b'%', b'\\', bytes).is_some() { VIEWS } else { 1 };
+        let views = if memchr::memchr3(b'%', b'\\', b'&', bytes).is_some() { VIEWS } else { 1 };
         self.needles.len().saturating_mul(views).saturating_mul(bytes.len()) <= MOST_WORK
     }
 
@@ -127,12 +131,13 @@ impl Redactor {
         let lower = Zeroizing::new(secret.to_ascii_lowercase());
         let spaces_as_plus = lower.iter().map(|&b| if b == b' ' { b'+' } else { b }).collect(); // form encoding
         self.push(spaces_as_plus, Case::Any, mask);
-        self.push(secret.iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect(), Case::Any, mask);
         self.push(lower.to_vec(), Case::Any, mask);
         // A receiver encodes what it saw: a secret that was sent encoded is encoded twice.
         for sent in Encoding::ALL {
+            let sent = sent.write(secret);
+            self.push(sent.iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect(), Case::Any, mask);
             for engine in [STANDARD, URL_SAFE] {
-                self.add_base64(&sent.write(secret), &engine, mask);
+                self.add_base64(&sent, &engine, mask);
             }
         }
     }
@@ -192,7 +197,7 @@ impl Redactor {
         look(&view.bytes, Case::Exact);
         look(Zeroizing::new(view.bytes.to_ascii_lowercase()).as_slice(), Case::Any);
         if layers > 0 {
-            for decode in [View::percent_decoded, View::json_unescaped] {
+            for decode in [View::percent_decoded, View::json_unescaped, View::html_unescaped] {
                 if let Some(decoded) = decode(view) {
                     self.search(&decoded, layers - 1, length, marks);
                 }
@@ -257,6 +262,27 @@ impl View<'_> {
         })
     }
 
+    /// Behind `&lt;`, `&#60;`, `&#x3c;`; `None` if there is none.
+    fn html_unescaped(&self) -> Option<View<'_>> {
+        self.decoded(b'&', |rest| {
+            let end = memchr::memchr(b';', rest.get(..LONGEST_REFERENCE).unwrap_or(rest))?;
+            let letter = match rest.get(1..end)? {
+                b"amp" => '&',
+                b"lt" => '<',
+                b"gt" => '>',
+                b"quot" => '"',
+                b"apos" => '\'',
+                b"nbsp" => ' ',
+                [b'#', b'x' | b'X', digits @ ..] => code_point(digits, 16)?,
+                [b'#', digits @ ..] => code_point(digits, 10)?,
+                _ => return None,
+            };
+            let mut bytes = [0; 4];
+            let length = letter.encode_utf8(&mut bytes).len();
+            Some(Escape { bytes, length, read: end + 1 })
+        })
+    }
+
     /// Replaces each escape that starts with `mark` and that `unescape` understands.
     fn decoded(&self, mark: u8, unescape: impl Fn(&[u8]) -> Option<Escape>) -> Option<View<'_>> {
         let mut next = memchr::memchr(mark, &self.bytes)?;
@@ -304,6 +330,11 @@ impl Escape {
 
 fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+/// The letter that a number of these digits stands for.
+fn code_point(digits: &[u8], radix: u32) -> Option<char> {
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok().and_then(char::from_u32)
 }
 
 /// The unit of a `\uXXXX` at the beginning of `text`.

@@ -28,7 +28,12 @@ fn each_form_of_a_secret_is_replaced() {
         r#"s3cr\/t \"\u00fc+Key"#.to_owned(),
         r#"\u0073\u0033cr\/t\u0020\u0022\u00FC+Key"#.to_owned(),
         secret.bytes().map(|b| format!("{b:02X}")).collect(),
+        json.trim_matches('"').bytes().map(|b| format!("{b:02x}")).collect(),
         utf8_percent_encode(&STANDARD.encode(secret), NON_ALPHANUMERIC).to_string(),
+        "s3cr/t &quot;ü+Key".to_owned(),
+        "s3cr&#x2F;t &#34;&#252;+Key".to_owned(),
+        "s3cr&#X2f;t&nbsp;&#0034;&#x00FC;&#43;Key".to_owned(),
+        secret.chars().map(|c| format!("&#{};", u32::from(c))).collect(),
     ];
     for form in forms {
         assert_eq!(redactor.text(&format!("<{form}>")), "<[redacted:key]>", "{form}");
@@ -70,7 +75,9 @@ fn a_url_is_found_by_the_path_a_receiver_sees() {
 #[test]
 fn a_body_full_of_secrets_or_escapes_takes_memory_in_proportion() {
     let redactor = self::redactor(&[("s", b"aaaa")]);
-    for (pattern, kept) in [("aaaa-", "-"), ("%61a", ""), ("\\u0061aaa%", "%"), ("%5Cu0061aaa-", "-")] {
+    for (pattern, kept) in
+        [("aaaa-", "-"), ("%61a", ""), ("\\u0061aaa%", "%"), ("%5Cu0061aaa-", "-"), ("&#97;aaa-", "-")]
+    {
         let body = pattern.repeat((2 << 20) / pattern.len());
         let shown = redactor.bytes(body.as_bytes());
         let rest = String::from_utf8_lossy(&shown).replace("[redacted:s]", "");
@@ -125,7 +132,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_scanned_without_harm(body in proptest::collection::vec(any::<u8>(), 0..200), text in "[%\\\\u0-9a-f]{0,60}") {
+    fn any_bytes_are_scanned_without_harm(body in proptest::collection::vec(any::<u8>(), 0..200), text in "[%\\\\u&#;x0-9a-f]{0,60}") {
         let redactor = redactor(&[("s", b"hunter22")]);
         prop_assert_eq!(redactor.bytes(&body).into_owned(), body);
         prop_assert_eq!(redactor.text(&text).into_owned(), text);
@@ -138,8 +145,13 @@ fn a_secret_is_found_behind_three_layers_of_escapes_in_any_order() {
     let redactor = redactor(&[("key", secret.as_bytes())]);
     let json = |text: &str| serde_json::to_string(text).unwrap();
     let percent = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    for order in 0..8 {
-        let encode = |text: String, bit: u32| if order >> bit & 1 == 0 { json(&text) } else { percent(&text) };
+    let html = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&#34;");
+    for order in 0..27_u32 {
+        let encode = |text: String, layer: u32| match order / 3_u32.pow(layer) % 3 {
+            0 => json(&text),
+            1 => percent(&text),
+            _ => html(&text),
+        };
         let text = (0..3).fold(secret.to_owned(), encode);
         let shown = redactor.text(&text);
         assert!(shown.contains("[redacted:key]") && !shown.contains("s3cret"), "{text}: {shown}");

@@ -31,9 +31,26 @@ pub(crate) fn prompt(text: impl Display) {
     let _ = write!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// Why it did not work.
+/// Why it did not work, which may be in the words of a plugin or a service.
 pub(crate) fn error(text: impl Display) {
-    let _ = writeln!(anstream::stderr(), "{ERROR}error:{ERROR:#} {text}");
+    let _ = writeln!(anstream::stderr(), "{ERROR}error:{ERROR:#} {}", plain(&text.to_string()));
+}
+
+/// Text of somebody else's: what would move a cursor or change a colour does not reach the terminal.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c }).collect()
+}
+
+/// Draws on the terminal at standard error. The text goes out as it is: what takes colours away would take away where the
+/// cursor goes too.
+pub(crate) fn draw(text: &str) {
+    let mut out = std::io::stderr().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Whether standard error shows colours.
+pub(crate) fn has_colours() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
 }
 
 /// Text that is less important than its neighbours.

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::document::{Position, Tree};
+use crate::document::{Lines, Position, Tree};
 
 /// At most this many faults are kept, so that a hostile document cannot grow its own report.
 const MAX_FAULTS: usize = 500;
@@ -222,12 +222,12 @@ impl Faults {
     }
 
     /// The report, each fault with its line and column, in the order of the document.
-    pub(crate) fn into_report(self, tree: &Tree) -> Report {
+    pub(crate) fn into_report(self, tree: &Tree, lines: &Lines) -> Report {
         let mut faults: Vec<Fault> = self
             .found
             .into_iter()
             .map(|found| {
-                let position = found.position.unwrap_or_else(|| tree.locate(&found.pointer));
+                let position = lines.nearest(found.position.unwrap_or_else(|| tree.locate(&found.pointer)));
                 Fault {
                     code: found.code,
                     severity: found.severity,

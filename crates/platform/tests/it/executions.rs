@@ -216,6 +216,43 @@ async fn a_stream_tells_everything_once_and_goes_on_where_it_was_left() {
     assert_eq!(nothing.last().unwrap().kind, "end");
 }
 
+/// The node that runs it tells others twice a second what is in flight: their list is older than the journal.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_is_over_is_not_told_as_running_again_whichever_node_is_asked() {
+    let slow = axum::routing::get(async || tokio::time::sleep(Duration::from_millis(1_200)).await);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("localhost:{}", listener.local_addr().unwrap().port());
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().route("/", slow)).await });
+    let platform = || PlatformConfig { egress_allow: vec![address.clone()], ..PlatformConfig::default() };
+    let app = TestApp::with(Setup { platform: platform(), ..Setup::default() }).await;
+    let other = app.another(Setup { platform: platform(), ..Setup::default() }).await;
+    let ada = app.register("ada", "Engines").await;
+    let call = json!({"type": "http", "request": {"url": format!("http://{address}/")}});
+    let definition = json!({
+        "name": "calls thrice",
+        "nodes": {"first": call, "second": call, "third": call},
+        "edges": [{"from": "start", "to": "first"}, {"from": "first", "to": "second"}, {"from": "second", "to": "third"},
+                  {"from": "third", "to": "end"}],
+    });
+    let workflow = save(&app, &ada, definition).await;
+    let execution = start(&app, &ada, &workflow, json!({})).await;
+    let (here, there) = tokio::join!(follow(&app, &ada, &execution, None), follow(&other, &ada, &execution, None));
+    let running = |event: &Told| event.data["state"] == "running" && event.kind == "step";
+    assert!(here.iter().chain(&there).any(running), "steps in flight are told: {here:#?} {there:#?}");
+    for told in [here, there] {
+        let steps: Vec<&Told> = told.iter().filter(|event| event.kind == "step").collect();
+        for name in ["first", "second", "third"] {
+            let states: Vec<&str> = steps
+                .iter()
+                .filter(|event| event.data["name"] == name)
+                .map(|event| event.data["state"].as_str().unwrap())
+                .collect();
+            let over = states.iter().position(|state| *state == "succeeded");
+            assert_eq!(over, Some(states.len() - 1), "{name} is over once, and at last: {states:?}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_session_hears_no_more_of_it() {
     let app = guests::app().await;

@@ -35,5 +35,6 @@ mod requests;
 mod secrets;
 mod slots;
 mod teams;
+mod tokens;
 mod values;
 mod workflows;

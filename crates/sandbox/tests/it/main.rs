@@ -16,3 +16,4 @@ mod imports;
 mod python;
 mod python_limits;
 mod support;
+mod templates;

@@ -142,6 +142,28 @@ impl PluginHost for Echo {
     }
 }
 
+/// Python's text may hold half a character: nothing outside can, and an interpreter that tried to send it would end.
+#[tokio::test]
+async fn half_a_character_is_replaced_where_it_is_written() {
+    let source = "
+import tenure
+def execute(state, config):
+    tenure.log('a\\ud800b')
+    print('\\udfff', '😀')
+    print('no end of line \\ud83d', end='')
+    raise ValueError('about \\udabc')
+";
+    let outcome = python(source, &json!({})).await;
+    let lines: Vec<&str> = outcome.logs.iter().map(|line| line.message.as_str()).collect();
+    assert_eq!(lines, ["a\u{fffd}b", "\u{fffd} 😀", "no end of line \u{fffd}"]);
+    match outcome.result {
+        Err(PluginError::Raised { raised }) => {
+            assert_eq!((raised.class.as_str(), raised.message.as_str()), ("ValueError", "about \u{fffd}"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn http_works_where_it_is_granted_and_nowhere_else() {
     let source = "

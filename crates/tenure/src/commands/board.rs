@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
@@ -44,9 +44,9 @@ pub(super) struct Board {
 }
 
 impl Board {
-    /// An empty one; live where standard error is a terminal.
+    /// An empty one; live where standard error is a terminal that can move its cursor.
     pub(super) fn new() -> Self {
-        let live = std::io::stderr().is_terminal();
+        let live = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|kind| kind != "dumb");
         Self { rows: Vec::new(), state: String::new(), total: 0, live, drawn: 0 }
     }
 
@@ -118,10 +118,13 @@ impl Board {
         if self.drawn > 0 {
             let _ = write!(text, "\x1b[{}A", self.drawn);
         }
+        let coloured = output::has_colours();
+        let dyed = |style: Style| if coloured { style } else { Style::new() };
         let mut lines = 0;
         self.rows.sort_by_key(|row| row.started_at.unwrap_or(Timestamp::MAX));
         for row in self.rows.iter().skip(hidden) {
             let (style, line) = row.line(now());
+            let style = dyed(style);
             let _ = writeln!(text, "\x1b[2K{style}{}{style:#}", cut(&line, width));
             lines += 1;
         }
@@ -130,10 +133,10 @@ impl Board {
         let full = (finished * BAR).checked_div(total).unwrap_or_default().min(BAR);
         let bar = format!("{}{}", "█".repeat(full), "░".repeat(BAR - full));
         let footer = format!("{bar} {finished} of {total} steps, {}", self.state);
-        let _ = writeln!(text, "\x1b[2K{QUIET}{}{QUIET:#}", cut(&footer, width));
+        let quiet = dyed(QUIET);
+        let _ = writeln!(text, "\x1b[2K{quiet}{}{quiet:#}", cut(&footer, width));
         self.drawn = lines + 1;
-        let mut out = anstream::stderr();
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        output::draw(&text);
     }
 
     fn tell(&mut self) {

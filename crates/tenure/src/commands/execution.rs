@@ -211,7 +211,7 @@ async fn show(local: &Local, args: &Show) -> Outcome {
         output::note(format_args!("`tenure execution approve {0}`, or `tenure execution reject {0}`", args.id));
     }
     if let Some(error) = now.get("error").filter(|error| !error.is_null()) {
-        output::line(format_args!("\n{}: {}", text(error, "class"), text(error, "message")));
+        output::line(format_args!("\n{}: {}", text(error, "class"), output::plain(&text(error, "message"))));
     }
     if text(&now, "state") == "succeeded" {
         output::line(format_args!("\n{:#}", now.get("output").unwrap_or(&Value::Null)));

@@ -20,3 +20,4 @@ mod proxies;
 mod quotas;
 mod receiver;
 mod run;
+mod terminal;

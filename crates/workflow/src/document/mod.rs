@@ -29,6 +29,29 @@ impl Position {
     pub const START: Self = Self { line: 1, column: 1 };
 }
 
+/// How long the lines of a text are, so that no place is told that is not in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Lines(Vec<u32>);
+
+impl Lines {
+    pub(crate) fn of(text: &str) -> Self {
+        let lines = text.replace("\r\n", "\n").replace('\r', "\n");
+        Self(lines.split('\n').map(|line| u32::try_from(line.chars().count()).unwrap_or(u32::MAX - 1)).collect())
+    }
+
+    /// Behind the last character.
+    pub(crate) fn end(&self) -> Position {
+        let line = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        Position { line, column: self.0.last().map_or(1, |length| length + 1) }
+    }
+
+    /// The place itself; the end of its line, or of the text, where that has no such place.
+    pub(crate) fn nearest(&self, at: Position) -> Position {
+        let line = usize::try_from(at.line).ok().and_then(|line| self.0.get(line.checked_sub(1)?));
+        line.map_or_else(|| self.end(), |length| Position { column: at.column.min(length + 1), ..at })
+    }
+}
+
 /// A value of the document with its place.
 #[derive(Debug, Clone)]
 pub struct Tree {

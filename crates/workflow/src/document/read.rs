@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use serde_json::Number;
 
-use super::{Content, Data, Key, Position, Tree};
+use super::{Content, Data, Key, Lines, Position, Tree};
 use crate::fault::Code;
 
 /// What is read at most.
@@ -49,6 +49,7 @@ pub(crate) struct Read {
     pub(crate) tree: Tree,
     /// Pointer of the mapping, and the repeated key with the place of its repetition.
     pub(crate) duplicates: Vec<Duplicate>,
+    pub(crate) lines: Lines,
 }
 
 /// A key that a mapping holds twice.
@@ -87,14 +88,16 @@ pub(crate) fn read_keeping_duplicates(text: &[u8], limits: &Limits) -> Result<Re
         }
     };
     let text = if text.trim_start().starts_with('{') { join_surrogates(text) } else { Cow::Borrowed(text) };
-    Loader::new(&text, limits).load()
+    let lines = Lines::of(&text);
+    match Loader::new(&text, limits).load() {
+        Ok((tree, duplicates)) => Ok(Read { tree, duplicates, lines }),
+        // The parser misses what does not come on the line behind the last.
+        Err(fault) => Err(SyntaxFault { at: lines.nearest(fault.at), ..fault }),
+    }
 }
 
 fn position_of_byte(text: &[u8], byte: usize) -> Position {
-    let before = String::from_utf8_lossy(text.get(..byte).unwrap_or_default()).into_owned();
-    let line = before.matches('\n').count();
-    let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count());
-    Position { line: small(line) + 1, column: small(column) + 1 }
+    Lines::of(&String::from_utf8_lossy(text.get(..byte).unwrap_or_default())).end()
 }
 
 /// JSON writes characters beyond U+FFFF as two `\u` escapes, YAML as one `\U`.
@@ -169,7 +172,7 @@ impl<'t> Loader<'t> {
         Self { text, limits, open: Vec::new(), anchors: HashMap::new(), duplicates: Vec::new(), values: 0, bytes: 0 }
     }
 
-    fn load(mut self) -> Result<Read, SyntaxFault> {
+    fn load(mut self) -> Result<(Tree, Vec<Duplicate>), SyntaxFault> {
         let mut parser = Parser::new_from_str(self.text);
         let mut root = None;
         while let Some(event) = parser.next_event() {
@@ -213,7 +216,7 @@ impl<'t> Loader<'t> {
             }
         }
         match root {
-            Some(tree) => Ok(Read { tree, duplicates: self.duplicates }),
+            Some(tree) => Ok((tree, self.duplicates)),
             None => fault(Code::Syntax, Position::START, "the document is empty"),
         }
     }

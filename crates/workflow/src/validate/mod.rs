@@ -14,6 +14,8 @@ mod references;
 mod shape;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 pub use context::{Catalog, Context, NoCatalog, PlanLimits, Resolution};
@@ -25,7 +27,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::definition::{Definition, EdgeWhen, InputSchema};
-use crate::document::{self, Limits as DocumentLimits, Position, Tree, canonical_json, child};
+use crate::document::{self, Limits as DocumentLimits, Lines, Position, Tree, canonical_json, child};
 use crate::expression::{Checked, DeclaredPath, Expression, ExpressionKind, Scope, Sites};
 use crate::fault::{Code, Fault, Faults, Report, Severity};
 use crate::nodes::NodeKind;
@@ -40,6 +42,7 @@ pub const MAX_EDGES: usize = 5_000;
 #[derive(Debug)]
 pub struct Draft {
     tree: Tree,
+    lines: Lines,
     definition: Definition,
     graph: Graph,
     faults: Faults,
@@ -90,6 +93,7 @@ impl Draft {
         let definition = Definition::read(&read.tree, &mut faults);
         let mut draft = Self {
             tree: read.tree,
+            lines: read.lines,
             definition,
             graph: Graph::default(),
             faults,
@@ -183,7 +187,7 @@ impl Draft {
     /// The place in the document of a place (line and column from 1) in the text at `pointer`.
     #[must_use]
     pub fn position_inside(&self, pointer: &str, line: u32, column: u32) -> Position {
-        self.tree.locate_inside(pointer, Position { line, column })
+        self.lines.nearest(self.tree.locate_inside(pointer, Position { line, column }))
     }
 
     /// The document as compact JSON in canonical order: what is stored, and what the digest is of.
@@ -221,7 +225,7 @@ impl Draft {
             node.kind.check(&node.pointer, context, &mut faults);
         }
         references::check(self, checked, context, &mut faults);
-        faults.into_report(&self.tree)
+        faults.into_report(&self.tree, &self.lines)
     }
 
     /// Compiles the definition for running.
@@ -231,7 +235,7 @@ impl Draft {
     pub fn into_plan(self) -> Result<Plan, Report> {
         let mut faults = self.faults.clone();
         self.check_form(&mut faults);
-        let report = faults.into_report(&self.tree);
+        let report = faults.into_report(&self.tree, &self.lines);
         if !report.is_valid() {
             return Err(report);
         }

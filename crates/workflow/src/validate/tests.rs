@@ -7,7 +7,7 @@ use crate::definition::json_schema;
 use crate::expression::{ExpressionFault, Reference, Segment, SourcePosition};
 use crate::nodes::PluginReference;
 
-struct Plugins;
+pub(super) struct Plugins;
 
 impl Catalog for Plugins {
     fn resolve(&self, reference: &PluginReference) -> Resolution {
@@ -61,7 +61,7 @@ fn codes(report: &Report) -> Vec<(&'static str, &str)> {
 const TRIAGE: &str = include_str!("../../tests/definitions/triage.yaml");
 const LOOPS: &str = include_str!("../../tests/definitions/loop.yaml");
 const EVERYTHING: &str = include_str!("../../tests/definitions/everything.json");
-const VALID: [&str; 3] = [TRIAGE, LOOPS, EVERYTHING];
+pub(super) const VALID: [&str; 3] = [TRIAGE, LOOPS, EVERYTHING];
 
 #[test]
 fn valid_definitions_have_no_errors() {

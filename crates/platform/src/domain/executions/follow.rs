@@ -138,7 +138,7 @@ impl Follower {
                 let flying = if summary.state.is_over() {
                     Vec::new()
                 } else {
-                    steps::in_flight(tx, execution, live.of(execution)).await?
+                    steps::unwritten(tx, execution, live.of(execution)).await?
                 };
                 Ok(Look { summary, written, flying })
             })

@@ -139,15 +139,27 @@ pub(super) async fn list<M: Mode>(
     let page = page.page(rows, |last| last.seq)?;
     let mut items: Vec<StepSummary> = page.items.into_iter().map(StepSummary::try_from).collect::<Result<_>>()?;
     if page.next_cursor.is_none() && !execution.state.is_over() {
-        let flying = in_flight(tx, execution.id, live).await?;
-        let journaled = over(tx, execution.id, &flying).await?;
-        items.extend(flying.into_iter().filter(|step| !journaled.contains(&step.name)));
+        items.extend(unwritten(tx, execution.id, live).await?);
     }
     Ok(Page { items, next_cursor: page.next_cursor })
 }
 
+/// What is in flight and has no row yet. To be asked after the rows were read: what got one meanwhile is among the next.
+pub(super) async fn unwritten<M: Mode>(
+    tx: &mut TenantTx<M>,
+    execution: ExecutionId,
+    live: Vec<LiveStep>,
+) -> Result<Vec<StepSummary>> {
+    let mut flying = in_flight(tx, execution, live).await?;
+    if !flying.is_empty() {
+        let journaled = over(tx, execution, &flying).await?;
+        flying.retain(|step| !journaled.contains(&step.name));
+    }
+    Ok(flying)
+}
+
 /// What runs, and what waits for a person. Where nothing runs on this node, what another one said of it last.
-pub(super) async fn in_flight<M: Mode>(
+async fn in_flight<M: Mode>(
     tx: &mut TenantTx<M>,
     execution: ExecutionId,
     live: Vec<LiveStep>,
