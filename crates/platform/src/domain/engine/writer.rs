@@ -177,47 +177,7 @@ impl Writer {
     }
 
     async fn write_steps(&self, statements: &mut Statements, requests: &[Request]) -> Result<Vec<Held>> {
-        let leases = Leases::of(requests);
-        let rows = Columns::of(requests);
-        statements
-            .run(async |statement| {
-                let held = sqlx::query_as!(
-                    Held,
-                    r#"with held as materialized (
-                           select j.tenant_id, j.id, j.attempts from unnest($1::uuid[], $2::uuid[], $3::int[]) as r (tenant_id, id, attempt)
-                           cross join lateral (
-                               select j.tenant_id, j.id, j.attempts from jobs j
-                               where j.tenant_id = r.tenant_id and j.id = r.id and j.attempts = r.attempt and j.lease_owner = $4
-                               for no key update) j),
-                       written as (
-                           insert into execution_journal (tenant_id, execution_id, seq, step, node_type, state, attempts, started_at, finished_at, entry, logs, usage)
-                           select r.* from unnest($5::uuid[], $6::uuid[], $7::int[], $8::text[], $9::text[], $10::text[], $11::int[], $12::timestamptz[],
-                                                  $13::timestamptz[], $14::text[], $15::text[], $16::text[])
-                                      as r (tenant_id, execution_id, seq, step, node_type, state, attempts, started_at, finished_at, entry, logs, usage)
-                           join held h on h.tenant_id = r.tenant_id and h.id = r.execution_id)
-                       select tenant_id as "tenant!: TenantId", id as "execution!: ExecutionId", attempts as "attempt!" from held"#,
-                    &leases.tenants,
-                    &leases.executions,
-                    &leases.attempts,
-                    self.node,
-                    &rows.tenants,
-                    &rows.executions,
-                    &rows.seqs,
-                    &rows.steps as &[Option<&str>],
-                    &rows.types as &[Option<&str>],
-                    &rows.states as &[Option<&str>],
-                    &rows.attempts,
-                    &rows.started as &[Timestamp],
-                    &rows.finished as &[Timestamp],
-                    &rows.entries as &[&str],
-                    &rows.logs as &[Option<&str>],
-                    &rows.usages as &[Option<&str>]
-                )
-                .fetch_all(&mut *statement)
-                .await?;
-                Ok(held)
-            })
-            .await
+        statements.run(async |statement| write_rows(&mut *statement, self.node, requests).await).await
     }
 
     async fn write_ends(&self, requests: &[Request]) -> Result<Vec<Held>> {
@@ -225,37 +185,57 @@ impl Writer {
             .system(SystemReason::EngineBatch)
             .run(async |tx| {
                 lock_approvals(tx, requests).await?;
-                let kept = self.held(tx, requests).await?;
-                let of: Vec<&Request> = requests.iter().filter(|request| kept.contains(&request.held())).collect();
-                insert_rows(tx, &of).await?;
+                let kept = write_rows(&mut *tx, self.node, requests).await?;
+                let of = requests.iter().filter(|request| kept.contains(&request.held()));
                 let ended: Vec<(&Request, &End)> =
-                    of.iter().filter_map(|request| Some((*request, request.end.as_ref()?))).collect();
+                    of.filter_map(|request| Some((request, request.end.as_ref()?))).collect();
                 end(tx, &ended).await?;
                 Ok(Audited::many(kept, ended.iter().map(|(request, end)| event(request, end))))
             })
             .await
     }
+}
 
-    /// Locks the leases against being taken over while this is written.
-    async fn held(&self, tx: &mut SystemTx, requests: &[Request]) -> Result<Vec<Held>> {
-        let leases = Leases::of(requests);
-        let held = sqlx::query_as!(
-            Held,
-            r#"select j.tenant_id as "tenant!: TenantId", j.id as "execution!: ExecutionId", j.attempts as "attempt!"
-               from unnest($1::uuid[], $2::uuid[], $4::int[]) as r (tenant_id, id, attempt)
+/// Locks the leases against being taken over and writes the rows of those that are still this node's, in one statement;
+/// gives back whose.
+async fn write_rows<'c>(executor: impl sqlx::PgExecutor<'c>, node: Uuid, requests: &[Request]) -> Result<Vec<Held>> {
+    let leases = Leases::of(requests);
+    let rows = Columns::of(requests);
+    let held = sqlx::query_as!(
+        Held,
+        r#"with held as materialized (
+               select j.tenant_id, j.id, j.attempts from unnest($1::uuid[], $2::uuid[], $3::int[]) as r (tenant_id, id, attempt)
                cross join lateral (
                    select j.tenant_id, j.id, j.attempts from jobs j
-                   where j.tenant_id = r.tenant_id and j.id = r.id and j.attempts = r.attempt and j.lease_owner = $3
-                   for update) j"#,
-            &leases.tenants,
-            &leases.executions,
-            self.node,
-            &leases.attempts
-        )
-        .fetch_all(&mut *tx)
-        .await?;
-        Ok(held)
-    }
+                   where j.tenant_id = r.tenant_id and j.id = r.id and j.attempts = r.attempt and j.lease_owner = $4
+                   for no key update) j),
+           written as (
+               insert into execution_journal (tenant_id, execution_id, seq, step, node_type, state, attempts, started_at, finished_at, entry, logs, usage)
+               select r.* from unnest($5::uuid[], $6::uuid[], $7::int[], $8::text[], $9::text[], $10::text[], $11::int[], $12::timestamptz[],
+                                      $13::timestamptz[], $14::text[], $15::text[], $16::text[])
+                          as r (tenant_id, execution_id, seq, step, node_type, state, attempts, started_at, finished_at, entry, logs, usage)
+               join held h on h.tenant_id = r.tenant_id and h.id = r.execution_id)
+           select tenant_id as "tenant!: TenantId", id as "execution!: ExecutionId", attempts as "attempt!" from held"#,
+        &leases.tenants,
+        &leases.executions,
+        &leases.attempts,
+        node,
+        &rows.tenants,
+        &rows.executions,
+        &rows.seqs,
+        &rows.steps as &[Option<&str>],
+        &rows.types as &[Option<&str>],
+        &rows.states as &[Option<&str>],
+        &rows.attempts,
+        &rows.started as &[Timestamp],
+        &rows.finished as &[Timestamp],
+        &rows.entries as &[&str],
+        &rows.logs as &[Option<&str>],
+        &rows.usages as &[Option<&str>]
+    )
+    .fetch_all(executor)
+    .await?;
+    Ok(held)
 }
 
 /// Which claims the requests are of, column by column.
@@ -292,9 +272,9 @@ struct Columns<'r> {
 }
 
 impl<'r> Columns<'r> {
-    fn of(requests: impl IntoIterator<Item = &'r Request>) -> Self {
+    fn of(requests: &'r [Request]) -> Self {
         let rows: Vec<(&Request, &Row)> =
-            requests.into_iter().flat_map(|request| request.rows.iter().map(move |row| (request, row))).collect();
+            requests.iter().flat_map(|request| request.rows.iter().map(move |row| (request, row))).collect();
         Self {
             tenants: rows.iter().map(|(request, _)| request.tenant.uuid()).collect(),
             executions: rows.iter().map(|(request, _)| request.execution.uuid()).collect(),
@@ -324,33 +304,6 @@ async fn lock_approvals(tx: &mut SystemTx, requests: &[Request]) -> Result<()> {
         &ending.executions
     )
     .fetch_all(&mut *tx)
-    .await?;
-    Ok(())
-}
-
-async fn insert_rows(tx: &mut SystemTx, requests: &[&Request]) -> Result<()> {
-    let rows = Columns::of(requests.iter().copied());
-    if rows.seqs.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!(
-        "insert into execution_journal (tenant_id, execution_id, seq, step, node_type, state, attempts, started_at, finished_at, entry, logs, usage)
-         select * from unnest($1::uuid[], $2::uuid[], $3::int[], $4::text[], $5::text[], $6::text[], $7::int[], $8::timestamptz[],
-                              $9::timestamptz[], $10::text[], $11::text[], $12::text[])",
-        &rows.tenants,
-        &rows.executions,
-        &rows.seqs,
-        &rows.steps as &[Option<&str>],
-        &rows.types as &[Option<&str>],
-        &rows.states as &[Option<&str>],
-        &rows.attempts,
-        &rows.started as &[Timestamp],
-        &rows.finished as &[Timestamp],
-        &rows.entries as &[&str],
-        &rows.logs as &[Option<&str>],
-        &rows.usages as &[Option<&str>]
-    )
-    .execute(&mut *tx)
     .await?;
     Ok(())
 }
