@@ -197,7 +197,7 @@ pub(super) async fn renew(shared: &Shared, statements: &mut Statements, held: &[
                        select j.tenant_id, j.id, h.live from unnest($2::uuid[], $4::text[], $5::int[], $6::uuid[]) as h (id, live, attempt, tenant_id)
                        cross join lateral (
                            select j.tenant_id, j.id from jobs j
-                           where j.tenant_id = h.tenant_id and j.id = h.id and j.attempts = h.attempt and j.lease_owner = $1
+                           where j.tenant_id = h.tenant_id and j.id = h.id and j.attempts = h.attempt and j.lease_owner is not distinct from $1
                            for no key update) j)
                    update jobs j set lease_until = $3, live = h.live from held h where j.tenant_id = h.tenant_id and j.id = h.id
                    returning j.tenant_id as "tenant_id: TenantId", j.id as "id: ExecutionId", j.attempts, j.cancel_requested, j.paused"#,

@@ -207,7 +207,7 @@ async fn write_rows<'c>(executor: impl sqlx::PgExecutor<'c>, node: Uuid, request
                select j.tenant_id, j.id, j.attempts from unnest($1::uuid[], $2::uuid[], $3::int[]) as r (tenant_id, id, attempt)
                cross join lateral (
                    select j.tenant_id, j.id, j.attempts from jobs j
-                   where j.tenant_id = r.tenant_id and j.id = r.id and j.attempts = r.attempt and j.lease_owner = $4
+                   where j.tenant_id = r.tenant_id and j.id = r.id and j.attempts = r.attempt and j.lease_owner is not distinct from $4
                    for no key update) j),
            written as (
                insert into execution_journal (tenant_id, execution_id, seq, step, node_type, state, attempts, started_at, finished_at, entry, logs, usage)
