@@ -7,7 +7,6 @@
 
 use uuid::Uuid;
 
-use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::permission::Write;
 use crate::tenant_tx::TenantTx;
@@ -34,7 +33,6 @@ impl JobKind {
 pub struct Job {
     kind: JobKind,
     id: Uuid,
-    not_before: Option<Timestamp>,
     taken_up: i32,
 }
 
@@ -42,13 +40,7 @@ impl Job {
     /// As soon as its worker has room. `id` is that of what it is about.
     #[must_use]
     pub const fn new(kind: JobKind, id: Uuid) -> Self {
-        Self { kind, id, not_before: None, taken_up: 0 }
-    }
-
-    /// Not before then.
-    #[must_use]
-    pub const fn not_before(self, moment: Timestamp) -> Self {
-        Self { not_before: Some(moment), ..self }
+        Self { kind, id, taken_up: 0 }
     }
 
     /// It was begun before: whoever takes it up reads what was done.
@@ -84,7 +76,7 @@ impl TenantTx<Write> {
         .bind(self.tenant().uuid())
         .bind(job.id)
         .bind(job.kind.as_str())
-        .bind(job.not_before.unwrap_or(now))
+        .bind(now)
         .bind(job.taken_up)
         .bind(now)
         .execute(self)
@@ -123,14 +115,8 @@ impl TenantTx<Write> {
     /// # Errors
     /// PostgreSQL's.
     pub async fn cancel_job(&mut self, job: &Queued) -> Result<()> {
-        let now = self.now();
-        sqlx::query("update jobs set cancel_requested = true, run_at = $3 where tenant_id = $1 and id = $2")
-            .bind(self.tenant().uuid())
-            .bind(job.id)
-            .bind(now)
-            .execute(self)
-            .await?;
-        Ok(())
+        self.change_job("update jobs set cancel_requested = true, run_at = $3 where tenant_id = $1 and id = $2", job.id)
+            .await
     }
 
     /// Has nothing more of it begin: at once where nobody is at it, otherwise when what is in flight is over.
@@ -138,14 +124,12 @@ impl TenantTx<Write> {
     /// # Errors
     /// PostgreSQL's.
     pub async fn pause_job(&mut self, job: &Queued) -> Result<()> {
-        sqlx::query(
-            "update jobs set paused = true, run_at = case when lease_owner is null then null else run_at end
-             where tenant_id = $1 and id = $2",
-        )
-        .bind(self.tenant().uuid())
-        .bind(job.id)
-        .execute(self)
-        .await?;
+        // Without a lease nobody is to take it up; with one it keeps its place for who goes on after a crash.
+        sqlx::query("update jobs set paused = true, run_at = case when lease_owner is null then null else run_at end where tenant_id = $1 and id = $2")
+            .bind(self.tenant().uuid())
+            .bind(job.id)
+            .execute(self)
+            .await?;
         Ok(())
     }
 
@@ -154,17 +138,12 @@ impl TenantTx<Write> {
     /// # Errors
     /// PostgreSQL's.
     pub async fn resume_job(&mut self, job: &Queued) -> Result<()> {
-        let now = self.now();
-        sqlx::query(
+        self.change_job(
             "update jobs set paused = false, run_at = case when lease_owner is null then $3 else run_at end
              where tenant_id = $1 and id = $2",
+            job.id,
         )
-        .bind(self.tenant().uuid())
-        .bind(job.id)
-        .bind(now)
-        .execute(self)
-        .await?;
-        Ok(())
+        .await
     }
 
     /// Has its worker look at a job that waits, unless it is paused.
@@ -172,13 +151,13 @@ impl TenantTx<Write> {
     /// # Errors
     /// PostgreSQL's.
     pub async fn wake_job(&mut self, id: Uuid) -> Result<()> {
+        self.change_job("update jobs set run_at = $3 where tenant_id = $1 and id = $2 and not paused", id).await
+    }
+
+    /// `$1` is the tenant, `$2` the job, `$3` the time now.
+    async fn change_job(&mut self, statement: &'static str, id: Uuid) -> Result<()> {
         let now = self.now();
-        sqlx::query("update jobs set run_at = $3 where tenant_id = $1 and id = $2 and not paused")
-            .bind(self.tenant().uuid())
-            .bind(id)
-            .bind(now)
-            .execute(self)
-            .await?;
+        sqlx::query(statement).bind(self.tenant().uuid()).bind(id).bind(now).execute(self).await?;
         Ok(())
     }
 }

@@ -32,6 +32,22 @@ pub enum SystemReason {
     Administer,
 }
 
+/// How a connection takes on a role: for a transaction, or for good.
+struct Role {
+    begin: &'static str,
+    stay: &'static str,
+}
+
+/// The role, what the planner is told in it, and what its transactions begin with.
+macro_rules! role {
+    ($role:literal $(, $setting:literal)* $(; $first:literal)?) => {
+        Role {
+            begin: concat!("begin; set local role ", $role $(, "; set local ", $setting)* $(, "; ", $first)?),
+            stay: concat!("set role ", $role $(, "; set ", $setting)*),
+        }
+    };
+}
+
 impl SystemReason {
     /// Every reason, for the test that counts them.
     pub const ALL: &'static [Self] = &[
@@ -45,35 +61,26 @@ impl SystemReason {
         Self::Administer,
     ];
 
-    /// How a transaction takes on the role. What the engine asks it finds by key. Its tables are empty at one moment and hold
-    /// ten thousand rows at the next, so the planner's picture of them is often wrong, and a plan that reads them whole would
-    /// cost more with every execution that is queued; a bitmap scan never forgets the entries of rows that are gone.
-    const fn begin(self) -> &'static str {
+    /// What the engine asks it finds by key. Its tables are empty at one moment and hold ten thousand rows at the next, so the
+    /// planner's picture of them is often wrong, and a plan that reads them whole would cost more with every execution that
+    /// is queued; a bitmap scan never forgets the entries of rows that are gone.
+    const fn role(self) -> Role {
         match self {
-            Self::Authenticate | Self::ManagePeople => "begin; set local role tenure_auth",
-            Self::EngineBatch => {
-                "begin; set local role tenure_engine; set local enable_seqscan = off; set local enable_bitmapscan = off"
-            }
+            Self::Authenticate | Self::ManagePeople => role!("tenure_auth"),
+            Self::EngineBatch => role!("tenure_engine", "enable_seqscan = off", "enable_bitmapscan = off"),
             // The lock first, and the statement that counts slots after it: it sees what the claim before has taken.
-            Self::EngineClaim => {
-                "begin; set local role tenure_engine; set local enable_seqscan = off; set local enable_bitmapscan = off; \
-                 set local enable_hashjoin = off; set local enable_mergejoin = off; select pg_advisory_xact_lock(hashtext('tenure claim'))"
-            }
-            Self::Seal => "begin; set local role tenure_sealer",
-            Self::PlatformEvent | Self::Upkeep | Self::Administer => "begin; set local role tenure_platform",
+            Self::EngineClaim => role!(
+                "tenure_engine", "enable_seqscan = off", "enable_bitmapscan = off", "enable_hashjoin = off",
+                "enable_mergejoin = off"; "select pg_advisory_xact_lock(hashtext('tenure claim'))"
+            ),
+            Self::Seal => role!("tenure_sealer"),
+            Self::PlatformEvent | Self::Upkeep | Self::Administer => role!("tenure_platform"),
         }
     }
 
-    /// The same for a connection that stays in the role.
+    /// How a connection takes on the role for good.
     pub(crate) const fn stay(self) -> &'static str {
-        match self {
-            Self::Authenticate | Self::ManagePeople => "set role tenure_auth",
-            Self::EngineBatch | Self::EngineClaim => {
-                "set role tenure_engine; set enable_seqscan = off; set enable_bitmapscan = off"
-            }
-            Self::Seal => "set role tenure_sealer",
-            Self::PlatformEvent | Self::Upkeep | Self::Administer => "set role tenure_platform",
-        }
+        self.role().stay
     }
 
     const fn part(self) -> SystemPart {
@@ -217,7 +224,7 @@ impl System<'_> {
     /// # Errors
     /// Those of `f`, and PostgreSQL's; then nothing was written.
     pub async fn run<T>(self, f: impl AsyncFnOnce(&mut SystemTx) -> Result<Audited<T>>) -> Result<T> {
-        let transaction = crate::database::begin(self.kernel.system_pool(), self.reason.begin()).await?;
+        let transaction = crate::database::begin(self.kernel.system_pool(), self.reason.role().begin).await?;
         let mut tx = SystemTx {
             transaction,
             kernel: self.kernel.clone(),

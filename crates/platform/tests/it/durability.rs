@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::engine::{save, start, until};
 use crate::guests;
+use crate::policies::single;
 
 /// The journal is held shut while the first of two calls ends: the second must not be sent until the first one's answer is
 /// durable, or a crash would repeat the first with another answer after the second had acted on this one.
@@ -112,6 +113,58 @@ async fn what_an_earlier_claim_brings_back_is_not_written() {
     assert_eq!((done["state"].as_str(), &done["output"]), (Some("succeeded"), &json!("2")), "{done:#}");
     let written: i64 = sqlx::query_scalar(finished).fetch_one(&mut admin).await.unwrap();
     assert_eq!(written, 1);
+}
+
+/// Whoever waits for a job holds none that is locked after it: with the first one locked, the renewal of three leases waits
+/// and the other two are free. Were one of them held, whoever locked it before the first would wait for the renewal, and
+/// the renewal for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn leases_are_locked_in_one_order() {
+    let (reached, answer) = (Arc::<AtomicUsize>::default(), Arc::<Notify>::default());
+    let call = post({
+        let (reached, answer) = (Arc::clone(&reached), Arc::clone(&answer));
+        async move || {
+            let answered = answer.notified();
+            reached.fetch_add(1, Ordering::SeqCst);
+            answered.await;
+            "over"
+        }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().route("/call", call)).await });
+    let platform = PlatformConfig { egress_allow: vec![address.clone()], ..guests::platform() };
+    let app = TestApp::with(Setup { platform, ..Setup::default() }).await;
+    let ada = app.register("ada", "Engines").await;
+    let mut admin = app.admin().await;
+    sqlx::query("update tenants set plan = 'enterprise'").execute(&mut admin).await.unwrap();
+    let call = json!({"type": "http", "request": {"method": "POST", "url": format!("http://{address}/call")}});
+    let workflow = save(&app, &ada, single("a call", call)).await;
+    let mut executions = Vec::new();
+    for _ in 0..3 {
+        executions.push(start(&app, &ada, &workflow, json!({})).await);
+    }
+    while reached.load(Ordering::SeqCst) < 3 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut holder = app.admin().await;
+    sqlx::query("begin").execute(&mut holder).await.unwrap();
+    let first = "select from jobs order by tenant_id, id limit 1 for update";
+    sqlx::query(first).execute(&mut holder).await.unwrap();
+    let renewing = "select count(*) from pg_stat_activity
+                    where datname = current_database() and wait_event_type = 'Lock' and query like '%lease_until = %'";
+    while sqlx::query_scalar::<_, i64>(renewing).fetch_one(&mut admin).await.unwrap() == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let others = "select count(*) from (
+        select from jobs where id > (select id from jobs order by tenant_id, id limit 1) for update skip locked) free";
+    let free: i64 = sqlx::query_scalar(others).fetch_one(&mut admin).await.unwrap();
+    assert_eq!(free, 2, "the renewal holds jobs that come after the one that it waits for");
+    sqlx::query("rollback").execute(&mut holder).await.unwrap();
+    answer.notify_waiters();
+    for execution in &executions {
+        until(&app, &ada, execution, &["succeeded"]).await;
+    }
 }
 
 /// Steps are journaled, leases renewed, executions ended and their approvals decided, all at once and on two nodes. All of

@@ -16,6 +16,14 @@ pub async fn save(app: &TestApp, actor: &Actor, definition: Value) -> String {
     app.post(actor, "/workflows", definition).await.expect(201)["id"].as_str().unwrap().to_owned()
 }
 
+/// An installation with somebody who has saved this definition.
+pub async fn saved(definition: Value) -> (TestApp, Actor, String) {
+    let app = guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let workflow = save(&app, &ada, definition).await;
+    (app, ada, workflow)
+}
+
 pub async fn run(app: &TestApp, actor: &Actor, workflow: &str, input: Value) -> Value {
     app.post(actor, &format!("/workflows/{workflow}/executions?wait=30s"), json!({ "input": input })).await.expect(200)
 }
@@ -50,30 +58,24 @@ pub async fn steps(app: &TestApp, actor: &Actor, execution: &str) -> Vec<(String
 
 #[tokio::test(flavor = "multi_thread")]
 async fn branches_loops_maps_state_and_python() {
-    let app = guests::app().await;
-    let ada = app.register("ada", "Engines").await;
-    let workflow = save(
-        &app,
-        &ada,
-        json!({
-            "name": "grand tour",
-            "input": {"type": "object", "required": ["numbers"], "properties": {"numbers": {"type": "array", "items": {"type": "integer"}}}},
-            "state": {"seen": {"reduce": "append"}},
-            "nodes": {
-                "total": {"type": "transform", "jq": "{sum: (.input.numbers | add)}", "set": {"seen": ".sum"}},
-                "size": {"type": "branch", "cases": [{"when": "state.total.sum > 100", "to": "large"}], "else": "small"},
-                "large": {"type": "transform", "jq": "\"large\""},
-                "small": {"type": "transform", "jq": "\"small\""},
-                "square": {"type": "map", "over": ".input.numbers", "batch": 2, "concurrency": 2,
-                           "do": {"type": "plugin", "language": "python", "source": "def execute(state, config):\n    return [n * n for n in state['item']]\n"}},
-            },
-            "edges": [
-                {"from": "start", "to": "total"}, {"from": "total", "to": "size"}, {"from": "large", "to": "square"},
-                {"from": "small", "to": "square"}, {"from": "square", "to": "end"},
-            ],
-            "output": {"size": ".state.large // .state.small", "squares": ".state.square", "seen": ".state.seen"},
-        }),
-    )
+    let (app, ada, workflow) = saved(json!({
+        "name": "grand tour",
+        "input": {"type": "object", "required": ["numbers"], "properties": {"numbers": {"type": "array", "items": {"type": "integer"}}}},
+        "state": {"seen": {"reduce": "append"}},
+        "nodes": {
+            "total": {"type": "transform", "jq": "{sum: (.input.numbers | add)}", "set": {"seen": ".sum"}},
+            "size": {"type": "branch", "cases": [{"when": "state.total.sum > 100", "to": "large"}], "else": "small"},
+            "large": {"type": "transform", "jq": "\"large\""},
+            "small": {"type": "transform", "jq": "\"small\""},
+            "square": {"type": "map", "over": ".input.numbers", "batch": 2, "concurrency": 2,
+                       "do": {"type": "plugin", "language": "python", "source": "def execute(state, config):\n    return [n * n for n in state['item']]\n"}},
+        },
+        "edges": [
+            {"from": "start", "to": "total"}, {"from": "total", "to": "size"}, {"from": "large", "to": "square"},
+            {"from": "small", "to": "square"}, {"from": "square", "to": "end"},
+        ],
+        "output": {"size": ".state.large // .state.small", "squares": ".state.square", "seen": ".state.seen"},
+    }))
     .await;
     let done = run(&app, &ada, &workflow, json!({"numbers": [1, 2, 3]})).await;
     assert_eq!(done["state"], "succeeded", "{done:#}");
@@ -129,18 +131,12 @@ async fn a_loop_ends_at_its_condition_or_its_limit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failures_are_shown_as_failures() {
-    let app = guests::app().await;
-    let ada = app.register("ada", "Engines").await;
     let failing = "def execute(state, config):\n    print('about to')\n    raise ValueError('no such luck')\n";
-    let workflow = save(
-        &app,
-        &ada,
-        json!({
-            "name": "fails",
-            "nodes": {"try": {"type": "plugin", "language": "python", "source": failing}},
-            "edges": [{"from": "start", "to": "try"}, {"from": "try", "to": "end"}],
-        }),
-    )
+    let (app, ada, workflow) = saved(json!({
+        "name": "fails",
+        "nodes": {"try": {"type": "plugin", "language": "python", "source": failing}},
+        "edges": [{"from": "start", "to": "try"}, {"from": "try", "to": "end"}],
+    }))
     .await;
     let done = run(&app, &ada, &workflow, json!({})).await;
     assert_eq!((done["state"].as_str(), done["error"]["class"].as_str()), (Some("failed"), Some("plugin")), "{done:#}");
@@ -271,17 +267,11 @@ async fn an_approval_by_somebody_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_step_is_cancelled_within_a_second() {
-    let app = guests::app().await;
-    let ada = app.register("ada", "Engines").await;
-    let workflow = save(
-        &app,
-        &ada,
-        json!({
-            "name": "spins",
-            "nodes": {"spin": {"type": "plugin", "language": "python", "source": "def execute(state, config):\n    while True:\n        pass\n"}},
-            "edges": [{"from": "start", "to": "spin"}, {"from": "spin", "to": "end"}],
-        }),
-    )
+    let (app, ada, workflow) = saved(json!({
+        "name": "spins",
+        "nodes": {"spin": {"type": "plugin", "language": "python", "source": "def execute(state, config):\n    while True:\n        pass\n"}},
+        "edges": [{"from": "start", "to": "spin"}, {"from": "spin", "to": "end"}],
+    }))
     .await;
     let execution = start(&app, &ada, &workflow, json!({})).await;
     until(&app, &ada, &execution, &["running"]).await;
@@ -528,20 +518,14 @@ async fn what_runs_is_seen_from_every_node() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_stops_lets_running_steps_end() {
-    let app = guests::app().await;
-    let ada = app.register("ada", "Engines").await;
-    let workflow = save(
-        &app,
-        &ada,
-        json!({
-            "name": "slow, then more",
-            "nodes": {
-                "slow": {"type": "plugin", "language": "python", "source": "def execute(state, config):\n    n = 0\n    for i in range(3000000):\n        n += i\n    return n\n"},
-                "more": {"type": "transform", "jq": "1"},
-            },
-            "edges": [{"from": "start", "to": "slow"}, {"from": "slow", "to": "more"}, {"from": "more", "to": "end"}],
-        }),
-    )
+    let (app, ada, workflow) = saved(json!({
+        "name": "slow, then more",
+        "nodes": {
+            "slow": {"type": "plugin", "language": "python", "source": "def execute(state, config):\n    n = 0\n    for i in range(3000000):\n        n += i\n    return n\n"},
+            "more": {"type": "transform", "jq": "1"},
+        },
+        "edges": [{"from": "start", "to": "slow"}, {"from": "slow", "to": "more"}, {"from": "more", "to": "end"}],
+    }))
     .await;
     let execution = start(&app, &ada, &workflow, json!({})).await;
     let running = [("slow".to_owned(), "running".to_owned())];

@@ -10,7 +10,7 @@ use tenure_platform::config::PlatformConfig;
 use tenure_platform::domain::access::SystemRole;
 use tenure_platform::testkit::{Actor, Setup, TestApp, answer};
 
-use crate::engine::{receiver, run, save, start, steps, until};
+use crate::engine::{receiver, run, save, saved, start, steps, until};
 use crate::guests;
 
 /// One node that lets no time pass: nothing that needs a guest.
@@ -255,20 +255,14 @@ async fn a_step_that_is_over_is_not_told_as_running_again_whichever_node_is_aske
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_session_hears_no_more_of_it() {
-    let app = guests::app().await;
-    let ada = app.register("ada", "Engines").await;
     // Progress without a pause: the revocation comes in the middle of other news.
-    let workflow = save(
-        &app,
-        &ada,
-        json!({
-            "name": "counts",
-            "nodes": {"count": {"type": "transform", "jq": "(.state.count // 0) + 1"}},
-            "edges": [{"from": "start", "to": "count"}, {"from": "count", "to": "count", "when": "state.count < 10000"},
-                      {"from": "count", "to": "end", "when": "else"}],
-            "limits": {"recursion": 10_000},
-        }),
-    )
+    let (app, ada, workflow) = saved(json!({
+        "name": "counts",
+        "nodes": {"count": {"type": "transform", "jq": "(.state.count // 0) + 1"}},
+        "edges": [{"from": "start", "to": "count"}, {"from": "count", "to": "count", "when": "state.count < 10000"},
+                  {"from": "count", "to": "end", "when": "else"}],
+        "limits": {"recursion": 10_000},
+    }))
     .await;
     let execution = start(&app, &ada, &workflow, json!({})).await;
     until(&app, &ada, &execution, &["running"]).await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tenure_platform::domain::access::SystemRole;
 use tenure_platform::testkit::{Actor, TestApp, answer};
 
-use crate::engine::{run, save, start, until};
+use crate::engine::{run, save, saved, start, until};
 use crate::executions::follow;
 use crate::guests;
 use crate::policies::single;
@@ -21,18 +21,12 @@ fn objects(app: &TestApp, actor: &Actor) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn large_inputs_stand_beside_the_database() {
-    let app = guests::app().await;
-    let ada = app.register("ada", "Engines").await;
-    let workflow = save(
-        &app,
-        &ada,
-        json!({
-            "name": "counts",
-            "input": {"type": "object", "properties": {"list": {"type": "array", "items": {"type": "string"}}}},
-            "nodes": {"count": {"type": "transform", "jq": ".input.list | length"}},
-            "edges": [{"from": "start", "to": "count"}, {"from": "count", "to": "end"}],
-        }),
-    )
+    let (app, ada, workflow) = saved(json!({
+        "name": "counts",
+        "input": {"type": "object", "properties": {"list": {"type": "array", "items": {"type": "string"}}}},
+        "nodes": {"count": {"type": "transform", "jq": ".input.list | length"}},
+        "edges": [{"from": "start", "to": "count"}, {"from": "count", "to": "end"}],
+    }))
     .await;
     let path = format!("/workflows/{workflow}/executions?wait=30s");
     let send = async |input: Value, key: Option<&str>| {
@@ -149,27 +143,21 @@ async fn what_a_schema_calls_sensitive_is_sealed_masked_and_used() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_is_shown_with_what_it_was_given() {
-    let app = guests::app().await;
-    let ada = app.register("ada", "Engines").await;
     let python = "def execute(state, config):\n    return list(state.keys())\n";
-    let workflow = save(
-        &app,
-        &ada,
-        json!({
-            "name": "shows",
-            "input": {"type": "object", "properties": {"xs": {"type": "array"}}},
-            "nodes": {
-                "first": {"type": "transform", "jq": ".input.xs | length"},
-                "large": {"type": "transform", "jq": "[range(20000)]"},
-                "cut": {"type": "plugin", "language": "python", "source": python, "needs": ["state.first"]},
-                "never": {"type": "transform", "jq": "0"},
-                "each": {"type": "map", "over": ".input.xs", "do": {"type": "transform", "jq": ".item * .state.first"}},
-            },
-            "edges": [{"from": "start", "to": "first"}, {"from": "first", "to": "large"}, {"from": "large", "to": "cut"},
-                      {"from": "large", "to": "never", "when": "state.first > 100"}, {"from": "never", "to": "end"},
-                      {"from": "cut", "to": "each"}, {"from": "each", "to": "end"}],
-        }),
-    )
+    let (app, ada, workflow) = saved(json!({
+        "name": "shows",
+        "input": {"type": "object", "properties": {"xs": {"type": "array"}}},
+        "nodes": {
+            "first": {"type": "transform", "jq": ".input.xs | length"},
+            "large": {"type": "transform", "jq": "[range(20000)]"},
+            "cut": {"type": "plugin", "language": "python", "source": python, "needs": ["state.first"]},
+            "never": {"type": "transform", "jq": "0"},
+            "each": {"type": "map", "over": ".input.xs", "do": {"type": "transform", "jq": ".item * .state.first"}},
+        },
+        "edges": [{"from": "start", "to": "first"}, {"from": "first", "to": "large"}, {"from": "large", "to": "cut"},
+                  {"from": "large", "to": "never", "when": "state.first > 100"}, {"from": "never", "to": "end"},
+                  {"from": "cut", "to": "each"}, {"from": "each", "to": "end"}],
+    }))
     .await;
     let done = run(&app, &ada, &workflow, json!({"xs": [5, 7]})).await;
     assert_eq!(done["state"], "succeeded", "{done:#}");

@@ -35,6 +35,9 @@ pub(super) struct Claim {
 /// one on the same node can do nothing more.
 ///
 /// They are ordered as their jobs are locked by whoever locks several: else two would wait for each other.
+///
+/// Where SQL asks for one it compares the owner by `is not distinct from`: `=` would let the planner take the index of leased
+/// jobs instead of the primary key, and look through every dead entry that the tenant's earlier leases left there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Held {
     pub(super) tenant: TenantId,
@@ -271,7 +274,7 @@ pub(super) async fn park(
                             select from approvals a where a.tenant_id = $1 and a.execution_id = $2 and a.state not in ('pending', 'cancelled')
                             and not exists (select from execution_journal x where x.tenant_id = $1 and x.execution_id = $2 and x.step = a.step))
                             then $6 else $4::timestamptz end
-                    where tenant_id = $1 and id = $2 and lease_owner = $3 and attempts = $9
+                    where tenant_id = $1 and id = $2 and lease_owner is not distinct from $3 and attempts = $9
                     returning id, paused and not cancel_requested as halted)
                  update executions set state = case when (select halted from job) then 'paused' else $8 end where tenant_id = $1 and id = $2 and exists (select from job)",
                 claim.tenant.uuid(),
