@@ -67,11 +67,16 @@ impl SystemReason {
     const fn role(self) -> Role {
         match self {
             Self::Authenticate | Self::ManagePeople => role!("tenure_auth"),
-            Self::EngineBatch => role!("tenure_engine", "enable_seqscan = off", "enable_bitmapscan = off"),
+            Self::EngineBatch => role!(
+                "tenure_engine",
+                "plan_cache_mode = force_generic_plan",
+                "enable_seqscan = off",
+                "enable_bitmapscan = off"
+            ),
             // The lock first, and the statement that counts slots after it: it sees what the claim before has taken.
             Self::EngineClaim => role!(
-                "tenure_engine", "enable_seqscan = off", "enable_bitmapscan = off", "enable_hashjoin = off",
-                "enable_mergejoin = off"; "select pg_advisory_xact_lock(hashtext('tenure claim'))"
+                "tenure_engine", "plan_cache_mode = force_generic_plan", "enable_seqscan = off", "enable_bitmapscan = off",
+                "enable_hashjoin = off", "enable_mergejoin = off"; "select pg_advisory_xact_lock(hashtext('tenure claim'))"
             ),
             Self::Seal => role!("tenure_sealer"),
             Self::PlatformEvent | Self::Upkeep | Self::Administer => role!("tenure_platform"),
