@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::definition::{Definition, StateKey};
 use crate::expression::Expression;
-use crate::nodes::Node;
+use crate::nodes::{Node, NodeKind};
 
 /// A definition without errors, compiled.
 #[derive(Debug)]
@@ -84,6 +84,15 @@ impl Plan {
     #[must_use]
     pub fn state(&self) -> &[StateKey] {
         &self.definition.state
+    }
+
+    /// Whether an execution of it may ask people.
+    #[must_use]
+    pub fn asks_people(&self) -> bool {
+        self.definition.nodes.iter().any(|node| match &node.kind {
+            NodeKind::Map(map) => matches!(map.body.kind, NodeKind::Approval(_)),
+            kind => matches!(kind, NodeKind::Approval(_)),
+        })
     }
 
     /// The graph for a canvas: nodes with their places, edges with their labels.

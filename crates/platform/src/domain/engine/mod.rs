@@ -36,7 +36,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use objects::ObjectStore;
-use queue::Held;
+use queue::{Claim, Held};
 use standing::Standings;
 use writer::Writer;
 
@@ -65,8 +65,8 @@ impl Default for EngineConfig {
 const HEARTBEAT: Duration = Duration::from_millis(500);
 /// How long it may take to give leases back; what is late runs out by itself.
 const GIVING_BACK: Duration = Duration::from_secs(1);
-/// Two claims are at least so far apart. On an idle node none waits for it; on a busy one a claim then takes what came free
-/// meanwhile in one go, instead of one transaction for each execution that ends.
+/// Two claims begin at least so far apart. On an idle node none waits for it; on a busy one a claim then takes what came
+/// meanwhile in one go, instead of one transaction for each execution.
 const BETWEEN_CLAIMS: Duration = Duration::from_millis(1);
 /// How often the queue is looked at although nobody said that there is work.
 const POLL: Duration = Duration::from_millis(500);
@@ -208,49 +208,48 @@ impl Engine {
 
     async fn take(&self) {
         let mut executions = JoinSet::new();
-        let mut last: Option<tokio::time::Instant> = None;
         loop {
-            // A timer of no time is a millisecond all the same.
-            if let Some(last) = last.filter(|last| last.elapsed() < BETWEEN_CLAIMS) {
-                tokio::time::sleep_until(last + BETWEEN_CLAIMS).await;
-            }
-            last = Some(tokio::time::Instant::now());
+            let begun = tokio::time::Instant::now();
             let stopping = self.0.stopping.load(Ordering::Acquire);
             let free = if stopping { 0 } else { self.0.config.capacity.saturating_sub(executions.len()) };
             let claimed = if free == 0 { Ok(Vec::new()) } else { queue::claim(&self.0, free).await };
-            let claimed_any = match claimed {
-                Ok(claimed) => {
-                    let any = !claimed.is_empty();
-                    for claim in claimed {
-                        let (stop, stopped) = watch::channel(Stop::No);
-                        let held = claim.held();
-                        self.0.running.lock().unwrap_or_else(PoisonError::into_inner).insert(held, stop);
-                        let shared = Arc::clone(&self.0);
-                        executions.spawn(async move {
-                            drive::drive(&shared, claim, stopped).await;
-                            shared.live.forget(held.execution);
-                            shared.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&held);
-                            // Its slot is free: another of the tenant's may begin.
-                            shared.work.notify_one();
-                        });
-                    }
-                    any
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the queue could not be read");
-                    false
-                }
-            };
-            if claimed_any && executions.len() < self.0.config.capacity {
+            let claimed = claimed.unwrap_or_else(|error| {
+                tracing::warn!(%error, "the queue could not be read");
+                Vec::new()
+            });
+            let more = queue::may_have_left_some(&claimed);
+            claimed.into_iter().for_each(|claim| self.set_going(&mut executions, claim));
+            let took = begun.elapsed();
+            // A timer of no time is a millisecond all the same.
+            if took < BETWEEN_CLAIMS {
+                tokio::time::sleep_until(begun + BETWEEN_CLAIMS).await;
+            }
+            if more && executions.len() < self.0.config.capacity {
                 continue;
             }
             tokio::select! {
                 () = self.0.work.notified() => {}
                 () = tokio::time::sleep(POLL) => {}
-                Some(_) = executions.join_next() => {}
+                // Its slot is free, so another of the tenant's may begin: together with those whose slots come free while the
+                // machine rests from the last claim, which is as long as that took. New work does not wait for it.
+                Some(_) = executions.join_next() => {
+                    let _ = tokio::time::timeout_at(begun + 2 * took, self.0.work.notified()).await;
+                }
             }
             while executions.try_join_next().is_some() {}
         }
+    }
+
+    fn set_going(&self, executions: &mut JoinSet<()>, claim: Claim) {
+        let (stop, stopped) = watch::channel(Stop::No);
+        let held = claim.held();
+        self.0.running.lock().unwrap_or_else(PoisonError::into_inner).insert(held, stop);
+        let shared = Arc::clone(&self.0);
+        executions.spawn(async move {
+            drive::drive(&shared, claim, stopped).await;
+            shared.live.forget(held.execution);
+            shared.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&held);
+        });
     }
 
     async fn renew(&self) {

@@ -1,5 +1,7 @@
 //! The queue: claims in batches, fairly; leases; parking.
 
+use std::collections::HashMap;
+
 use tenure_kernel::{Audited, ExecutionId, Result, Statements, SystemReason, TenantId, Timestamp, UserId, WorkflowId};
 use tenure_workflow::machine::StoredValue;
 
@@ -53,6 +55,16 @@ impl Claim {
 
 /// The most that one tenant gets out of one claim, so that the others' turn comes soon.
 const PER_TENANT: i64 = 16;
+
+/// Whether a tenant got as many as one claim gives it, so that there may be more of its work to be had at once.
+pub(super) fn may_have_left_some(claims: &[Claim]) -> bool {
+    let mut of = HashMap::<TenantId, i64>::new();
+    claims.iter().any(|claim| {
+        let got = of.entry(claim.tenant).or_default();
+        *got += 1;
+        *got == PER_TENANT
+    })
+}
 
 /// Takes up to `most` executions that may run. Each tenant with work gets a share of each claim, whoever has how many
 /// queued; none gets more than its slots.

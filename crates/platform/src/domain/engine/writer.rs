@@ -45,6 +45,8 @@ pub(super) struct End {
     pub(super) reason: Option<&'static str>,
     pub(super) actor: Actor,
     pub(super) workflow: String,
+    /// Approvals of it may be open.
+    pub(super) asked: bool,
 }
 
 /// What one execution has to write.
@@ -72,7 +74,8 @@ pub(super) struct Lost;
 
 /// The most requests that one transaction carries.
 const BATCH: usize = 256;
-/// Transactions under way at the same time, of each kind: while one waits for the disk the next one is filled.
+/// Steps' statements under way at the same time: while one waits for the disk the next one is filled. Ends go one transaction
+/// after the other: nobody waits for them but who looks at the execution, and fuller transactions leave the machine to steps.
 const WRITERS: usize = 2;
 
 /// What waits to be written, taken by several in turn.
@@ -128,11 +131,8 @@ impl Writer {
             let without_event = "steps are journal rows, not events";
             self.work(&self.steps, How::Steps(self.kernel.statements(SystemReason::EngineBatch, without_event)))
         };
-        let ends = || self.work(&self.ends, How::Ends);
-        futures::join!(
-            futures::future::join_all((0..WRITERS).map(|_| steps())),
-            futures::future::join_all((0..WRITERS).map(|_| ends()))
-        );
+        let steps = futures::future::join_all((0..WRITERS).map(|_| steps()));
+        futures::join!(steps, self.work(&self.ends, How::Ends));
     }
 
     async fn work(&self, queue: &Queue, mut how: How) {
@@ -246,12 +246,14 @@ struct Leases {
 }
 
 impl Leases {
-    fn of(requests: &[Request]) -> Self {
-        Self {
-            tenants: requests.iter().map(|request| request.tenant.uuid()).collect(),
-            executions: requests.iter().map(|request| request.execution.uuid()).collect(),
-            attempts: requests.iter().map(|request| request.attempt).collect(),
+    fn of<'r>(requests: impl IntoIterator<Item = &'r Request>) -> Self {
+        let mut leases = Self { tenants: Vec::new(), executions: Vec::new(), attempts: Vec::new() };
+        for request in requests {
+            leases.tenants.push(request.tenant.uuid());
+            leases.executions.push(request.execution.uuid());
+            leases.attempts.push(request.attempt);
         }
+        leases
     }
 }
 
@@ -295,7 +297,12 @@ impl<'r> Columns<'r> {
 /// Locks the open approvals of what ends, which whoever decides one locks before the job: the same order here, or each
 /// would wait for the other.
 async fn lock_approvals(tx: &mut SystemTx, requests: &[Request]) -> Result<()> {
-    let ending = Leases::of(requests);
+    let asked = |request: &&Request| request.end.as_ref().is_some_and(|end| end.asked);
+    let ending: Vec<&Request> = requests.iter().filter(asked).collect();
+    if ending.is_empty() {
+        return Ok(());
+    }
+    let ending = Leases::of(ending);
     sqlx::query!(
         "select a.id from approvals a join unnest($1::uuid[], $2::uuid[]) as r (tenant_id, id)
              on a.tenant_id = r.tenant_id and a.execution_id = r.id

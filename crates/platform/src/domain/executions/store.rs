@@ -227,9 +227,18 @@ pub(super) async fn insert(
     requested_by: UserId,
     input: &StoredValue,
 ) -> Result<ExecutionSummary> {
-    sqlx::query!(
-        "insert into executions (tenant_id, id, workflow_id, version, state, requested_by, actor, input, created_at)
-         values ($1, $2, $3, $4, 'queued', $5, $6, $7, $8)",
+    let row = sqlx::query_as!(
+        Row,
+        r#"with e as (
+               insert into executions (tenant_id, id, workflow_id, version, state, requested_by, actor, input, created_at)
+               values ($1, $2, $3, $4, 'queued', $5, $6, $7, $8) returning *)
+           select e.id as "id!: ExecutionId", e.workflow_id as "workflow_id!: WorkflowId", w.name as workflow_name, e.version as "version!",
+                  e.state as "state!", e.requested_by as "requested_by!: UserId", m.full_name as "requester?", e.created_at as "created_at!: Timestamp",
+                  e.started_at, e.finished_at, e.error, e.steps_done as "steps_done!", v.node_count
+           from e
+           join workflows w on w.tenant_id = e.tenant_id and w.id = e.workflow_id
+           join workflow_versions v on v.tenant_id = e.tenant_id and v.workflow_id = e.workflow_id and v.version = e.version
+           left join memberships m on m.tenant_id = e.tenant_id and m.user_id = e.requested_by"#,
         tx.tenant().uuid(),
         id.uuid(),
         workflow.uuid(),
@@ -237,10 +246,10 @@ pub(super) async fn insert(
         requested_by.uuid(),
         serde_json::to_string(tx.cx().actor())?,
         serde_json::to_string(input)?,
-        tx.now()
+        tx.now() as Timestamp
     )
-    .execute(&mut *tx)
+    .fetch_one(&mut *tx)
     .await?;
     tx.enqueue(Job::new(JobKind::Execution, id.uuid())).await?;
-    Ok(tx.load::<ExecutionSummary>(id).await?.into_inner())
+    row.try_into()
 }

@@ -62,7 +62,8 @@ impl Drive {
 
     pub(super) async fn end(mut self, end: End) -> Result<()> {
         self.steps.abort_all();
-        let end = End { actor: self.claim.actor, workflow: self.claim.workflow.to_string(), ..end };
+        let asked = self.compiled.plan.asks_people();
+        let end = End { actor: self.claim.actor, workflow: self.claim.workflow.to_string(), asked, ..end };
         if self.write(Some(end)).await? {
             self.tell(true);
         }
@@ -91,7 +92,7 @@ fn succeeded() -> End {
 
 fn end_as(state: &'static str, outcome: EventOutcome, reason: Option<&'static str>) -> End {
     let nobody = tenure_kernel::Actor::system(tenure_kernel::context::SystemPart::Engine);
-    End { state, output: None, error: None, outcome, reason, actor: nobody, workflow: String::new() }
+    End { state, output: None, error: None, outcome, reason, actor: nobody, workflow: String::new(), asked: true }
 }
 
 /// A condition on an edge out of `start` could not be evaluated.

@@ -21,7 +21,7 @@ use serde_json::Value;
 use tenure_kernel::{Error, Result, Timestamp};
 use tenure_workflow::machine::{Entry, Machine, StepKey, Subject, Task, Work};
 use tenure_workflow::nodes::NodeKind;
-use tenure_workflow::plan::NodeIndex;
+use tenure_workflow::plan::{Condition, NodeIndex};
 use tenure_workflow::sensitive::SensitiveValues;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
@@ -182,7 +182,9 @@ impl Drive {
             for work in self.machine.ready() {
                 match work.task.clone() {
                     // What it builds on is durable before it begins: were that lost, it would have acted on what never was.
-                    Task::Run if !self.is_instant(&work) && !self.write(None).await? => return Ok(false),
+                    Task::Run if !self.is_instant(&work) && !self.builds_on_nothing() && !self.write(None).await? => {
+                        return Ok(false);
+                    }
                     Task::Run => at_once = self.start(work).await?,
                     Task::Expand => {
                         self.expand(&work).await?;
@@ -201,6 +203,14 @@ impl Drive {
                 return Ok(true);
             }
         }
+    }
+
+    /// Whether all that is unwritten is that the execution has begun, and it can begin in one way only: were that lost,
+    /// whoever takes it up next would begin the same steps.
+    fn builds_on_nothing(&self) -> bool {
+        let graph = self.compiled.plan.graph();
+        let only_begun = self.next_seq == 1 && self.unwritten.len() == 1;
+        only_begun && graph.start().iter().all(|edge| graph.edge(*edge).condition == Condition::Always)
     }
 
     /// Whether it takes no time and has no effect, so that no task is needed.
