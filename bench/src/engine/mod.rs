@@ -35,7 +35,7 @@ const CLOSE: &str = "insert into quota_overrides (tenant_id, quota, max, updated
 const OPEN: &str = "begin; delete from quota_overrides where quota = 'concurrent_executions'; commit;
     select pg_notify('tenure', '{\"kind\":\"work-queued\"}')";
 /// What autovacuum would have told the planner within a minute: between emptying and filling no bench waits as long.
-const KNOWN: &str = "analyze executions; analyze jobs; analyze execution_journal";
+const KNOWN: &str = "checkpoint; analyze executions; analyze jobs; analyze execution_journal";
 const EMPTY: &str =
     "truncate executions, execution_journal, execution_timers, approvals, approval_decisions, jobs cascade";
 

@@ -320,7 +320,8 @@ async fn grow(tx: &mut SystemTx, logs: &mut HashMap<TenantId, Log>) -> Result<(N
     let rows = seals::events(tx, &tenants, (&at, &id)).await?;
     for (count, (tenant, key)) in taken.iter().enumerate() {
         let Some(log) = logs.get_mut(tenant) else { continue };
-        if count % 256 == 255 {
+        // What else this thread is to do waits for so many signatures at most.
+        if count % 32 == 31 {
             tokio::task::yield_now().await;
         }
         let row = rows.get(key).and_then(Option::as_ref).filter(|row| row.tenant_id == tenant.uuid());

@@ -231,9 +231,9 @@ impl Engine {
                 () = self.0.work.notified() => {}
                 () = tokio::time::sleep(POLL) => {}
                 // Its slot is free, so another of the tenant's may begin: together with those whose slots come free while the
-                // machine rests from the last claim, which is as long as that took. New work does not wait for it.
+                // machine rests from the last claim, twice as long as that took. New work does not wait for it.
                 Some(_) = executions.join_next() => {
-                    let _ = tokio::time::timeout_at(begun + 2 * took, self.0.work.notified()).await;
+                    let _ = tokio::time::timeout_at(begun + 3 * took, self.0.work.notified()).await;
                 }
             }
             while executions.try_join_next().is_some() {}
