@@ -65,6 +65,56 @@ async fn nothing_begins_before_what_it_builds_on_is_durable() {
     assert_eq!((reached[0].load(Ordering::SeqCst), reached[1].load(Ordering::SeqCst)), (1, 1));
 }
 
+/// Where the edges out of `start` have conditions, which of them was taken is durable before the step that it leads to begins;
+/// where they have none there is nothing to decide, and the first step begins at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_decided_at_the_start_is_durable_before_the_first_step() {
+    let reached = Arc::<[AtomicUsize; 2]>::default();
+    let call = |index: usize| {
+        let reached = Arc::clone(&reached);
+        post(async move || {
+            reached[index].fetch_add(1, Ordering::SeqCst);
+            "over"
+        })
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let routes = axum::Router::new().route("/decided", call(0)).route("/always", call(1));
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    let platform = PlatformConfig { egress_allow: vec![address.clone()], ..guests::platform() };
+    let app = TestApp::with(Setup { platform, ..Setup::default() }).await;
+    let ada = app.register("ada", "Engines").await;
+    let workflow = |path: &str, start: &[serde_json::Value]| {
+        let call = json!({"type": "http", "request": {"method": "POST", "url": format!("http://{address}/{path}")}});
+        let edges = [start, &[json!({"from": "call", "to": "end"})]].concat();
+        json!({"name": path, "nodes": {"call": call}, "edges": edges})
+    };
+    let decided = workflow(
+        "decided",
+        &[
+            json!({"from": "start", "to": "call", "when": "input.n > 1"}),
+            json!({"from": "start", "to": "end", "when": "else"}),
+        ],
+    );
+    let always = workflow("always", &[json!({"from": "start", "to": "call"})]);
+    let (decided, always) = (save(&app, &ada, decided).await, save(&app, &ada, always).await);
+    let mut admin = app.admin().await;
+    sqlx::query("begin").execute(&mut admin).await.unwrap();
+    sqlx::query("lock table execution_journal in share mode").execute(&mut admin).await.unwrap();
+    let executions = [start(&app, &ada, &decided, json!({"n": 2})).await, start(&app, &ada, &always, json!({})).await];
+    let count = |index: usize| reached[index].load(Ordering::SeqCst);
+    while count(1) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(count(0), 0, "the call went out before the decision that led to it was durable");
+    sqlx::query("rollback").execute(&mut admin).await.unwrap();
+    for execution in &executions {
+        until(&app, &ada, execution, &["succeeded"]).await;
+    }
+    assert_eq!((count(0), count(1)), (1, 1));
+}
+
 /// An execution is claimed a second time while a call of the first claim is out, by the same node even. What the first
 /// claim brings back then is nobody's: the step is the second claim's, and is finished once.
 #[tokio::test(flavor = "multi_thread")]
