@@ -113,6 +113,8 @@ permissions! {
     Write SecretWrite      = "secret:write",      "Set, grant and delete secrets.";
     Read  UserRead         = "user:read",         "See the members of the organisation.";
     Write UserWrite        = "user:write",        "Add members and change their status.";
+    Read  RoleRead         = "role:read",         "See roles and what they permit.";
+    Write RoleWrite        = "role:write",        "Make, change and delete the organisation's own roles.";
     Write RoleAssign       = "role:assign",       "Give and take roles.";
     Read  TeamRead         = "team:read",         "See teams and who is in them.";
     Write TeamWrite        = "team:write",        "Create, rename and delete teams, and change who is in them.";

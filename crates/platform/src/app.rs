@@ -17,7 +17,7 @@ use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
 use crate::domain::policies::ConfiguredPolicy;
 use crate::domain::workflows::PlanCache;
 use crate::domain::{
-    approvals, audit, executions, identity, members, plugins, quotas, secrets, teams, tenancy, workflows,
+    approvals, audit, executions, identity, members, plugins, quotas, roles, secrets, teams, tenancy, workflows,
 };
 use crate::sandbox::Sandbox;
 
@@ -193,6 +193,7 @@ pub fn routes() -> Routes {
         .merge(identity::instance_routes())
         .merge(identity::routes())
         .merge(members::routes())
+        .merge(roles::routes())
         .merge(teams::routes())
         .merge(secrets::routes())
         .merge(quotas::routes())
@@ -213,6 +214,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         identity::UserEvent::ALL,
         identity::SessionEvent::ALL,
         members::MemberEvent::ALL,
+        roles::RoleEvent::ALL,
         teams::TeamEvent::ALL,
         secrets::SecretEvent::ALL,
         quotas::QuotaEvent::ALL,

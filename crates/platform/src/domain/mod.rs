@@ -3,6 +3,7 @@
 pub mod access;
 pub mod tenancy;
 pub mod identity;
+pub mod roles;
 pub mod members;
 pub mod quotas;
 pub mod secrets;

@@ -32,6 +32,7 @@ mod policies;
 mod quotas;
 mod refusals;
 mod requests;
+mod roles;
 mod secrets;
 mod slots;
 mod teams;

@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use PermissionId::{
     ApprovalDecide, ApprovalRead, AuditRead, ExecutionCancel, ExecutionRead, ExecutionRetry, PluginCreate,
-    PluginDelete, PluginRead, PluginUpdate, SecretRead, SecretWrite, TeamRead, TenantRead, UserRead, WorkflowCreate,
-    WorkflowDelete, WorkflowExecute, WorkflowRead, WorkflowUpdate,
+    PluginDelete, PluginRead, PluginUpdate, RoleRead, SecretRead, SecretWrite, TeamRead, TenantRead, UserRead,
+    WorkflowCreate, WorkflowDelete, WorkflowExecute, WorkflowRead, WorkflowUpdate,
 };
 
 /// A role that every tenant has.
@@ -52,11 +52,32 @@ impl SystemRole {
         Self::ALL.into_iter().find(|role| role.as_str() == name)
     }
 
+    /// What it is for.
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Admin => "Everything inside the organisation.",
+            Self::Developer => "Builds workflows, plugins and queries.",
+            Self::Operator => "Runs, cancels and retries; decides approvals; sees results.",
+            Self::Executor => "Runs published workflows only: what an API client gets.",
+            Self::Viewer => "Reads.",
+            Self::Auditor => "Reads the audit log and nothing else.",
+        }
+    }
+
     /// What it permits.
     #[must_use]
     pub const fn permissions(self) -> PermissionSet {
-        const READS: PermissionSet =
-            PermissionSet::of(&[WorkflowRead, ExecutionRead, ApprovalRead, PluginRead, TeamRead, UserRead, TenantRead]);
+        const READS: PermissionSet = PermissionSet::of(&[
+            WorkflowRead,
+            ExecutionRead,
+            ApprovalRead,
+            PluginRead,
+            TeamRead,
+            UserRead,
+            RoleRead,
+            TenantRead,
+        ]);
         match self {
             Self::Admin => PermissionSet::ALL,
             Self::Developer => READS.union(PermissionSet::of(&[

@@ -62,7 +62,8 @@ impl Standings {
             .system(SystemReason::EngineBatch)
             .run(async |tx| {
                 let row = sqlx::query!(
-                    r#"select m.roles, m.permissions,
+                    r#"select m.roles,
+                              m.permissions || array(select unnest(r.permissions) from roles r where r.tenant_id = m.tenant_id and r.name = any(m.roles)) as "permissions!",
                               array(select team_id from team_members tm where tm.tenant_id = m.tenant_id and tm.user_id = m.user_id) as "teams!: Vec<TeamId>"
                        from memberships m join tenants t on t.tenant_id = m.tenant_id
                        where m.tenant_id = $1 and m.user_id = $2 and m.status = 'active' and t.status = 'active'"#,

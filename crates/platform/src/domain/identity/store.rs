@@ -337,7 +337,8 @@ pub(super) async fn standing(tx: &mut SystemTx, session: SessionId) -> Result<Op
     let row = sqlx::query!(
         r#"select s.user_id as "user: UserId", s.tenant_id as "tenant: TenantId", s.expires_at,
                   s.revoked_at is null and u.status = 'active' and m.status = 'active' and t.status <> 'deleted' as "alive!",
-                  t.status = 'active' as "tenant_active!", m.roles, m.permissions,
+                  t.status = 'active' as "tenant_active!", m.roles,
+                  m.permissions || array(select unnest(r.permissions) from roles r where r.tenant_id = m.tenant_id and r.name = any(m.roles)) as "permissions!",
                   array(select team_id from team_members tm where tm.tenant_id = m.tenant_id and tm.user_id = m.user_id) as "teams!: Vec<TeamId>"
            from sessions s
            join users u on u.id = s.user_id

@@ -3,21 +3,23 @@
 use axum::extract::State;
 use serde::Deserialize;
 use tenure_kernel::bus::Message;
-use tenure_kernel::permission::{RoleAssign, UserRead, UserWrite};
+use tenure_kernel::permission::{RoleAssign, RoleRead, UserRead, UserWrite};
 use tenure_kernel::record::PLATFORM_TENANT;
 use tenure_kernel::{
-    All, Audited, Authorized, Code, Created, Json, NewEvent, OnConstraint as _, Page, PageQuery, Path, PermissionSet,
-    Personal, Problem, Query, Result, Sample, SystemReason, SystemTx, TenantId, Timestamp, UserId,
+    All, Audited, Authorized, Created, Json, NewEvent, OnConstraint as _, Page, PageQuery, Path, Personal, Problem,
+    Query, Result, Sample, SystemReason, SystemTx, TenantId, Timestamp, UserId,
 };
 use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
 
 use super::event::MemberEvent;
-use super::model::{Member, MemberStatus};
-use super::store;
+use super::explain::{Explanation, explain};
+use super::model::{Attributes, Member, MemberStatus, parse_attributes};
+use super::store::{self, NewStanding};
 use crate::app::{App, Routes};
-use crate::domain::access::{self, SystemRole};
+use crate::domain::access::SystemRole;
 use crate::domain::identity::{self, Email, NewPerson, User, UserEvent, Username};
+use crate::domain::roles;
 
 /// The slice's routes.
 pub fn routes() -> Routes {
@@ -25,7 +27,8 @@ pub fn routes() -> Routes {
         .get("/users", list, "List the members of the organisation, by user name.")
         .post("/users", create, "Add a person to the organisation.\n\nA new address becomes a new person with this password, who agrees to be a member by logging in with it. An address that is known here gets a pending membership that its owner must accept. Both are `invited` until then, and the answer is the same.")
         .get("/users/{id}", get, "See a member.")
-        .patch("/users/{id}", update, "Change a member's status or roles.\n\nTakes effect on every node within a second; locking and deactivating end their logins. Nobody gives a role that holds more than they hold, and the last administrator stays.")
+        .get("/permissions/explain", explained, "Say what a member may do, and why, permission by permission.")
+        .patch("/users/{id}", update, "Change a member's status, roles, single permissions or attributes.\n\nTakes effect on every node within a second; locking and deactivating end their logins. Nobody gives a role that holds more than they hold, and the last administrator stays.")
 }
 
 /// Which members to list.
@@ -60,7 +63,7 @@ pub struct NewMember {
     password: Zeroizing<String>,
     /// Names of roles; `viewer` unless told.
     #[serde(default)]
-    roles: Vec<SystemRole>,
+    roles: Vec<String>,
 }
 
 impl Sample for NewMember {
@@ -79,7 +82,11 @@ pub struct MemberChange {
     /// The new status: `active`, `locked` or `deactivated`; until they have agreed, `invited` or `deactivated`.
     status: Option<MemberStatus>,
     /// The new roles, all of them.
-    roles: Option<Vec<SystemRole>>,
+    roles: Option<Vec<String>>,
+    /// The new single permissions beside the roles', all of them.
+    permissions: Option<Vec<String>>,
+    /// The new attributes, all of them.
+    attributes: Option<Attributes>,
 }
 
 impl Sample for MemberChange {
@@ -99,13 +106,46 @@ async fn get(cx: Authorized<UserRead>, Path(id): Path<UserId>) -> Result<Json<Me
     cx.read(async |tx| Ok(tx.load::<Member>(id).await?.into_inner())).await.map(Json)
 }
 
+/// Whose permissions to explain.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ExplainQuery {
+    /// The member.
+    user: UserId,
+}
+
+async fn explained(
+    cx: Authorized<All<(UserRead, RoleRead)>>,
+    Query(query): Query<ExplainQuery>,
+) -> Result<Json<Explanation>> {
+    cx.read(async |tx| {
+        let member = tx.load::<Member>(query.user).await?.into_inner();
+        let (tenant, roles) = (tx.tenant(), member.roles.clone());
+        Ok(explain(member, &roles::of_names(&mut *tx, tenant, &roles).await?))
+    })
+    .await
+    .map(Json)
+}
+
 async fn create(
     cx: Authorized<All<(UserWrite, RoleAssign)>>,
     State(app): State<App>,
     Json(new): Json<NewMember>,
 ) -> Result<Created<Member>> {
-    let roles = names(if new.roles.is_empty() { &[SystemRole::Viewer] } else { &new.roles });
-    if let Err(error) = within_own(cx.cx().identity.permissions, &roles) {
+    let roles = roles::parse_names(&new.roles)?;
+    let roles = if roles.is_empty() { vec![SystemRole::Viewer.as_str().to_owned()] } else { roles };
+    let (tenant, held) = (cx.tenant(), cx.cx().identity.permissions);
+    // In a transaction of its own, so that a refusal costs no hash.
+    let within = cx
+        .kernel()
+        .system(SystemReason::ManagePeople)
+        .run(async |tx| {
+            roles::within_own(&mut *tx, tenant, held, &roles, &[]).await?;
+            Ok(Audited::none("asks what roles permit", ()))
+        })
+        .await;
+    if let Err(error) = within {
         return Err(cx.refused(error).await);
     }
     let (username, email) = (Username::parse(&new.username, "/username")?, Email::parse(&new.email, "/email")?);
@@ -113,8 +153,9 @@ async fn create(
     let password = identity::parse_password(&new.password, "/password", &[username.as_str(), email.as_str()])?;
     // Hashed in either case: the time must not tell whether the address is known.
     let person = NewPerson { username, email, full_name, password_hash: app.passwords.hash(password).await? };
-    let member =
-        cx.write_across(SystemReason::ManagePeople, async |tx| add(tx, cx.tenant(), &person, roles).await).await?;
+    let added =
+        cx.write_across(SystemReason::ManagePeople, async |tx| add(tx, cx.tenant(), &person, roles).await).await;
+    let member = added.on_constraint("memberships_roles_exist", role_is_gone)?;
     let location = format!("/api/v1/users/{}", member.id);
     Ok(Created(member, Some(location)))
 }
@@ -149,6 +190,7 @@ async fn add(tx: &mut SystemTx, tenant: TenantId, person: &NewPerson, roles: Vec
         status: MemberStatus::Invited,
         roles,
         permissions: Vec::new(),
+        attributes: Personal(Attributes::new()),
         created_at: tx.now(),
         updated_at: tx.now(),
         accepted: false,
@@ -164,28 +206,37 @@ async fn update(
     Path(id): Path<UserId>,
     Json(change): Json<MemberChange>,
 ) -> Result<Json<Member>> {
-    let roles = change.roles.as_deref().map(names);
+    let new = NewStanding {
+        status: change.status,
+        roles: change.roles.as_deref().map(roles::parse_names).transpose()?,
+        permissions: change.permissions.as_deref().map(roles::parse_permissions).transpose()?,
+        attributes: change.attributes,
+    };
+    new.attributes.as_ref().map(parse_attributes).transpose()?;
     let held = cx.cx().identity.permissions;
-    let member = cx
+    let updated = cx
         .write(async |tx| {
-            let member = tx.load::<Member>(id).await?;
+            let (tenant, member) = (tx.tenant(), tx.load::<Member>(id).await?);
             // Neither what is given nor what is taken away may go beyond what the actor holds.
-            within_own(held, &member.roles)?;
-            if let Some(roles) = &roles {
-                within_own(held, roles)?;
-            }
-            if let Some(wanted) = change.status {
+            roles::within_own(&mut *tx, tenant, held, &member.roles, &member.permissions).await?;
+            let (wanted, single) = (new.roles.as_deref(), new.permissions.as_deref());
+            roles::within_own(&mut *tx, tenant, held, wanted.unwrap_or_default(), single.unwrap_or_default()).await?;
+            if let Some(wanted) = new.status {
                 may_become(&member, wanted)?;
             }
-            let change = store::update(tx, member, change.status, roles).await?;
+            let change = store::update(tx, member, new.clone()).await?;
             if store::active_admins(tx).await?.is_empty() {
                 return Err(Problem::conflict("the last administrator of an organisation cannot be removed; make somebody else administrator first").into());
             }
             tx.announce(Message::UserChanged { user: id }).await?;
             Ok(change.audited(MemberEvent::UPDATED))
         })
-        .await?;
-    Ok(Json(member))
+        .await;
+    updated.on_constraint("memberships_roles_exist", role_is_gone).map(Json)
+}
+
+fn role_is_gone() -> Problem {
+    Problem::invalid("/roles", "one of them was deleted meanwhile")
 }
 
 /// Nobody becomes a member without their own consent, by whatever detour, and nobody who gave it is asked again.
@@ -211,21 +262,4 @@ fn typed(person: &NewPerson, now: Timestamp) -> User {
         full_name: Personal(person.full_name.clone()),
         created_at: now,
     }
-}
-
-fn names(roles: &[SystemRole]) -> Vec<String> {
-    let mut names: Vec<String> = roles.iter().map(|role| role.as_str().to_owned()).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
-/// Nobody gives, or takes, a permission that they do not hold.
-fn within_own(held: PermissionSet, roles: &[String]) -> Result<()> {
-    let missing = access::effective(roles, &[]).missing_from(held);
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let detail = format!("these roles hold permissions that you do not hold: {missing}");
-    Err(Problem::new(Code::PermissionDenied, detail).with("permission", missing.to_string()).into())
 }

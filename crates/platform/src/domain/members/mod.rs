@@ -3,6 +3,7 @@
 //! An administrator acts on the membership, never on the person's other organisations.
 
 mod event;
+mod explain;
 mod http;
 mod model;
 mod store;

@@ -1,5 +1,7 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use tenure_kernel::{Personal, Resource, Timestamp, UserId};
+use tenure_kernel::{Personal, Problem, Resource, Result, Timestamp, UserId};
 use utoipa::ToSchema;
 
 /// A person as this organisation knows them.
@@ -19,6 +21,8 @@ pub struct Member {
     pub roles: Vec<String>,
     /// Single permissions beside the roles'.
     pub permissions: Vec<String>,
+    /// What else is known of them here, such as department and region.
+    pub attributes: Personal<Attributes>,
     /// Since when they are a member.
     pub created_at: Timestamp,
     /// When the membership was last changed.
@@ -32,6 +36,58 @@ impl Resource for Member {
     fn resource_id(&self) -> String {
         self.id.to_string()
     }
+}
+
+/// What else is known of a member, by name.
+pub type Attributes = BTreeMap<String, Attribute>;
+
+/// The value of an attribute.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Attribute {
+    /// Yes or no.
+    Flag(bool),
+    /// A number.
+    Number(f64),
+    /// At most 200 characters.
+    Text(String),
+    /// At most 50 texts.
+    Texts(Vec<String>),
+}
+
+/// `NaN` is not JSON, so equality holds for whatever can be stored.
+impl Eq for Attribute {}
+
+const MAX_ATTRIBUTES: usize = 50;
+
+/// Names are a lower-case letter and up to 62 lower-case letters, digits and `_`, as expressions write them.
+///
+/// # Errors
+/// 422 at `/attributes`.
+pub fn parse_attributes(attributes: &Attributes) -> Result<()> {
+    if attributes.len() > MAX_ATTRIBUTES {
+        return Err(Problem::invalid("/attributes", format!("must be at most {MAX_ATTRIBUTES}")).into());
+    }
+    let clean = |text: &String| text.chars().count() <= 200 && !text.chars().any(char::is_control);
+    for (name, value) in attributes {
+        let named = name.len() <= 63
+            && name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        if !named {
+            let detail = "has a name that is not a lower-case letter followed by at most 62 lower-case letters, digits and underscores";
+            return Err(Problem::invalid("/attributes", detail).into());
+        }
+        let fine = match value {
+            Attribute::Flag(_) | Attribute::Number(_) => true,
+            Attribute::Text(text) => clean(text),
+            Attribute::Texts(texts) => texts.len() <= 50 && texts.iter().all(clean),
+        };
+        if !fine {
+            let detail = "texts must be at most 200 characters without control characters, lists at most 50 texts";
+            return Err(Problem::invalid(format!("/attributes/{name}"), detail).into());
+        }
+    }
+    Ok(())
 }
 
 /// Where a membership stands.

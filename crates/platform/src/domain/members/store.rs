@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use sqlx::types::Json;
 use tenure_kernel::{
     Change, Load, Mode, Page, PageQuery, Permitted, Personal, Result, TenantTx, Timestamp, UserId, Write,
 };
 
-use super::model::{Member, MemberStatus};
+use super::model::{Attributes, Member, MemberStatus};
 
 struct Row {
     id: UserId,
@@ -16,6 +17,7 @@ struct Row {
     status: String,
     roles: Vec<String>,
     permissions: Vec<String>,
+    attributes: Json<Attributes>,
     created_at: Timestamp,
     updated_at: Timestamp,
     accepted: bool,
@@ -31,6 +33,7 @@ impl From<Row> for Member {
             status: MemberStatus::parse(&row.status),
             roles: row.roles,
             permissions: row.permissions,
+            attributes: Personal(row.attributes.0),
             created_at: row.created_at,
             updated_at: row.updated_at,
             accepted: row.accepted,
@@ -54,8 +57,8 @@ impl Load for Member {
         }
         let row = sqlx::query_as!(
             Row,
-            r#"select user_id as "id: UserId", username, email, full_name, status, roles, permissions, created_at, updated_at,
-                  accepted_at is not null as "accepted!"
+            r#"select user_id as "id: UserId", username, email, full_name, status, roles, permissions,
+                  attributes as "attributes: Json<Attributes>", created_at, updated_at, accepted_at is not null as "accepted!"
                from memberships where tenant_id = $1 and user_id = $2"#,
             tenant,
             id.uuid()
@@ -76,8 +79,8 @@ pub(super) async fn list<M: Mode>(
     let (name, id) = page.after::<(String, UserId)>()?.unzip();
     let rows = sqlx::query_as!(
         Row,
-        r#"select user_id as "id: UserId", username, email, full_name, status, roles, permissions, created_at, updated_at,
-                  accepted_at is not null as "accepted!"
+        r#"select user_id as "id: UserId", username, email, full_name, status, roles, permissions,
+                  attributes as "attributes: Json<Attributes>", created_at, updated_at, accepted_at is not null as "accepted!"
            from memberships
            where tenant_id = $1 and ($2::text is null or (lower(username), user_id) > ($2, $3::uuid))
              and ($5::text is null or status = $5) and ($6::text is null or $6 = any(roles))
@@ -97,25 +100,38 @@ pub(super) async fn list<M: Mode>(
     page.page(members, |member: &Member| (member.username.to_lowercase(), member.id))
 }
 
+/// What becomes of a membership; what is not there stays.
+#[derive(Debug, Clone, Default)]
+pub(super) struct NewStanding {
+    pub(super) status: Option<MemberStatus>,
+    pub(super) roles: Option<Vec<String>>,
+    pub(super) permissions: Option<Vec<String>>,
+    pub(super) attributes: Option<Attributes>,
+}
+
 pub(super) async fn update(
     tx: &mut TenantTx<Write>,
     member: Permitted<Member>,
-    status: Option<MemberStatus>,
-    roles: Option<Vec<String>>,
+    new: NewStanding,
 ) -> Result<Change<Member>> {
     let before = member.into_inner();
     let after = Member {
-        status: status.unwrap_or(before.status),
-        roles: roles.unwrap_or_else(|| before.roles.clone()),
+        status: new.status.unwrap_or(before.status),
+        roles: new.roles.unwrap_or_else(|| before.roles.clone()),
+        permissions: new.permissions.unwrap_or_else(|| before.permissions.clone()),
+        attributes: new.attributes.map_or_else(|| before.attributes.clone(), Personal),
         updated_at: tx.now(),
         ..before.clone()
     };
     sqlx::query!(
-        "update memberships set status = $3, roles = $4, updated_at = $5 where tenant_id = $1 and user_id = $2",
+        "update memberships set status = $3, roles = $4, permissions = $5, attributes = $6, updated_at = $7
+         where tenant_id = $1 and user_id = $2",
         tx.tenant().uuid(),
         after.id.uuid(),
         after.status.as_str(),
         &after.roles,
+        &after.permissions,
+        Json(&*after.attributes) as _,
         after.updated_at
     )
     .execute(&mut *tx)

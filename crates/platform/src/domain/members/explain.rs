@@ -1,0 +1,76 @@
+//! What a member may do, and why.
+
+use serde::Serialize;
+use tenure_kernel::{PermissionId, PermissionSet, UserId};
+use utoipa::ToSchema;
+
+use super::model::{Member, MemberStatus};
+use crate::domain::roles::Role;
+
+/// What a member may do and why, permission by permission.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Explanation {
+    /// Who.
+    user: UserId,
+    /// Where their membership stands: only an active one may do anything.
+    status: MemberStatus,
+    /// Every permission there is, in the catalogue's order.
+    items: Vec<Explained>,
+}
+
+/// One permission.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Explained {
+    /// `resource:action`.
+    permission: &'static str,
+    /// What its holder may do.
+    description: &'static str,
+    /// Whether they may.
+    allowed: bool,
+    /// What gives it to them; empty where nothing does.
+    because: Vec<Reason>,
+    /// The answer as a sentence.
+    why: String,
+}
+
+/// What gives a permission.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// A role of this name.
+    Role(String),
+    /// What stands beside their roles: the permission or a wildcard.
+    Permission(String),
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Role(name) => write!(f, "the role `{name}`"),
+            Self::Permission(pattern) => write!(f, "their own permission `{pattern}`"),
+        }
+    }
+}
+
+pub(super) fn explain(member: Member, roles: &[Role]) -> Explanation {
+    let explained = |id: &PermissionId| {
+        let gives =
+            |pattern: &String| PermissionSet::from_patterns([pattern.as_str()]).contains(PermissionSet::of(&[*id]));
+        let of_roles = roles.iter().filter(|role| role.permissions.iter().any(gives));
+        let because: Vec<Reason> = of_roles
+            .map(|role| Reason::Role(role.name.clone()))
+            .chain(member.permissions.iter().filter(|pattern| gives(pattern)).cloned().map(Reason::Permission))
+            .collect();
+        let allowed = member.status == MemberStatus::Active && !because.is_empty();
+        let given: Vec<String> = because.iter().map(ToString::to_string).collect();
+        let why = match (because.is_empty(), allowed) {
+            (true, _) => "none of their roles holds it".to_owned(),
+            (false, true) => format!("{} holds it", given.join(" and ")),
+            (false, false) => {
+                format!("{} holds it, but the membership is {}", given.join(" and "), member.status.as_str())
+            }
+        };
+        Explained { permission: id.as_str(), description: id.description(), allowed, because, why }
+    };
+    Explanation { user: member.id, status: member.status, items: PermissionId::ALL.iter().map(explained).collect() }
+}

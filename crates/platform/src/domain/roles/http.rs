@@ -1,0 +1,187 @@
+//! `/api/v1/roles` and `/api/v1/permissions`
+
+use serde::{Deserialize, Serialize};
+use tenure_kernel::bus::Message;
+use tenure_kernel::extract::PathName;
+use tenure_kernel::permission::{RoleRead, RoleWrite};
+use tenure_kernel::{
+    Access, Authorized, Created, Json, NoContent, OnConstraint as _, Path, PermissionId, Permitted, Problem, Result,
+    Sample,
+};
+use utoipa::ToSchema;
+
+use super::event::RoleEvent;
+use super::model::{Role, RoleName, parse_description, parse_permissions};
+use super::store;
+use crate::app::Routes;
+use crate::domain::access;
+
+/// The slice's routes.
+pub fn routes() -> Routes {
+    Routes::new("Roles")
+        .get("/permissions", permissions, "List every permission there is, with what its holder may do.")
+        .get("/roles", list, "List roles: the system's, then those of the organisation by name.")
+        .post("/roles", create, "Make a role.\n\nTo clone one, give its permissions. Nobody makes a role that holds more than they hold.")
+        .get("/roles/{name}", get, "See a role, and every permission that it stands for.")
+        .patch("/roles/{name}", update, "Change what a role permits, or its description.\n\nHolds within a second for everybody who has it, on every node. A system role cannot be changed; clone it.")
+        .delete("/roles/{name}", delete, "Delete a role that nobody has.")
+}
+
+/// A permission.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PermissionInfo {
+    /// `resource:action`.
+    name: &'static str,
+    /// What its holder may do.
+    description: &'static str,
+    /// Whether it changes something.
+    writes: bool,
+}
+
+/// Every permission, in the catalogue's order.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PermissionList {
+    /// All of them.
+    items: Vec<PermissionInfo>,
+}
+
+/// Every role.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RoleList {
+    /// All of them.
+    items: Vec<Role>,
+}
+
+/// A role to be.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRole {
+    /// A lower-case letter, then up to 62 lower-case letters, digits and hyphens. It cannot be changed.
+    name: String,
+    /// What it is for; at most 1,000 characters.
+    #[serde(default)]
+    description: String,
+    /// Permissions, `resource:*` for all of a resource, `*` for everything.
+    permissions: Vec<String>,
+}
+
+impl Sample for NewRole {
+    fn sample() -> serde_json::Value {
+        serde_json::json!({"name": "night-shift", "description": "Keeps things running", "permissions": ["execution:*", "workflow:read"]})
+    }
+}
+
+/// What to change of a role.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoleChange {
+    /// Its new description.
+    description: Option<String>,
+    /// Its new permissions, all of them.
+    permissions: Option<Vec<String>>,
+}
+
+impl Sample for RoleChange {
+    fn sample() -> serde_json::Value {
+        serde_json::json!({"permissions": ["execution:read"]})
+    }
+}
+
+async fn permissions(_cx: Authorized<RoleRead>) -> Result<Json<PermissionList>> {
+    let info = |id: &PermissionId| PermissionInfo {
+        name: id.as_str(),
+        description: id.description(),
+        writes: id.access() == Access::Write,
+    };
+    Ok(Json(PermissionList { items: PermissionId::ALL.iter().map(info).collect() }))
+}
+
+async fn list(cx: Authorized<RoleRead>) -> Result<Json<RoleList>> {
+    let items = cx.read(async |tx| store::list(tx).await).await?;
+    Ok(Json(RoleList { items }))
+}
+
+async fn get(cx: Authorized<RoleRead>, Path(name): Path<PathName>) -> Result<Json<Role>> {
+    let name = existing(&name)?;
+    cx.read(async |tx| Ok(tx.load::<Role>(name).await?.into_inner())).await.map(Json)
+}
+
+async fn create(cx: Authorized<RoleWrite>, Json(new): Json<NewRole>) -> Result<Created<Role>> {
+    let name = RoleName::parse(&new.name, "/name")?;
+    if name.system().is_some() {
+        return Err(name_taken().into());
+    }
+    let (description, permissions) = (parse_description(&new.description)?, parse_permissions(&new.permissions)?);
+    if let Err(error) = store::allow(access::effective(&[], &permissions), cx.cx().identity.permissions) {
+        return Err(cx.refused(error).await);
+    }
+    let made = cx
+        .write(async |tx| {
+            Ok(store::insert(tx, &name, description, permissions.clone()).await?.audited(RoleEvent::CREATED))
+        })
+        .await;
+    let role = made.on_constraint("roles_pkey", name_taken)?;
+    let location = format!("/api/v1/roles/{}", role.name);
+    Ok(Created(role, Some(location)))
+}
+
+async fn update(
+    cx: Authorized<RoleWrite>,
+    Path(name): Path<PathName>,
+    Json(change): Json<RoleChange>,
+) -> Result<Json<Role>> {
+    let name = existing(&name)?;
+    let description = change.description.as_deref().map(parse_description).transpose()?;
+    let permissions = change.permissions.as_deref().map(parse_permissions).transpose()?;
+    let held = cx.cx().identity.permissions;
+    let role = cx
+        .write(async |tx| {
+            let role = own(tx.load::<Role>(name.clone()).await?)?;
+            // Neither what is given nor what is taken away may go beyond what the actor holds.
+            store::allow(role.set(), held)?;
+            if let Some(permissions) = &permissions {
+                store::allow(access::effective(&[], permissions), held)?;
+            }
+            let change = store::update(tx, role, description, permissions.clone()).await?;
+            tx.announce(Message::TenantChanged { tenant: tx.tenant() }).await?;
+            Ok(change.audited(RoleEvent::UPDATED))
+        })
+        .await?;
+    Ok(Json(role))
+}
+
+async fn delete(cx: Authorized<RoleWrite>, Path(name): Path<PathName>) -> Result<NoContent> {
+    let name = existing(&name)?;
+    let held = cx.cx().identity.permissions;
+    let deleted = cx
+        .write(async |tx| {
+            let role = own(tx.load::<Role>(name.clone()).await?)?;
+            store::allow(role.set(), held)?;
+            Ok(store::delete(tx, role).await?.audited(RoleEvent::DELETED).map(drop))
+        })
+        .await;
+    deleted.on_constraint("roles_unused", || {
+        Problem::conflict("members have this role; take it from them first (`GET /api/v1/users?role=…` lists them)")
+    })?;
+    Ok(NoContent)
+}
+
+/// A name that no role can have is one that is not there.
+fn existing(name: &PathName) -> Result<RoleName> {
+    RoleName::parse(&name.0, "/name").map_err(|_| Problem::not_found().into())
+}
+
+/// Not one of the system's.
+fn own(role: Permitted<Role>) -> Result<Permitted<Role>> {
+    if role.system {
+        return Err(Problem::conflict(
+            "a system role cannot be changed or deleted; make one of your own with its permissions",
+        )
+        .into());
+    }
+    Ok(role)
+}
+
+fn name_taken() -> Problem {
+    Problem::conflict("there is a role of this name already").field("/name", "is taken")
+}

@@ -1,0 +1,15 @@
+//! Roles that an organisation makes for itself, and what a role or a permission stands for. Owns `roles`.
+//!
+//! The system roles are [`access::SystemRole`](crate::domain::access::SystemRole) and no rows. A custom role is known by its name,
+//! which cannot change: memberships and the approvers of a workflow write it. PostgreSQL keeps anybody from having a role
+//! that is not there, and a role that somebody has from being deleted.
+
+mod event;
+mod http;
+mod model;
+mod store;
+
+pub use event::RoleEvent;
+pub use http::routes;
+pub use model::{Role, RoleName, parse_names, parse_permissions};
+pub use store::{of_names, within_own};
