@@ -64,6 +64,7 @@ async function seed(origin: string, admin: Person): Promise<Seeded> {
     audit: '/audit',
     usage: '/usage',
     members: '/members',
+    roles: '/roles',
     teams: '/teams',
     nothing: '/nowhere',
   };

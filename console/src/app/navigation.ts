@@ -6,6 +6,7 @@ import {
   KeyRound,
   Puzzle,
   ScrollText,
+  ShieldCheck,
   UserRound,
   UsersRound,
   Workflow,
@@ -34,6 +35,7 @@ const NAVIGATION = [
     group: 'Organisation',
     pages: [
       { to: '/members', label: 'Members', icon: UserRound, needs: 'user:read' },
+      { to: '/roles', label: 'Roles', icon: ShieldCheck, needs: 'role:read' },
       { to: '/teams', label: 'Teams', icon: UsersRound, needs: 'team:read' },
       { to: '/usage', label: 'Usage', icon: Gauge, needs: 'tenant:read' },
       { to: '/audit', label: 'Audit log', icon: ScrollText, needs: 'audit:read' },

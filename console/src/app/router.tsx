@@ -67,6 +67,7 @@ const home = createRoute({
 /** A page inside the shell, loaded when first visited. */
 const page = {
   teams: lazyRouteComponent(() => import('~/features/teams/TeamsPage'), 'TeamsPage'),
+  roles: lazyRouteComponent(() => import('~/features/roles/RolesPage'), 'RolesPage'),
   members: lazyRouteComponent(() => import('~/features/members/MembersPage'), 'MembersPage'),
   workflows: lazyRouteComponent(() => import('~/features/workflows/WorkflowsPage'), 'WorkflowsPage'),
   newWorkflow: lazyRouteComponent(() => import('~/features/workflows/NewWorkflowPage'), 'NewWorkflowPage'),
@@ -83,6 +84,7 @@ const page = {
 };
 const getParentRoute = () => shell;
 const teams = createRoute({ getParentRoute, path: '/teams', component: page.teams });
+const roles = createRoute({ getParentRoute, path: '/roles', component: page.roles });
 const members = createRoute({ getParentRoute, path: '/members', component: page.members });
 const workflows = createRoute({ getParentRoute, path: '/workflows', component: page.workflows });
 const newWorkflow = createRoute({ getParentRoute, path: '/workflows/new', component: page.newWorkflow });
@@ -127,6 +129,7 @@ export const routeTree = root.addChildren([
     home,
     teams,
     members,
+    roles,
     workflows,
     newWorkflow,
     workflow,

@@ -1,5 +1,5 @@
 import { Check, ChevronDown, CircleAlert } from 'lucide-react';
-import type { FormEvent, ReactNode } from 'react';
+import { type FormEvent, type ReactNode, useState } from 'react';
 import {
   Button as AriaButton,
   Checkbox as AriaCheckbox,
@@ -24,6 +24,19 @@ interface Described {
   label: string;
   hint?: ReactNode;
   error?: string | undefined;
+}
+
+/**
+ * A refusal is of the value that was sent: once that is edited it is said no more. Until then the browser takes the field for
+ * invalid and sends nothing, so that a fault that stayed would lock the form.
+ */
+function useFault(error: string | undefined): { fault: string | undefined; edited: () => void } {
+  const [isEdited, setEdited] = useState(false);
+  if (error === undefined && isEdited) setEdited(false);
+  return {
+    fault: isEdited ? undefined : error,
+    edited: () => error !== undefined && setEdited(true),
+  };
 }
 
 function Notes({ hint, error }: Omit<Described, 'label'>) {
@@ -62,17 +75,28 @@ export function TextField({
   rows,
   placeholder,
   autoCapitalize,
+  onChange,
   ...props
 }: TextFieldProps) {
+  const { fault, edited } = useFault(error);
+  const change = (value: string) => {
+    edited();
+    onChange?.(value);
+  };
   return (
-    <AriaTextField {...props} isInvalid={error !== undefined || undefined} className="field">
+    <AriaTextField
+      {...props}
+      onChange={change}
+      isInvalid={fault !== undefined || undefined}
+      className="field"
+    >
       <Label className="field-label">{label}</Label>
       {rows ? (
         <TextArea className="input" rows={rows} placeholder={placeholder} />
       ) : (
         <Input className="input" placeholder={placeholder} autoCapitalize={autoCapitalize} />
       )}
-      <Notes hint={hint} error={error} />
+      <Notes hint={hint} error={fault} />
     </AriaTextField>
   );
 }
@@ -98,20 +122,24 @@ export function Select<V extends string>({
   onChange,
   isDisabled,
 }: SelectProps<V>) {
+  const { fault, edited } = useFault(error);
   return (
     <AriaSelect
       className="field"
       value={value}
       isDisabled={isDisabled}
-      isInvalid={error !== undefined}
-      onChange={(key) => onChange(key as V)}
+      isInvalid={fault !== undefined}
+      onChange={(key) => {
+        edited();
+        onChange(key as V);
+      }}
     >
       <Label className="field-label">{label}</Label>
       <AriaButton className="select-button">
         <SelectValue className="truncate" />
         <ChevronDown aria-hidden />
       </AriaButton>
-      <Notes hint={hint} error={error} />
+      <Notes hint={hint} error={fault} />
       <Popover className="popover">
         <ListBox className="menu" items={options}>
           {(option) => (
@@ -151,11 +179,16 @@ interface CheckboxGroupProps extends Described {
 }
 
 export function CheckboxGroup({ label, hint, error, value, onChange, children }: CheckboxGroupProps) {
+  const { fault, edited } = useFault(error);
+  const change = (chosen: string[]) => {
+    edited();
+    onChange(chosen);
+  };
   return (
-    <AriaCheckboxGroup className="field" value={value} onChange={onChange} isInvalid={error !== undefined}>
+    <AriaCheckboxGroup className="field" value={value} onChange={change} isInvalid={fault !== undefined}>
       <Label className="field-label">{label}</Label>
       <div className="stack-tight">{children}</div>
-      <Notes hint={hint} error={error} />
+      <Notes hint={hint} error={fault} />
     </AriaCheckboxGroup>
   );
 }

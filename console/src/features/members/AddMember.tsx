@@ -1,7 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { instanceQuery } from '~/api/query';
-import type { Role } from '~/api/types';
 import { Button } from '~/ui/button';
 import { Form, TextField } from '~/ui/form';
 import { useAddMember } from './api';
@@ -13,7 +12,7 @@ export function AddMember({ onDone }: { onDone: () => void }) {
   const add = useAddMember();
   const shortest = useQuery(instanceQuery).data?.password_min_length ?? 12;
   const [values, setValues] = useState(EMPTY);
-  const [roles, setRoles] = useState<Role[]>(['viewer']);
+  const [roles, setRoles] = useState(['viewer']);
   const bind = (name: keyof typeof EMPTY) => ({
     value: values[name],
     onChange: (value: string) => setValues((all) => ({ ...all, [name]: value })),

@@ -1,7 +1,8 @@
-import { Plus, ShieldCheck, UserCheck, UserRound, UserX } from 'lucide-react';
+import { CircleHelp, Plus, ShieldCheck, UserCheck, UserRound, UserX } from 'lucide-react';
 import { useDeferredValue, useState } from 'react';
 import { useMay, useMe } from '~/api/query';
 import type { Member } from '~/api/types';
+import { PermissionChoice } from '~/features/roles/PermissionChoice';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { Form, TextField } from '~/ui/form';
@@ -12,9 +13,10 @@ import { List } from '~/ui/table';
 import { Time } from '~/ui/time';
 import { AddMember } from './AddMember';
 import { useMembers, useUpdateMember } from './api';
-import { known, RoleChoice } from './RoleChoice';
+import { Explanation } from './Explanation';
+import { RoleChoice } from './RoleChoice';
 
-type Open = { kind: 'add' } | { kind: 'roles' | 'status'; member: Member } | undefined;
+type Open = { kind: 'add' } | { kind: 'roles' | 'status' | 'explain'; member: Member } | undefined;
 const TONE = { invited: 'warn', active: 'ok', locked: 'bad', deactivated: 'idle' } as const;
 
 export function MembersPage() {
@@ -24,6 +26,7 @@ export function MembersPage() {
   // The server asks for both, whatever of a member changes.
   const mayWrite = useMay('user:write');
   const mayAssign = useMay('role:assign');
+  const mayRead = useMay('role:read');
   const mayChange = mayWrite && mayAssign;
   const [open, setOpen] = useState<Open>();
   const close = () => setOpen(undefined);
@@ -89,6 +92,13 @@ export function MembersPage() {
                   <ShieldCheck aria-hidden /> Change roles…
                 </MenuItem>
                 <MenuItem
+                  label="What they may do"
+                  isDisabled={!mayRead}
+                  onAction={() => setOpen({ kind: 'explain', member })}
+                >
+                  <CircleHelp aria-hidden /> What they may do, and why…
+                </MenuItem>
+                <MenuItem
                   label={member.status === 'deactivated' ? 'Activate' : 'Deactivate'}
                   danger={member.status !== 'deactivated'}
                   isDisabled={!mayChange || member.id === me?.user.id}
@@ -110,6 +120,11 @@ export function MembersPage() {
           <RolesForm member={open.member} onDone={close} />
         </Dialog>
       )}
+      {open?.kind === 'explain' && (
+        <Dialog wide title={`What ${open.member.full_name} may do`} isOpen onClose={close}>
+          <Explanation member={open.member} onClose={close} />
+        </Dialog>
+      )}
       {open?.kind === 'status' && <StatusConfirm member={open.member} onDone={close} />}
     </Page>
   );
@@ -117,10 +132,15 @@ export function MembersPage() {
 
 function RolesForm({ member, onDone }: { member: Member; onDone: () => void }) {
   const save = useUpdateMember(member.id);
-  const [roles, setRoles] = useState(() => known(member.roles));
+  const [roles, setRoles] = useState(member.roles);
+  const [permissions, setPermissions] = useState(member.permissions);
   return (
-    <Form problem={save.error} onSubmit={() => save.mutate({ roles }, { onSuccess: onDone })}>
+    <Form problem={save.error} onSubmit={() => save.mutate({ roles, permissions }, { onSuccess: onDone })}>
       <RoleChoice value={roles} onChange={setRoles} />
+      <details open={permissions.length > 0}>
+        <summary>Single permissions beside the roles ({permissions.length})</summary>
+        <PermissionChoice value={permissions} onChange={setPermissions} />
+      </details>
       <p className="muted small">
         Takes effect within a second, also for sessions that are open. Nobody can grant what they do not hold.
       </p>

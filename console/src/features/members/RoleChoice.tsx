@@ -1,29 +1,21 @@
-import type { Role } from '~/api/types';
+import { useQuery } from '@tanstack/react-query';
+import { rolesQuery } from '~/features/roles/api';
 import { Checkbox, CheckboxGroup } from '~/ui/form';
+import { Loaded } from '~/ui/states';
 
-/** The system roles, from most to least, with what each is for. */
-const ROLES: { role: Role; what: string }[] = [
-  { role: 'admin', what: 'everything in this organisation' },
-  { role: 'developer', what: 'builds workflows and plugins' },
-  { role: 'operator', what: 'runs, cancels, approves; sees results' },
-  { role: 'executor', what: 'runs workflows and nothing else' },
-  { role: 'viewer', what: 'reads' },
-  { role: 'auditor', what: 'reads the audit log and nothing else' },
-];
-
-/** Those of the stored roles that the system has. */
-export function known(roles: readonly string[]): Role[] {
-  return ROLES.map(({ role }) => role).filter((role) => roles.includes(role));
-}
-
-export function RoleChoice({ value, onChange }: { value: Role[]; onChange: (roles: Role[]) => void }) {
+/** The organisation's roles, the system's first, with what each is for. */
+export function RoleChoice({ value, onChange }: { value: string[]; onChange: (roles: string[]) => void }) {
   return (
-    <CheckboxGroup label="Roles" value={value} onChange={(roles) => onChange(roles as Role[])}>
-      {ROLES.map(({ role, what }) => (
-        <Checkbox key={role} value={role}>
-          {role} <span className="muted">{what}</span>
-        </Checkbox>
-      ))}
-    </CheckboxGroup>
+    <Loaded query={useQuery(rolesQuery)} label="roles">
+      {(roles) => (
+        <CheckboxGroup label="Roles" value={value} onChange={onChange}>
+          {roles.map(({ name, description }) => (
+            <Checkbox key={name} value={name}>
+              {name} <span className="muted">{description}</span>
+            </Checkbox>
+          ))}
+        </CheckboxGroup>
+      )}
+    </Loaded>
   );
 }
