@@ -56,7 +56,7 @@ test('a role is cloned, changed, given, explained, and kept while somebody has i
   await page.getByRole('button', { name: `Actions for ${viewer.name}` }).click();
   await page.getByRole('menuitem', { name: 'What they may do' }).click();
   const why = page.getByRole('row', { name: /^secret:write/ });
-  await expect(why).toContainText('the role `night-shift` holds it');
+  await expect(why).toContainText('the role “night-shift” holds it');
   await expect(page.getByRole('row', { name: /^audit:read/ })).toContainText('none of their roles holds it');
   await expectAccessible(page);
   await page.getByRole('button', { name: 'Close' }).click();

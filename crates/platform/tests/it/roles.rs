@@ -8,6 +8,10 @@ use serde_json::{Value, json};
 use tenure_platform::domain::access::SystemRole;
 use tenure_platform::testkit::{Actor, PASSWORD, Setup, TestApp};
 
+use crate::engine::{run, save};
+use crate::guests;
+use crate::policies::single;
+
 async fn role(app: &TestApp, actor: &Actor, name: &str, permissions: &[&str]) {
     let _ = app.post(actor, "/roles", json!({"name": name, "permissions": permissions})).await.expect(201);
 }
@@ -177,7 +181,7 @@ async fn what_a_member_may_do_is_explained() {
         (&read["allowed"], &read["because"]),
         (&json!(true), &json!([{"role": "keeper"}, {"permission": "secret:read"}]))
     );
-    assert_eq!(read["why"], "the role `keeper` and their own permission `secret:read` holds it");
+    assert_eq!(read["why"], "the role “keeper” and their own permission “secret:read” hold it");
     assert_eq!(of("audit:read").await["because"], json!([{"role": "auditor"}]));
     let none = of("workflow:read").await;
     assert_eq!(
@@ -199,6 +203,42 @@ async fn what_a_member_may_do_is_explained() {
     let locked = of("secret:read").await;
     assert_eq!(locked["allowed"], false);
     assert!(locked["why"].as_str().unwrap().ends_with("but the membership is locked"), "{locked}");
+}
+
+/// Before each step that acts the engine asks what its person may do now: of roles as the API does.
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_act_by_the_roles_of_whom_they_run_for() {
+    let app = guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    role(&app, &ada, "runner", &["workflow:read", "workflow:execute", "execution:read"]).await;
+    let bob = with_roles(&app, &ada, "bob", &["runner"]).await;
+    let source = "def execute(state, config):\n    return 42\n";
+    let workflow =
+        save(&app, &ada, single("acts", json!({"type": "plugin", "language": "python", "source": source}))).await;
+    let done = run(&app, &bob, &workflow, json!({})).await;
+    assert_eq!(done["state"], "succeeded", "{done:#}");
+    let waits = json!({"name": "waits, then acts", "nodes": {
+        "wait": {"type": "wait", "for": "2s"}, "act": {"type": "plugin", "language": "python", "source": source}},
+        "edges": [{"from": "start", "to": "wait"}, {"from": "wait", "to": "act"}, {"from": "act", "to": "end"}]});
+    let workflow = save(&app, &ada, waits).await;
+    let begun = app.post(&bob, &format!("/workflows/{workflow}/executions"), json!({"input": {}})).await.expect(202);
+    let _ =
+        app.patch(&ada, "/roles/runner", json!({"permissions": ["workflow:read", "execution:read"]})).await.expect(200);
+    let path = format!("/executions/{}", begun["id"].as_str().unwrap());
+    let begun = Instant::now();
+    let ended = loop {
+        let seen = app.get(&bob, &path).await.expect(200);
+        if seen["finished_at"].is_string() {
+            break seen;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{seen:#}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(
+        (&ended["state"], &ended["error"]["class"]),
+        (&json!("failed"), &json!("permission-withdrawn")),
+        "{ended:#}"
+    );
 }
 
 /// A role is deleted while it is given: whichever comes first, nobody has a role that is not there.

@@ -46,8 +46,8 @@ pub enum Reason {
 impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Role(name) => write!(f, "the role `{name}`"),
-            Self::Permission(pattern) => write!(f, "their own permission `{pattern}`"),
+            Self::Role(name) => write!(f, "the role “{name}”"),
+            Self::Permission(pattern) => write!(f, "their own permission “{pattern}”"),
         }
     }
 }
@@ -63,11 +63,12 @@ pub(super) fn explain(member: Member, roles: &[Role]) -> Explanation {
             .collect();
         let allowed = member.status == MemberStatus::Active && !because.is_empty();
         let given: Vec<String> = because.iter().map(ToString::to_string).collect();
+        let hold = if because.len() > 1 { "hold" } else { "holds" };
         let why = match (because.is_empty(), allowed) {
             (true, _) => "none of their roles holds it".to_owned(),
-            (false, true) => format!("{} holds it", given.join(" and ")),
+            (false, true) => format!("{} {hold} it", given.join(" and ")),
             (false, false) => {
-                format!("{} holds it, but the membership is {}", given.join(" and "), member.status.as_str())
+                format!("{} {hold} it, but the membership is {}", given.join(" and "), member.status.as_str())
             }
         };
         Explained { permission: id.as_str(), description: id.description(), allowed, because, why }
