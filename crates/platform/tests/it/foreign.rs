@@ -130,6 +130,7 @@ impl Tenant {
         let mut ids = BTreeMap::from([("usr", admin.user_id().to_owned()), ("ten", admin.tenant().to_string())]);
         ids.insert("team", first("/teams").await);
         ids.insert("evt", first("/audit/events").await);
+        ids.insert("ses", first("/auth/sessions").await);
         let _ = app.put(&admin, "/secrets/hook", json!({"value": "a secret of theirs"})).await.expect(200);
         let manifest = "name: acme/one\nversion: 1.0.0\nkind: node\n";
         let upload = json!({"manifest": manifest, "source": "def execute(state, config):\n    return 1\n"});
