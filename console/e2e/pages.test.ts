@@ -65,6 +65,7 @@ async function seed(origin: string, admin: Person): Promise<Seeded> {
     usage: '/usage',
     members: '/members',
     teams: '/teams',
+    profile: '/profile',
     nothing: '/nowhere',
   };
   return { operator, paths };

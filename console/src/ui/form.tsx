@@ -20,6 +20,12 @@ import {
 import type { Problem } from '~/api/problem';
 import { ProblemNotice } from './states';
 
+/**
+ * What the server refused must not keep the browser from sending the form once more: under the browser's own validation a
+ * field that is invalid does.
+ */
+const behavior = (error: string | undefined) => (error === undefined ? 'native' : 'aria');
+
 interface Described {
   label: string;
   hint?: ReactNode;
@@ -65,7 +71,12 @@ export function TextField({
   ...props
 }: TextFieldProps) {
   return (
-    <AriaTextField {...props} isInvalid={error !== undefined || undefined} className="field">
+    <AriaTextField
+      {...props}
+      isInvalid={error !== undefined || undefined}
+      validationBehavior={behavior(error)}
+      className="field"
+    >
       <Label className="field-label">{label}</Label>
       {rows ? (
         <TextArea className="input" rows={rows} placeholder={placeholder} />
@@ -104,6 +115,7 @@ export function Select<V extends string>({
       value={value}
       isDisabled={isDisabled}
       isInvalid={error !== undefined}
+      validationBehavior={behavior(error)}
       onChange={(key) => onChange(key as V)}
     >
       <Label className="field-label">{label}</Label>
@@ -152,7 +164,13 @@ interface CheckboxGroupProps extends Described {
 
 export function CheckboxGroup({ label, hint, error, value, onChange, children }: CheckboxGroupProps) {
   return (
-    <AriaCheckboxGroup className="field" value={value} onChange={onChange} isInvalid={error !== undefined}>
+    <AriaCheckboxGroup
+      className="field"
+      value={value}
+      onChange={onChange}
+      isInvalid={error !== undefined}
+      validationBehavior={behavior(error)}
+    >
       <Label className="field-label">{label}</Label>
       <div className="stack-tight">{children}</div>
       <Notes hint={hint} error={error} />

@@ -40,6 +40,7 @@ pub enum Client {
 
 /// A login that has not ended.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Session)]
 pub struct SessionView {
     /// Identifier.
     id: SessionId,
