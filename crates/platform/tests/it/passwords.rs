@@ -121,3 +121,66 @@ async fn what_is_tried_first_is_refused_wherever_a_password_is_chosen() {
         assert!(problem["errors"][0]["detail"].as_str().unwrap().contains(says), "{problem:#}");
     }
 }
+
+/// Puts what another system made of a password in the place of ours, as an import would.
+async fn store(app: &TestApp, actor: &Actor, hash: &str) {
+    let user: tenure_kernel::UserId = actor.user_id().parse().unwrap();
+    let done = sqlx::query("update credentials set secret = $2 where user_id = $1")
+        .bind(user.uuid())
+        .bind(hash)
+        .execute(&mut app.admin().await)
+        .await
+        .unwrap();
+    assert_eq!(done.rows_affected(), 1);
+}
+
+async fn stored(app: &TestApp, actor: &Actor) -> String {
+    let user: tenure_kernel::UserId = actor.user_id().parse().unwrap();
+    let secret = sqlx::query_scalar("select secret from credentials where user_id = $1").bind(user.uuid());
+    secret.fetch_one(&mut app.admin().await).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hash_of_another_system_opens_and_is_ours_from_then_on() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada", "Engines").await;
+    let scrypt = "$scrypt$ln=15,r=8,p=1$AAECAwQFBgcICQoLDA0ODw$ZSM2AiB+wF1LT9PD915KC84CVC0MxtlLl80byw6FXvQ";
+    let passlib = "$pbkdf2-sha256$29000$AAECAwQFBgcICQoLDA0ODw$1hjCc/QYKNXkF35V6D91dlVs7eiwx16R7a.QfEE/b.0";
+    let django = "pbkdf2_sha256$1000000$seasalt$r1uLUxoxpP2Ued/qxvmje7UH9PUJBkRrvf9gGPL7Cps=";
+    let bcrypt = "$2y$05$CCCCCCCCCCCCCCCCCCCCC.VGOzA784oUp/Z0DY336zx7pLYAy0lwK";
+    for (hash, password) in [(scrypt, PASSWORD), (passlib, PASSWORD), (django, "lètmein"), (bcrypt, "U*U*")] {
+        store(&app, &ada, hash).await;
+        login(&app, "ada", "wrong wrong wrong").await.problem(401, "invalid-credentials");
+        assert_eq!(stored(&app, &ada).await, hash, "only the right password is hashed anew");
+        let _ = login(&app, "ada", password).await.expect(200);
+        let ours = stored(&app, &ada).await;
+        assert!(ours.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{ours}");
+        let _ = login(&app, "ada", password).await.expect(200);
+        assert_eq!(stored(&app, &ada).await, ours, "once is enough");
+    }
+    let actions = app.actions(ada.tenant()).await;
+    assert_eq!(actions.iter().filter(|action| *action == "user.password-rehashed").count(), 4);
+    // A change finds it as well, and leaves one of ours.
+    store(&app, &ada, scrypt).await;
+    let _ = change(&app, &ada, PASSWORD, NEXT).await.expect(204);
+    assert!(stored(&app, &ada).await.starts_with("$argon2id$"));
+    let _ = login(&app, "ada", NEXT).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hash_that_would_burn_a_core_opens_nothing_and_costs_nothing() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada", "Engines").await;
+    let unknown = login(&app, "nobody", PASSWORD).await.problem(401, "invalid-credentials");
+    for hash in [
+        "$2b$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+        "$scrypt$ln=30,r=8,p=1$AAECAwQFBgcICQoLDA0ODw$ZSM2AiB+wF1LT9PD915KC84CVC0MxtlLl80byw6FXvQ",
+        "$argon2id$v=19$m=4194304,t=100,p=1$AAECAwQFBgcICQoLDA0ODw$ZSM2AiB+wF1LT9PD915KC84CVC0MxtlLl80byw6FXvQ",
+        "no hash at all",
+    ] {
+        store(&app, &ada, hash).await;
+        let begun = std::time::Instant::now();
+        assert_eq!(login(&app, "ada", PASSWORD).await.problem(401, "invalid-credentials"), unknown, "{hash}");
+        assert!(begun.elapsed() < Duration::from_secs(5), "{hash}");
+    }
+}

@@ -246,13 +246,18 @@ async fn login(
         return Err(refuse_login(&anonymous, &whose).await);
     };
     let user = person.user;
+    let renewed = app.passwords.renew(login.password.clone(), known.as_deref()).await;
     let (token, lasts) = (RefreshToken::random()?, app.tokens.config().refresh_ttl);
     let begun = kernel
         .system(SystemReason::Authenticate)
         .from(anonymous.origin())
         .run(async |tx| {
-            if !store::is_password(tx, user.id, known.as_deref()).await? {
-                return Ok(Audited::none("refused right below, with an event of its own", Err(Chosen::Nowhere)));
+            let still = match &renewed {
+                Some(hash) => store::replace_password(tx, user.id, known.as_deref(), hash).await?,
+                None => store::is_password(tx, user.id, known.as_deref()).await?,
+            };
+            if !still {
+                return Err(Problem::unavailable("the password was changed meanwhile; try again").into());
             }
             let belongings = store::belongings(tx, user.id).await?;
             let chosen = match choose(belongings, login.organization.as_deref()) {
@@ -268,6 +273,8 @@ async fn login(
             let session = store::insert_session(tx, &begin, &token).await?.audited(SessionEvent::STARTED);
             let joined = NewEvent::new(UserEvent::JOINED, user.id.to_string()).by(actor(user.id));
             let session = if chosen.pending { session.also(joined) } else { session };
+            let rehashed = NewEvent::new(UserEvent::PASSWORD_REHASHED, user.id.to_string()).by(actor(user.id));
+            let session = if renewed.is_some() { session.also(rehashed) } else { session };
             Ok(session.map(|session| Ok((session, chosen))))
         })
         .await?;
