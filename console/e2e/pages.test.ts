@@ -66,6 +66,7 @@ async function seed(origin: string, admin: Person): Promise<Seeded> {
     members: '/members',
     roles: '/roles',
     teams: '/teams',
+    profile: '/profile',
     nothing: '/nowhere',
   };
   return { operator, paths };

@@ -45,6 +45,7 @@ fn notice(cx: &Context) -> anyhow::Result<String> {
     if cx.root.join("console/package-lock.json").is_file() {
         section(&mut text, "Packages of the web console", &packages(cx)?)?;
     }
+    text.push_str(crate::passwords::NOTICE);
     Ok(text)
 }
 

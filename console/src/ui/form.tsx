@@ -1,5 +1,5 @@
 import { Check, ChevronDown, CircleAlert } from 'lucide-react';
-import { type FormEvent, type ReactNode, useState } from 'react';
+import type { FormEvent, ReactNode } from 'react';
 import {
   Button as AriaButton,
   Checkbox as AriaCheckbox,
@@ -20,23 +20,16 @@ import {
 import type { Problem } from '~/api/problem';
 import { ProblemNotice } from './states';
 
+/**
+ * What the server refused must not keep the browser from sending the form once more: under the browser's own validation a
+ * field that is invalid does.
+ */
+const behavior = (error: string | undefined) => (error === undefined ? 'native' : 'aria');
+
 interface Described {
   label: string;
   hint?: ReactNode;
   error?: string | undefined;
-}
-
-/**
- * A refusal is of the value that was sent: once that is edited it is said no more. Until then the browser takes the field for
- * invalid and sends nothing, so that a fault that stayed would lock the form.
- */
-function useFault(error: string | undefined): { fault: string | undefined; edited: () => void } {
-  const [isEdited, setEdited] = useState(false);
-  if (error === undefined && isEdited) setEdited(false);
-  return {
-    fault: isEdited ? undefined : error,
-    edited: () => error !== undefined && setEdited(true),
-  };
 }
 
 function Notes({ hint, error }: Omit<Described, 'label'>) {
@@ -75,19 +68,13 @@ export function TextField({
   rows,
   placeholder,
   autoCapitalize,
-  onChange,
   ...props
 }: TextFieldProps) {
-  const { fault, edited } = useFault(error);
-  const change = (value: string) => {
-    edited();
-    onChange?.(value);
-  };
   return (
     <AriaTextField
       {...props}
-      onChange={change}
-      isInvalid={fault !== undefined || undefined}
+      isInvalid={error !== undefined || undefined}
+      validationBehavior={behavior(error)}
       className="field"
     >
       <Label className="field-label">{label}</Label>
@@ -96,7 +83,7 @@ export function TextField({
       ) : (
         <Input className="input" placeholder={placeholder} autoCapitalize={autoCapitalize} />
       )}
-      <Notes hint={hint} error={fault} />
+      <Notes hint={hint} error={error} />
     </AriaTextField>
   );
 }
@@ -122,24 +109,21 @@ export function Select<V extends string>({
   onChange,
   isDisabled,
 }: SelectProps<V>) {
-  const { fault, edited } = useFault(error);
   return (
     <AriaSelect
       className="field"
       value={value}
       isDisabled={isDisabled}
-      isInvalid={fault !== undefined}
-      onChange={(key) => {
-        edited();
-        onChange(key as V);
-      }}
+      isInvalid={error !== undefined}
+      validationBehavior={behavior(error)}
+      onChange={(key) => onChange(key as V)}
     >
       <Label className="field-label">{label}</Label>
       <AriaButton className="select-button">
         <SelectValue className="truncate" />
         <ChevronDown aria-hidden />
       </AriaButton>
-      <Notes hint={hint} error={fault} />
+      <Notes hint={hint} error={error} />
       <Popover className="popover">
         <ListBox className="menu" items={options}>
           {(option) => (
@@ -179,16 +163,17 @@ interface CheckboxGroupProps extends Described {
 }
 
 export function CheckboxGroup({ label, hint, error, value, onChange, children }: CheckboxGroupProps) {
-  const { fault, edited } = useFault(error);
-  const change = (chosen: string[]) => {
-    edited();
-    onChange(chosen);
-  };
   return (
-    <AriaCheckboxGroup className="field" value={value} onChange={change} isInvalid={fault !== undefined}>
+    <AriaCheckboxGroup
+      className="field"
+      value={value}
+      onChange={onChange}
+      isInvalid={error !== undefined}
+      validationBehavior={behavior(error)}
+    >
       <Label className="field-label">{label}</Label>
       <div className="stack-tight">{children}</div>
-      <Notes hint={hint} error={fault} />
+      <Notes hint={hint} error={error} />
     </AriaCheckboxGroup>
   );
 }

@@ -130,6 +130,7 @@ impl Tenant {
         let mut ids = BTreeMap::from([("usr", admin.user_id().to_owned()), ("ten", admin.tenant().to_string())]);
         ids.insert("team", first("/teams").await);
         ids.insert("evt", first("/audit/events").await);
+        ids.insert("ses", first("/auth/sessions").await);
         let _ = app.put(&admin, "/secrets/hook", json!({"value": "a secret of theirs"})).await.expect(200);
         let _ = app.post(&admin, "/roles", json!({"name": "hook", "permissions": ["team:read"]})).await.expect(201);
         let manifest = "name: acme/one\nversion: 1.0.0\nkind: node\n";

@@ -5,6 +5,9 @@ tenure_kernel::actions! {
     pub UserEvent on User = "user" {
         REGISTERED = "registered", "A person registered.";
         CREATED = "created", "An administrator created a person; told on the platform's stream, because it would tell the administrator who was known before.";
+        PASSWORD_CHANGED = "password-changed", "A person changed their password; their other logins were ended.";
+        PASSWORD_CHANGE_FAILED = "password-change-failed", "A person, or somebody with their access token, gave a wrong current password; it counts like a failed login.";
+        PASSWORD_REHASHED = "password-rehashed", "A person logged in with a password that was hashed by another system; it is the same, under this one's own hash.";
         JOINED = "joined", "A person agreed to be a member of the organisation, by logging in for the first time.";
     }
 }
@@ -14,7 +17,7 @@ tenure_kernel::actions! {
     pub SessionEvent on Session = "session" {
         STARTED = "started", "A person logged in.";
         LOGIN_FAILED = "login-failed", "A login was refused; told to each organisation of the person. Unknown users are recorded too, on the platform's stream.";
-        ENDED = "ended", "A person logged out.";
+        ENDED = "ended", "A login ended: its person logged out, ended it from elsewhere, or changed their password.";
         REUSE_DETECTED = "reuse-detected", "A refresh token was used twice; the login it belongs to was ended.";
     }
 }

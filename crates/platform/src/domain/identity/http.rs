@@ -1,7 +1,7 @@
 //! `/api/v1/auth/*` and the public keys.
 
 use axum::extract::State;
-use axum::http::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
+use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::IntoResponse as _;
 use serde::{Deserialize, Serialize};
@@ -15,9 +15,12 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::authenticator::suspended;
+use super::change_password;
+use super::cookie::{self, RefreshIn};
 use super::event::{SessionEvent, UserEvent};
 use super::lockout::{self, Subjects};
 use super::model::{Email, NewPerson, Session, User, Username, parse_name, parse_password};
+use super::sessions;
 use super::signup::{Registration, create_organization};
 use super::store::{self, Belonging, NewSession, Presented};
 use super::token::RefreshToken;
@@ -33,6 +36,8 @@ pub fn routes() -> Routes {
         .public(Method::POST, "/auth/refresh", "the refresh token is the credential", refresh, "Exchange a refresh token for a new access token and a new refresh token.\n\nEach refresh token works once; using one twice ends its login.")
         .public(Method::POST, "/auth/logout", "the token is the credential, and an expired login may end too", logout, "End the login that a refresh token, or the access token in `Authorization`, belongs to.\n\nIts access tokens stop working within a second.")
         .get("/auth/me", me, "Who is logged in, where, and what they may do.")
+        .merge(sessions::routes())
+        .merge(change_password::routes())
 }
 
 /// Public keys; at the root, where other services look for them.
@@ -44,17 +49,6 @@ pub fn well_known() -> Routes {
         jwks,
         "The public keys that verify access tokens (RFC 7517).",
     )
-}
-
-/// Where the refresh token goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum RefreshIn {
-    /// Into the body: for API clients.
-    #[default]
-    Body,
-    /// Into a cookie that no script can read: for the console.
-    Cookie,
 }
 
 /// A registration.
@@ -190,7 +184,7 @@ async fn register(
         );
         return Err(anonymous.refused(problem.into()).await);
     }
-    guard_cookie(&headers, new.refresh)?;
+    cookie::guard(&headers, new.refresh)?;
     let (username, email) = (Username::parse(&new.username, "/username")?, Email::parse(&new.email, "/email")?);
     let full_name = parse_name(&new.full_name, "/full_name")?;
     let organization_name = parse_name(&new.organization_name, "/organization_name")?;
@@ -221,7 +215,7 @@ async fn login(
     headers: HeaderMap,
     Json(login): Json<Login>,
 ) -> Result<Raw<LoggedInAnswer>> {
-    guard_cookie(&headers, login.refresh)?;
+    cookie::guard(&headers, login.refresh)?;
     let typed = match (&login.username, &login.email) {
         (Some(name), None) | (None, Some(name)) => name.trim().to_owned(),
         _ => return Err(Problem::invalid("/username", "give either username or email").into()),
@@ -247,16 +241,24 @@ async fn login(
         return Err(anonymous.refused_to(&whose.tenants, &claimed, lockout::too_soon(seconds).into()).await);
     }
     let known = person.as_ref().filter(|person| person.active).and_then(|person| person.password.clone());
-    let right = app.passwords.verify(login.password.clone(), known).await?;
+    let right = app.passwords.verify(login.password.clone(), known.clone()).await?;
     let (Some(person), true) = (person, right) else {
         return Err(refuse_login(&anonymous, &whose).await);
     };
     let user = person.user;
+    let renewed = app.passwords.renew(login.password.clone(), known.as_deref()).await;
     let (token, lasts) = (RefreshToken::random()?, app.tokens.config().refresh_ttl);
     let begun = kernel
         .system(SystemReason::Authenticate)
         .from(anonymous.origin())
         .run(async |tx| {
+            let still = match &renewed {
+                Some(hash) => store::replace_password(tx, user.id, known.as_deref(), hash).await?,
+                None => store::is_password(tx, user.id, known.as_deref()).await?,
+            };
+            if !still {
+                return Err(Problem::unavailable("the password was changed meanwhile; try again").into());
+            }
             let belongings = store::belongings(tx, user.id).await?;
             let chosen = match choose(belongings, login.organization.as_deref()) {
                 Chosen::One(chosen) => chosen,
@@ -271,6 +273,8 @@ async fn login(
             let session = store::insert_session(tx, &begin, &token).await?.audited(SessionEvent::STARTED);
             let joined = NewEvent::new(UserEvent::JOINED, user.id.to_string()).by(actor(user.id));
             let session = if chosen.pending { session.also(joined) } else { session };
+            let rehashed = NewEvent::new(UserEvent::PASSWORD_REHASHED, user.id.to_string()).by(actor(user.id));
+            let session = if renewed.is_some() { session.also(rehashed) } else { session };
             Ok(session.map(|session| Ok((session, chosen))))
         })
         .await?;
@@ -359,7 +363,7 @@ async fn refresh(
     headers: HeaderMap,
     Json(body): Json<Refresh>,
 ) -> Result<Raw<LoggedInAnswer>> {
-    let (presented, into) = match presented(&headers, body.refresh_token) {
+    let (presented, into) = match cookie::presented(&headers, body.refresh_token) {
         Ok(presented) => presented,
         Err(error) => return Err(anonymous.refused(error).await),
     };
@@ -431,7 +435,7 @@ enum Ends {
 }
 
 fn ends(app: &App, headers: &HeaderMap, body: Option<Refresh>) -> Result<(Ends, RefreshIn)> {
-    let presented = presented(headers, body.and_then(|body| body.refresh_token));
+    let presented = cookie::presented(headers, body.and_then(|body| body.refresh_token));
     let error = match presented {
         Ok((token, from)) => return Ok((Ends::OfRefresh(RefreshToken::digest(&token)), from)),
         Err(error) => error,
@@ -479,7 +483,7 @@ async fn logout(
         .await?;
     let mut response = NoContent.into_response();
     if into == RefreshIn::Cookie {
-        response.headers_mut().insert(SET_COOKIE, cookie(&headers, "", 0)?);
+        response.headers_mut().insert(SET_COOKIE, cookie::set(&headers, "", 0)?);
     }
     Ok(Raw::new(response))
 }
@@ -584,64 +588,7 @@ fn answer(
     let mut response = (status, axum::Json(body)).into_response();
     response.headers_mut().insert(axum::http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if into == RefreshIn::Cookie {
-        response.headers_mut().insert(SET_COOKIE, cookie(headers, &refresh.text, config.refresh_ttl.as_secs())?);
+        response.headers_mut().insert(SET_COOKIE, cookie::set(headers, &refresh.text, config.refresh_ttl.as_secs())?);
     }
     Ok(response)
-}
-
-const COOKIE_NAME: &str = "tenure_refresh";
-const CONSOLE_HEADER: &str = "x-tenure-console";
-
-/// `Secure` unless the browser came over loopback, where there is no TLS.
-fn cookie(headers: &HeaderMap, value: &str, max_age: u64) -> Result<HeaderValue> {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let secure = if matches!(name, "localhost" | "127.0.0.1" | "[::1]") { "" } else { "; Secure" };
-    HeaderValue::try_from(format!(
-        "{COOKIE_NAME}={value}; Path=/api/v1/auth; HttpOnly; SameSite=Strict; Max-Age={max_age}{secure}"
-    ))
-    .map_err(Error::internal)
-}
-
-/// The refresh token of the body, or of the cookie if the call is the console's own.
-fn presented(headers: &HeaderMap, body: Option<String>) -> Result<(String, RefreshIn)> {
-    if let Some(token) = body {
-        return Ok((token, RefreshIn::Body));
-    }
-    let cookies =
-        headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
-    let token = cookies
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE_NAME)
-        .map(|(_, token)| token.to_owned());
-    let Some(token) = token else {
-        return Err(
-            Problem::new(Code::Unauthenticated, "there is no refresh token in the body or the cookie; log in").into()
-        );
-    };
-    guard_cookie(headers, RefreshIn::Cookie)?;
-    Ok((token, RefreshIn::Cookie))
-}
-
-/// What a cookie authenticates needs a header that no form can send, and comes from our own pages (OWASP CSRF
-/// prevention: custom request header, origin check).
-fn guard_cookie(headers: &HeaderMap, refresh: RefreshIn) -> Result<()> {
-    if refresh == RefreshIn::Body {
-        return Ok(());
-    }
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let same_origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).is_some_and(|origin| {
-        origin
-            .strip_prefix("https://")
-            .or_else(|| origin.strip_prefix("http://"))
-            .is_some_and(|authority| authority == host)
-    });
-    if headers.contains_key(CONSOLE_HEADER) && same_origin {
-        return Ok(());
-    }
-    Err(Problem::new(
-        Code::BadRequest,
-        "calls that use the cookie need the header X-Tenure-Console and an Origin that is this server",
-    )
-    .into())
 }

@@ -5,6 +5,9 @@
 //! [`SystemReason::Authenticate`](tenure_kernel::SystemReason).
 
 mod authenticator;
+mod change_password;
+mod common_passwords;
+mod cookie;
 mod event;
 mod http;
 mod instance;
@@ -12,8 +15,10 @@ mod local;
 mod lockout;
 mod model;
 mod password;
+mod sessions;
 mod signup;
 mod store;
+mod stored_password;
 mod token;
 mod upkeep;
 

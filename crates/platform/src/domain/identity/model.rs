@@ -5,6 +5,8 @@ use tenure_kernel::{Personal, Problem, Resource, Result, SessionId, TenantId, Ti
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
+use super::common_passwords;
+
 /// A person.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct User {
@@ -102,10 +104,11 @@ impl Email {
 }
 
 /// The longest password taken: more would only be a way to burn time.
-const MAX_PASSWORD: usize = 512;
+pub(super) const MAX_PASSWORD: usize = 512;
 pub(super) const MIN_PASSWORD: usize = 12;
 
-/// Checks a new password (NIST SP 800-63B-4, 3.1.1.2: length, no composition rules, not the obvious).
+/// Checks a new password (NIST SP 800-63B-4, 3.1.1.2: length, no composition rules, not the obvious, compared as a whole
+/// with those that are tried first).
 ///
 /// # Errors
 /// 422 at `pointer`.
@@ -117,7 +120,12 @@ pub fn parse_password(password: &str, pointer: &str, names: &[&str]) -> Result<Z
     if password.len() > MAX_PASSWORD {
         return invalid("must be at most 512 bytes");
     }
-    let lower = password.to_lowercase();
+    let lower = Zeroizing::new(password.to_lowercase());
+    if common_passwords::contain(&lower) {
+        return invalid(
+            "is one of those that are tried first: a common or stolen one, perhaps with digits or a mark added; a few words that only you would put together are best",
+        );
+    }
     let mut distinct: Vec<char> = lower.chars().collect();
     distinct.sort_unstable();
     distinct.dedup();
@@ -177,6 +185,10 @@ mod tests {
         assert!(parse_password("correct horse battery", "/password", &[]).is_ok());
         for bad in ["short", "aaaaaaaaaaaaaaaa", "abababababab"] {
             assert!(parse_password(bad, "/password", &[]).is_err(), "{bad}");
+        }
+        for bad in ["unbelievable", "UnBelievable", "1QAZ2wsx3edc"] {
+            let error = parse_password(bad, "/password", &[]).unwrap_err();
+            assert!(format!("{error:?}").contains("common"), "{bad}: {error:?}");
         }
         assert!(parse_password("alexanderthegreat1", "/password", &["alexanderthegreat"]).is_err());
     }

@@ -11,16 +11,20 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::password_hash::PasswordHasher as _;
 use argon2::{Algorithm, Argon2, Params, Version};
 use tenure_kernel::{Error, Problem, Result};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+use super::stored_password::StoredPassword;
+
 /// OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
+const LANES: u32 = 1;
+/// `m`, `t` and `p` of a hash that is made here.
+pub(super) const OURS: [u32; 3] = [MEMORY_KIB, PASSES, LANES];
 const QUEUE: usize = 64;
 const LOWEST_PRIORITY: i32 = 19;
 
@@ -78,14 +82,36 @@ impl Passwords {
         self.run(move || hash(&password).map(Arc::from)).await?
     }
 
-    /// Whether the password is the one of this PHC string; without one it takes as long and is never right.
+    /// Whether the password is the one of this hash, ours or another system's; without one, or with one that is not
+    /// known or beyond the bounds, it takes as long as one of ours and is never right.
     ///
     /// # Errors
     /// 503 when the queue is full.
     pub async fn verify(&self, password: Zeroizing<String>, known: Option<String>) -> Result<bool> {
-        let phc: Arc<str> = known.as_deref().map_or_else(|| Arc::clone(&self.nobody), Arc::from);
-        let matches = self.run(move || verify(&password, &phc)).await??;
-        Ok(matches && known.is_some())
+        let nobody = Arc::clone(&self.nobody);
+        self.run(move || match known.as_deref().and_then(StoredPassword::parse) {
+            Some(known) => known.is_of(&password),
+            None => {
+                if known.is_some() {
+                    tracing::warn!(
+                        "a stored password hash is of no known kind, or costs too much to check; it opens nothing"
+                    );
+                }
+                // Its answer does not matter, its time does.
+                let _ = std::hint::black_box(StoredPassword::parse(&nobody).map(|nobody| nobody.is_of(&password)));
+                false
+            }
+        })
+        .await
+    }
+
+    /// A hash of ours in the place of a checked one that is not: another system's, or an older one. Nothing where it is ours
+    /// already, or where the queue is full: then the next login does it.
+    pub async fn renew(&self, password: Zeroizing<String>, checked: Option<&str>) -> Option<Arc<str>> {
+        if StoredPassword::parse(checked?)?.is_ours() {
+            return None;
+        }
+        self.hash(password).await.ok()
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
@@ -117,18 +143,13 @@ fn work(queue: &Mutex<Receiver<Work>>) {
 }
 
 fn argon2() -> Result<Argon2<'static>> {
-    let params = Params::new(MEMORY_KIB, PASSES, 1, None).map_err(|error| Error::internal(error.to_string()))?;
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| Error::internal(error.to_string()))?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
 fn hash(password: &str) -> Result<String> {
     let hash = argon2()?.hash_password(password.as_bytes()).map_err(|error| Error::internal(error.to_string()))?;
     Ok(hash.to_string())
-}
-
-fn verify(password: &str, phc: &str) -> Result<bool> {
-    let parsed = PasswordHash::new(phc).map_err(|error| Error::internal(error.to_string()))?;
-    Ok(argon2()?.verify_password(password.as_bytes(), &parsed).is_ok())
 }
 
 #[cfg(test)]
@@ -143,6 +164,8 @@ mod tests {
         assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert!(passwords.verify(of("correct horse battery"), Some(phc.to_string())).await.unwrap());
         assert!(!passwords.verify(of("correct horse batterz"), Some(phc.to_string())).await.unwrap());
+        assert!(passwords.renew(of("correct horse battery"), Some(&phc)).await.is_none());
+        assert!(!passwords.verify(of("x"), Some("$2b$31$beyond the bounds".to_owned())).await.unwrap());
         assert!(!passwords.verify(of("nobody has this password"), None).await.unwrap());
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure_kernel::{Change, Personal, Result, SessionId, SystemTx, TeamId, TenantId, Timestamp, UserId};
+use tenure_kernel::{
+    Change, Page, PageQuery, Personal, Result, SessionId, SystemTx, TeamId, TenantId, Timestamp, UserId,
+};
 
 use super::model::{NewPerson, Session, User};
 use super::token::RefreshToken;
@@ -44,6 +46,47 @@ pub async fn find_person(tx: &mut SystemTx, name: &str) -> Result<Option<Person>
         active: row.status == "active",
         password: row.secret,
     }))
+}
+
+/// The PHC string of the person's password, where they have one.
+pub(super) async fn password(tx: &mut SystemTx, user: UserId) -> Result<Option<String>> {
+    let known =
+        sqlx::query_scalar!("select secret from credentials where user_id = $1 and kind = 'password'", user.uuid())
+            .fetch_optional(&mut *tx)
+            .await?;
+    Ok(known)
+}
+
+/// Puts `new` in the place of the password that was checked; `false` if another is there by now.
+pub(super) async fn replace_password(
+    tx: &mut SystemTx,
+    user: UserId,
+    checked: Option<&str>,
+    new: &str,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "update credentials set secret = $3, updated_at = $4 where user_id = $1 and kind = 'password' and secret = $2",
+        user.uuid(),
+        checked,
+        new,
+        tx.now()
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Whether the password that was checked is still theirs; it stays so until the transaction ends. Checking takes a while,
+/// and a login that begins must not escape the end of all logins that came with a change meanwhile.
+pub(super) async fn is_password(tx: &mut SystemTx, user: UserId, checked: Option<&str>) -> Result<bool> {
+    let row = sqlx::query!(
+        "select 1 as one from credentials where user_id = $1 and kind = 'password' and secret = $2 for share",
+        user.uuid(),
+        checked
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(row.is_some())
 }
 
 /// Whose administrators are to read of what happens to this person's login: where they agreed to be a member. Nobody for
@@ -319,6 +362,81 @@ pub(super) async fn revoke(tx: &mut SystemTx, session: SessionId) -> Result<bool
     .execute(&mut *tx)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// A login that has not ended, as its person sees it.
+pub(super) struct Login {
+    pub(super) id: SessionId,
+    pub(super) tenant: TenantId,
+    pub(super) slug: String,
+    pub(super) name: String,
+    pub(super) client: String,
+    pub(super) address: Option<String>,
+    pub(super) user_agent: Option<String>,
+    pub(super) created_at: Timestamp,
+    pub(super) last_seen_at: Timestamp,
+    pub(super) expires_at: Timestamp,
+}
+
+/// The person's logins that have not ended, newest first.
+pub(super) async fn logins(tx: &mut SystemTx, user: UserId, page: &PageQuery) -> Result<Page<Login>> {
+    let (at, id) = page.after::<(Timestamp, SessionId)>()?.unzip();
+    let rows = sqlx::query_as!(
+        Login,
+        r#"select s.id as "id: SessionId", s.tenant_id as "tenant: TenantId", t.slug, t.name, s.client, s.address, s.user_agent,
+                  s.created_at, s.last_seen_at, s.expires_at
+           from sessions s join tenants t on t.tenant_id = s.tenant_id
+           where s.user_id = $1 and s.revoked_at is null and s.expires_at > $2 and t.status <> 'deleted'
+             and ($3::timestamptz is null or (s.created_at, s.id) < ($3, $4::uuid))
+           order by s.created_at desc, s.id desc limit $5"#,
+        user.uuid(),
+        tx.now(),
+        at,
+        id.map(SessionId::uuid),
+        page.rows()?
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    page.page(rows, |last| (last.created_at, last.id))
+}
+
+/// A login that was ended just now.
+pub(super) struct Ended {
+    pub(super) session: Session,
+    /// Whether a browser holds its refresh token in a cookie.
+    pub(super) console: bool,
+}
+
+/// Ends this login of this person; nothing if there is none that has not ended.
+pub(super) async fn end_login(tx: &mut SystemTx, user: UserId, id: SessionId) -> Result<Option<Ended>> {
+    let row = sqlx::query!(
+        r#"update sessions set revoked_at = $3 where id = $1 and user_id = $2 and revoked_at is null and expires_at > $3
+           returning tenant_id as "tenant: TenantId", client = 'console' as "console!""#,
+        id.uuid(),
+        user.uuid(),
+        tx.now()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(row.map(|row| Ended { session: Session { id, user, tenant: row.tenant }, console: row.console }))
+}
+
+/// Ends every login of this person but `keep`. Locked in one order: two that do this at once would wait for each other.
+pub(super) async fn end_logins(tx: &mut SystemTx, user: UserId, keep: Option<SessionId>) -> Result<Vec<Ended>> {
+    let rows = sqlx::query!(
+        r#"update sessions set revoked_at = $3 where id in (
+               select id from sessions
+               where user_id = $1 and revoked_at is null and expires_at > $3 and id is distinct from $2
+               order by id for update)
+           returning id as "id: SessionId", tenant_id as "tenant: TenantId", client = 'console' as "console!""#,
+        user.uuid(),
+        keep.map(SessionId::uuid),
+        tx.now()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let ended = |id, tenant, console| Ended { session: Session { id, user, tenant }, console };
+    Ok(rows.into_iter().map(|row| ended(row.id, row.tenant, row.console)).collect())
 }
 
 /// Everything that decides what a login may do now.

@@ -1,0 +1,44 @@
+import { useQuery } from '@tanstack/react-query';
+import { meQuery, useHasLogins } from '~/api/query';
+import { Page, Panel } from '~/ui/page';
+import { Loaded } from '~/ui/states';
+import { Time } from '~/ui/time';
+import { ChangePassword } from './ChangePassword';
+import { Sessions } from './Sessions';
+import './profile.css';
+
+/** One's own account. Where nobody logs in there are no passwords and no sessions to look after. */
+export function ProfilePage() {
+  const me = useQuery(meQuery);
+  const hasLogins = useHasLogins();
+  return (
+    <Page title="Profile" description="Who you are here, where you are logged in, and your password.">
+      <Loaded query={me} label="your profile" lines={4}>
+        {({ user, roles, organization }) => (
+          <div className="profile">
+            <Panel title="You">
+              <dl className="facts">
+                <dt>Name</dt>
+                <dd>{user.full_name}</dd>
+                <dt>E-mail</dt>
+                <dd>{user.email}</dd>
+                <dt>User name</dt>
+                <dd>{user.username}</dd>
+                <dt>Roles</dt>
+                <dd>
+                  {roles.join(', ')} in {organization.name}
+                </dd>
+                <dt>Known here since</dt>
+                <dd>
+                  <Time iso={user.created_at} />
+                </dd>
+              </dl>
+            </Panel>
+            {hasLogins && <Sessions />}
+            {hasLogins && <ChangePassword username={user.username} />}
+          </div>
+        )}
+      </Loaded>
+    </Page>
+  );
+}

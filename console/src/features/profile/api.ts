@@ -1,0 +1,51 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { api, unwrap } from '~/api/client';
+import type { Problem } from '~/api/problem';
+import { usePages } from '~/api/query';
+import { logout } from '~/api/session';
+import type { Schemas, Session } from '~/api/types';
+import { toast } from '~/ui/toast';
+
+const KEY = ['sessions'];
+
+export function useSessions() {
+  return usePages(KEY, (cursor) =>
+    unwrap(api.GET('/api/v1/auth/sessions', { params: { query: { cursor } } })),
+  );
+}
+
+/** Ends one login. Ending the one of this browser is logging out, so that its other tabs hear of it. */
+export function useEndSession() {
+  const client = useQueryClient();
+  return useMutation<unknown, Problem, Session>({
+    mutationFn: ({ id, current }) =>
+      current ? logout() : unwrap(api.DELETE('/api/v1/auth/sessions/{id}', { params: { path: { id } } })),
+    onSuccess: async (_, { current }) => {
+      if (current) return;
+      toast('Session ended');
+      await client.invalidateQueries({ queryKey: KEY });
+    },
+  });
+}
+
+export function useEndOtherSessions() {
+  const client = useQueryClient();
+  return useMutation<Schemas['SessionsEnded'], Problem, void>({
+    mutationFn: () => unwrap(api.DELETE('/api/v1/auth/sessions')),
+    onSuccess: ({ ended }) => {
+      toast(ended === 1 ? '1 other session ended' : `${ended} other sessions ended`);
+      return client.invalidateQueries({ queryKey: KEY });
+    },
+  });
+}
+
+export function useChangePassword() {
+  const client = useQueryClient();
+  return useMutation<unknown, Problem, Schemas['PasswordChange']>({
+    mutationFn: (body) => unwrap(api.POST('/api/v1/auth/password', { body })),
+    onSuccess: () => {
+      toast('Password changed; your other sessions have ended');
+      return client.invalidateQueries({ queryKey: KEY });
+    },
+  });
+}

@@ -1,0 +1,124 @@
+//! `POST /api/v1/auth/password`: a person changes their own password.
+//!
+//! Whoever holds somebody's access token for a moment must not be able to take the account: the current password is
+//! asked for, and counted like a login's.
+
+use axum::extract::State;
+use serde::Deserialize;
+use tenure_kernel::bus::Message;
+use tenure_kernel::event::Outcome;
+use tenure_kernel::{
+    Audited, Authenticated, Error, Json, NewEvent, NoContent, Problem, Result, Sample, SystemReason, TenantId,
+};
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use super::event::UserEvent;
+use super::lockout::{self, Subjects};
+use super::model::{MAX_PASSWORD, parse_password};
+use super::sessions::{By, person};
+use super::store;
+use crate::app::{App, Routes};
+
+/// The route.
+pub fn routes() -> Routes {
+    Routes::new("Authentication").post("/auth/password", change, "Change your own password.\n\nEnds all your other logins. Wrong current passwords count like failed logins: after a few of them, `429` until a while has passed.")
+}
+
+/// The old password and the new one.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordChange {
+    /// The password as it is.
+    #[schema(value_type = String)]
+    current_password: Zeroizing<String>,
+    /// The password as it shall be: at least 12 characters, and in no list of common ones.
+    #[schema(value_type = String)]
+    new_password: Zeroizing<String>,
+}
+
+impl Sample for PasswordChange {
+    fn sample() -> serde_json::Value {
+        serde_json::json!({"current_password": "a quiet green meadow", "new_password": "a loud yellow morning"})
+    }
+}
+
+/// What the check of the current password needs to know.
+struct Known {
+    password: Option<String>,
+    subjects: Subjects,
+    tenants: Vec<TenantId>,
+}
+
+async fn change(cx: Authenticated, State(app): State<App>, Json(change): Json<PasswordChange>) -> Result<NoContent> {
+    let (user, session) = person(&cx)?;
+    if !app.config.logins {
+        return Err(Problem::conflict("logins are switched off here, so there is no password to change").into());
+    }
+    // Guesses that are sent at once are judged one after another.
+    let _turn = app.passwords.turn(&user.to_string()).await;
+    let address = cx.cx().origin.address;
+    let system = || cx.kernel().system(SystemReason::Authenticate).from(&cx.cx().origin);
+    let (names, known, wait) = system()
+        .run(async |tx| {
+            let names = store::user(tx, user).await?;
+            let subjects = Subjects::new(&names.username, Some(user), address);
+            let wait = lockout::wait_for(tx, &subjects).await?;
+            let (password, tenants) = (store::password(tx, user).await?, store::audiences(tx, Some(user)).await?);
+            let known = Known { password, subjects, tenants };
+            Ok(Audited::none("looks up whose password is to change", (names, known, wait)))
+        })
+        .await?;
+    if let Some(seconds) = wait {
+        return Err(refused(&cx, lockout::too_soon(seconds).into()).await);
+    }
+    let new = parse_password(&change.new_password, "/new_password", &[&names.username, &names.email])?;
+    let fits = change.current_password.len() <= MAX_PASSWORD;
+    if !fits || !app.passwords.verify(change.current_password.clone(), known.password.clone()).await? {
+        return Err(wrong(&cx, &known).await);
+    }
+    if *new == *change.current_password {
+        return Err(Problem::invalid("/new_password", "is your password already; choose another").into());
+    }
+    let (hash, by) = (app.passwords.hash(new).await?, By::of(&cx));
+    system()
+        .run(async |tx| {
+            if !store::replace_password(tx, user, known.password.as_deref(), &hash).await? {
+                return Err(Problem::conflict("the password was changed meanwhile; log in with the new one").into());
+            }
+            lockout::succeeded(tx, &known.subjects).await?;
+            let ended = store::end_logins(tx, user, Some(session)).await?;
+            tx.announce(Message::UserChanged { user }).await?;
+            let told = known.tenants.iter().map(|tenant| {
+                let event = NewEvent::new(UserEvent::PASSWORD_CHANGED, user.to_string());
+                event.by(by.seen_from(*tenant)).in_tenant(*tenant)
+            });
+            let ended = ended.iter().map(|ended| by.ended(ended, "password-changed"));
+            Ok(Audited::many((), told.chain(ended)))
+        })
+        .await?;
+    Ok(NoContent)
+}
+
+async fn refused(cx: &Authenticated, error: Error) -> Error {
+    cx.kernel().refused(Some(cx.cx().tenant()), cx.cx().actor(), &cx.cx().origin, error).await
+}
+
+/// Counts and records that the current password was wrong. A field that is wrong, no 401: the login itself is good, and
+/// clients take a 401 for its end.
+async fn wrong(cx: &Authenticated, known: &Known) -> Error {
+    if let Err(error) = lockout::failed(cx.kernel(), &known.subjects).await {
+        return error;
+    }
+    let by = By::of(cx);
+    let events = known.tenants.iter().map(|tenant| {
+        let event = NewEvent::new(UserEvent::PASSWORD_CHANGE_FAILED, cx.cx().actor().user().map(|id| id.to_string()));
+        event.outcome(Outcome::Denied, "wrong-current-password").by(by.seen_from(*tenant)).in_tenant(*tenant)
+    });
+    let events: Vec<NewEvent> = events.collect();
+    let system = cx.kernel().system(SystemReason::PlatformEvent).from(&cx.cx().origin);
+    match system.run(async |_| Ok(Audited::many((), events))).await {
+        Ok(()) => Problem::invalid("/current_password", "is not your password").into(),
+        Err(_) => Problem::unavailable("the refusal could not be recorded; try again").into(),
+    }
+}

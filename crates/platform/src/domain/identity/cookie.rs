@@ -1,0 +1,75 @@
+//! The refresh token in a cookie: for the console, whose scripts must never hold it.
+
+use axum::http::header::{COOKIE, HOST, ORIGIN};
+use axum::http::{HeaderMap, HeaderValue};
+use serde::Deserialize;
+use tenure_kernel::{Code, Error, Problem, Result};
+use utoipa::ToSchema;
+
+/// Where the refresh token goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RefreshIn {
+    /// Into the body: for API clients.
+    #[default]
+    Body,
+    /// Into a cookie that no script can read: for the console.
+    Cookie,
+}
+
+const COOKIE_NAME: &str = "tenure_refresh";
+const CONSOLE_HEADER: &str = "x-tenure-console";
+
+/// `Secure` unless the browser came over loopback, where there is no TLS.
+pub(super) fn set(headers: &HeaderMap, value: &str, max_age: u64) -> Result<HeaderValue> {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let secure = if matches!(name, "localhost" | "127.0.0.1" | "[::1]") { "" } else { "; Secure" };
+    HeaderValue::try_from(format!(
+        "{COOKIE_NAME}={value}; Path=/api/v1/auth; HttpOnly; SameSite=Strict; Max-Age={max_age}{secure}"
+    ))
+    .map_err(Error::internal)
+}
+
+/// The refresh token of the body, or of the cookie if the call is the console's own.
+pub(super) fn presented(headers: &HeaderMap, body: Option<String>) -> Result<(String, RefreshIn)> {
+    if let Some(token) = body {
+        return Ok((token, RefreshIn::Body));
+    }
+    let cookies =
+        headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
+    let token = cookies
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE_NAME)
+        .map(|(_, token)| token.to_owned());
+    let Some(token) = token else {
+        return Err(
+            Problem::new(Code::Unauthenticated, "there is no refresh token in the body or the cookie; log in").into()
+        );
+    };
+    guard(headers, RefreshIn::Cookie)?;
+    Ok((token, RefreshIn::Cookie))
+}
+
+/// What a cookie authenticates needs a header that no form can send, and comes from our own pages (OWASP CSRF
+/// prevention: custom request header, origin check).
+pub(super) fn guard(headers: &HeaderMap, refresh: RefreshIn) -> Result<()> {
+    if refresh == RefreshIn::Body {
+        return Ok(());
+    }
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let same_origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).is_some_and(|origin| {
+        origin
+            .strip_prefix("https://")
+            .or_else(|| origin.strip_prefix("http://"))
+            .is_some_and(|authority| authority == host)
+    });
+    if headers.contains_key(CONSOLE_HEADER) && same_origin {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Code::BadRequest,
+        "calls that use the cookie need the header X-Tenure-Console and an Origin that is this server",
+    )
+    .into())
+}
