@@ -60,16 +60,24 @@ export async function logout(): Promise<void> {
   forget();
 }
 
-/** Puts a login in another organisation in the place of the present one, which ends. Other tabs begin anew with it. */
-export async function replaceBy(tokens: Tokens): Promise<void> {
-  const before = token;
-  adopt(tokens);
-  if (before) {
-    const headers = { ...CONSOLE_HEADERS, authorization: `Bearer ${before}` };
-    // Without the cookie: by now it is the new login's. What is not ended now runs out.
-    const old = { method: 'POST', credentials: 'omit', headers, body: '{}' } as const;
-    await fetch('/api/v1/auth/logout', old).catch(() => undefined);
-  }
+/**
+ * Goes to another organisation: the server ends the present login, and the cookie is the new one's. Other tabs begin anew
+ * with it; none refreshes meanwhile, since the cookie that it would send is about to end.
+ */
+export async function switchTo(organization: string, accept: boolean): Promise<void> {
+  await exclusively(async () => {
+    const response = await fetch('/api/v1/auth/switch', {
+      method: 'POST',
+      headers: { ...CONSOLE_HEADERS, authorization: `Bearer ${token}` },
+      body: JSON.stringify({ organization, accept, refresh: 'cookie' }),
+    }).catch(() => {
+      throw Problem.unreachable();
+    });
+    const answer: unknown = await response.json().catch(() => undefined);
+    if (!response.ok) throw Problem.from(response, answer);
+    adopt(answer as Tokens);
+    return true;
+  });
   tabs?.postMessage('switched');
 }
 

@@ -12,15 +12,15 @@ const me = {
   user: { username: 'ada' },
   organization: acme,
   organizations: [acme, globex],
+  invitations: [],
 } as unknown as Me;
+const invited = { ...me, organizations: [acme], invitations: [globex] } as Me;
 let asked: { path: string; init: RequestInit }[] = [];
 
 function server(status: number, body: unknown): void {
   vi.stubGlobal('fetch', async (path: string, init: RequestInit) => {
     asked.push({ path, init });
-    return path.endsWith('/logout')
-      ? new Response(null, { status: 204 })
-      : new Response(JSON.stringify(body), { status });
+    return new Response(JSON.stringify(body), { status });
   });
 }
 
@@ -30,40 +30,35 @@ beforeEach(() => {
 });
 afterEach(() => vi.unstubAllGlobals());
 
-async function submit(onSwitched: () => void): Promise<void> {
+async function submit(person: Me, button: string, onSwitched: () => void): Promise<void> {
   render(
     <QueryClientProvider client={new QueryClient()}>
-      <SwitchOrganization me={me} isOpen onClose={() => {}} onSwitched={onSwitched} />
+      <SwitchOrganization me={person} isOpen onClose={() => {}} onSwitched={onSwitched} />
     </QueryClientProvider>,
   );
-  await userEvent.type(screen.getByLabelText('Password'), 'a quiet green meadow');
-  await userEvent.click(screen.getByRole('button', { name: 'Switch' }));
+  await userEvent.click(screen.getByRole('button', { name: button }));
 }
 
-it('logs in to the other organisation, then ends the login before', async () => {
+it.each([
+  { person: me, button: 'Switch', accept: false },
+  { person: invited, button: 'Join and switch', accept: true },
+])('goes to the other organisation by “$button”', async ({ person, button, accept }) => {
   server(200, { access_token: 'of-globex', expires_in: 900 });
   const onSwitched = vi.fn();
-  await submit(onSwitched);
+  await submit(person, button, onSwitched);
   await waitFor(() => expect(onSwitched).toHaveBeenCalledOnce());
   expect(currentToken()).toBe('of-globex');
-  expect(asked.map(({ path }) => path)).toEqual(['/api/v1/auth/login', '/api/v1/auth/logout']);
-  expect(JSON.parse(String(asked[0]?.init.body))).toEqual({
-    username: 'ada',
-    password: 'a quiet green meadow',
-    organization: 'globex',
-    refresh: 'cookie',
-  });
-  // The cookie is the new login's by then, and would end that one.
-  expect(asked[1]?.init.credentials).toBe('omit');
-  expect(new Headers(asked[1]?.init.headers).get('authorization')).toBe('Bearer of-acme');
+  expect(asked.map(({ path }) => path)).toEqual(['/api/v1/auth/switch']);
+  const init = asked[0]?.init;
+  expect(JSON.parse(String(init?.body))).toEqual({ organization: 'globex', accept, refresh: 'cookie' });
+  expect(new Headers(init?.headers).get('authorization')).toBe('Bearer of-acme');
 });
 
-it('stays where it is when the password is wrong', async () => {
-  server(401, { type: '', code: 'invalid-credentials', title: 'The login was refused', status: 401 });
+it('stays where it is when it is refused', async () => {
+  server(403, { type: '', code: 'tenant-suspended', title: 'The organisation is suspended', status: 403 });
   const onSwitched = vi.fn();
-  await submit(onSwitched);
-  expect((await screen.findByRole('alert')).textContent).toContain('The login was refused');
+  await submit(me, 'Switch', onSwitched);
+  expect((await screen.findByRole('alert')).textContent).toContain('The organisation is suspended');
   expect(currentToken()).toBe('of-acme');
-  expect(asked).toHaveLength(1);
   expect(onSwitched).not.toHaveBeenCalled();
 });

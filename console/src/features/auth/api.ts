@@ -1,7 +1,9 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useRouter } from '@tanstack/react-router';
+import { api, unwrap } from '~/api/client';
 import { Problem } from '~/api/problem';
-import { adopt, CONSOLE_HEADERS, replaceBy } from '~/api/session';
+import { meQuery } from '~/api/query';
+import { adopt, CONSOLE_HEADERS, freshToken, switchTo } from '~/api/session';
 import type { Schemas } from '~/api/types';
 
 /** Posts to the auth path without a token; the refresh token comes back as a cookie. */
@@ -34,9 +36,21 @@ export function useOpenSession(path: 'login' | 'register', returnTo: string | un
   });
 }
 
-/** Logs in to another organisation of the same person, and out of the present one. */
+/** Goes to another organisation of the same person, or to one that asks them to be a member; the present login ends. */
 export function useSwitchOrganization() {
-  return useMutation<void, Problem, Schemas['Login']>({
-    mutationFn: async (body) => replaceBy(await open('login', body)),
+  return useMutation<void, Problem, { organization: string; accept: boolean }>({
+    mutationFn: async ({ organization, accept }) => {
+      await freshToken();
+      await switchTo(organization, accept);
+    },
+  });
+}
+
+/** Says no to an organisation that asks the person to be a member. */
+export function useDeclineInvitation() {
+  const client = useQueryClient();
+  return useMutation<unknown, Problem, string>({
+    mutationFn: (id) => unwrap(api.DELETE('/api/v1/auth/invitations/{id}', { params: { path: { id } } })),
+    onSuccess: () => client.invalidateQueries({ queryKey: meQuery.queryKey }),
   });
 }

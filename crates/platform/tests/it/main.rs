@@ -37,6 +37,7 @@ mod roles;
 mod secrets;
 mod sessions;
 mod slots;
+mod switch;
 mod teams;
 mod tokens;
 mod values;

@@ -100,7 +100,7 @@ async fn change(cx: Authenticated, State(app): State<App>, Json(change): Json<Pa
     Ok(NoContent)
 }
 
-async fn refused(cx: &Authenticated, error: Error) -> Error {
+pub(super) async fn refused(cx: &Authenticated, error: Error) -> Error {
     cx.kernel().refused(Some(cx.cx().tenant()), cx.cx().actor(), &cx.cx().origin, error).await
 }
 

@@ -8,7 +8,8 @@ tenure_kernel::actions! {
         PASSWORD_CHANGED = "password-changed", "A person changed their password; their other logins were ended.";
         PASSWORD_CHANGE_FAILED = "password-change-failed", "A person, or somebody with their access token, gave a wrong current password; it counts like a failed login.";
         PASSWORD_REHASHED = "password-rehashed", "A person logged in with a password that was hashed by another system; it is the same, under this one's own hash.";
-        JOINED = "joined", "A person agreed to be a member of the organisation, by logging in for the first time.";
+        JOINED = "joined", "A person agreed to be a member of the organisation: by logging in for the first time, or by going there.";
+        DECLINED = "declined", "A person declined to be a member of the organisation.";
     }
 }
 

@@ -23,6 +23,7 @@ use super::model::{Email, NewPerson, Session, User, Username, parse_name, parse_
 use super::sessions;
 use super::signup::{Registration, create_organization};
 use super::store::{self, Belonging, NewSession, Presented};
+use super::switch;
 use super::token::RefreshToken;
 use crate::app::{App, Routes};
 use crate::domain::tenancy::{self, Organization};
@@ -37,6 +38,7 @@ pub fn routes() -> Routes {
         .public(Method::POST, "/auth/logout", "the token is the credential, and an expired login may end too", logout, "End the login that a refresh token, or the access token in `Authorization`, belongs to.\n\nIts access tokens stop working within a second.")
         .get("/auth/me", me, "Who is logged in, where, and what they may do.")
         .merge(sessions::routes())
+        .merge(switch::routes())
         .merge(change_password::routes())
 }
 
@@ -501,6 +503,8 @@ pub struct Me {
     permissions: Vec<&'static str>,
     /// Every organisation they belong to.
     organizations: Vec<OrganizationRef>,
+    /// Organisations that ask them to be a member.
+    invitations: Vec<OrganizationRef>,
     /// When this login ends unless it is used.
     session_expires_at: Timestamp,
 }
@@ -510,12 +514,12 @@ async fn me(cx: Authenticated) -> Result<Json<Me>> {
     let (Some(user), Some(session)) = (cx.cx().actor().user(), cx.cx().actor().session) else {
         return Err(Problem::new(Code::Unauthenticated, "this credential does not belong to a person").into());
     };
-    let (user, belongings, standing) = cx
+    let (user, belongings, invitations, standing) = cx
         .kernel()
         .system(SystemReason::Authenticate)
         .run(async |tx| {
-            let found =
-                (store::user(tx, user).await?, store::belongings(tx, user).await?, store::standing(tx, session).await?);
+            let (belongings, invitations) = (store::belongings(tx, user).await?, store::invitations(tx, user).await?);
+            let found = (store::user(tx, user).await?, belongings, invitations, store::standing(tx, session).await?);
             Ok(Audited::none("a person looks at their own login", found))
         })
         .await?;
@@ -530,6 +534,7 @@ async fn me(cx: Authenticated) -> Result<Json<Me>> {
             .filter(|belonging| !belonging.pending)
             .map(|b| OrganizationRef { id: b.tenant, slug: b.slug, name: b.name })
             .collect(),
+        invitations,
         session_expires_at: standing.expires_at,
     }))
 }
@@ -558,7 +563,7 @@ impl OrganizationRef {
     }
 }
 
-const fn client(refresh: RefreshIn) -> &'static str {
+pub(super) const fn client(refresh: RefreshIn) -> &'static str {
     match refresh {
         RefreshIn::Body => "api",
         RefreshIn::Cookie => "console",
@@ -566,7 +571,7 @@ const fn client(refresh: RefreshIn) -> &'static str {
 }
 
 #[expect(clippy::too_many_arguments, reason = "one place that puts the parts of the answer together")]
-fn answer(
+pub(super) fn answer(
     app: &App,
     headers: &HeaderMap,
     status: StatusCode,

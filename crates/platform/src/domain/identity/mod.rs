@@ -18,6 +18,7 @@ mod password;
 mod sessions;
 mod signup;
 mod store;
+mod switch;
 mod stored_password;
 mod token;
 mod upkeep;

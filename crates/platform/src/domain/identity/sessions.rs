@@ -198,6 +198,11 @@ impl By {
         Self { actor: *cx.cx().actor(), tenant: cx.cx().tenant() }
     }
 
+    /// The organisation of the login that they act with.
+    pub(super) fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
     /// Another organisation reads who, and not through which login: it is not for them to know that there is one.
     pub(super) fn seen_from(&self, tenant: TenantId) -> Actor {
         Actor { session: self.actor.session.filter(|_| tenant == self.tenant), ..self.actor }

@@ -7,6 +7,7 @@ use tenure_kernel::{
     Change, Page, PageQuery, Personal, Result, SessionId, SystemTx, TeamId, TenantId, Timestamp, UserId,
 };
 
+use super::http::OrganizationRef;
 use super::model::{NewPerson, Session, User};
 use super::token::RefreshToken;
 
@@ -214,6 +215,52 @@ pub(super) async fn belongings(tx: &mut SystemTx, user: UserId) -> Result<Vec<Be
             pending: row.pending,
         })
         .collect())
+}
+
+/// The person's membership of the organisation of this slug, if they have one or are asked to be a member.
+pub(super) async fn belonging(tx: &mut SystemTx, user: UserId, slug: &str) -> Result<Option<Belonging>> {
+    let row = sqlx::query!(
+        r#"select t.tenant_id as "tenant: TenantId", t.slug, t.name, t.status, m.status = 'invited' as "pending!"
+           from memberships m join tenants t on t.tenant_id = m.tenant_id
+           where m.user_id = $1 and t.slug = $2 and t.status <> 'deleted' and m.status in ('active', 'invited')"#,
+        user.uuid(),
+        slug
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(row.map(|row| Belonging {
+        tenant: row.tenant,
+        slug: row.slug,
+        name: row.name,
+        active: row.status == "active",
+        pending: row.pending,
+    }))
+}
+
+/// The organisations that ask the person to be a member.
+pub(super) async fn invitations(tx: &mut SystemTx, user: UserId) -> Result<Vec<OrganizationRef>> {
+    let rows = sqlx::query!(
+        r#"select t.tenant_id as "tenant: TenantId", t.slug, t.name from memberships m join tenants t on t.tenant_id = m.tenant_id
+           where m.user_id = $1 and m.status = 'invited' and t.status = 'active' order by m.created_at, t.tenant_id"#,
+        user.uuid()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| OrganizationRef::new(row.tenant, row.slug, row.name)).collect())
+}
+
+/// The person does not want to be a member of the tenant the transaction is in; `false` if nobody asks them.
+pub(super) async fn decline_membership(tx: &mut SystemTx, tenant: TenantId, user: UserId) -> Result<bool> {
+    let done = sqlx::query!(
+        "update memberships set status = 'deactivated', updated_at = $3
+         where tenant_id = $1 and user_id = $2 and status = 'invited'",
+        tenant.uuid(),
+        user.uuid(),
+        tx.now()
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// The person agrees to the membership of the tenant the transaction is in.
@@ -494,8 +541,8 @@ pub(super) async fn user(tx: &mut SystemTx, id: UserId) -> Result<User> {
 }
 
 /// The organisation of this id, in passing.
-pub(super) async fn organization(tx: &mut SystemTx, id: TenantId) -> Result<super::http::OrganizationRef> {
+pub(super) async fn organization(tx: &mut SystemTx, id: TenantId) -> Result<OrganizationRef> {
     let row =
         sqlx::query!("select slug, name from tenants where tenant_id = $1", id.uuid()).fetch_one(&mut *tx).await?;
-    Ok(super::http::OrganizationRef::new(id, row.slug, row.name))
+    Ok(OrganizationRef::new(id, row.slug, row.name))
 }

@@ -1,0 +1,126 @@
+//! From one organisation of a person to another: without the password, never where they are no member, and into a new one only
+//! with their consent.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tenure_platform::testkit::{Actor, Answer, PASSWORD, Setup, TestApp, answer};
+
+/// Ada's organisation asks Bob, who has one of his own.
+async fn invited(app: &TestApp) -> (Actor, Actor) {
+    let (ada, bob) = (app.register("ada", "Engines").await, app.register("bob", "Builders").await);
+    let body = json!({"email": "bob@example.com", "username": "robert", "full_name": "Bob", "password": PASSWORD, "roles": ["viewer"]});
+    let _ = app.post(&ada, "/users", body).await.expect(201);
+    (ada, bob)
+}
+
+fn slugs(list: &Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|one| one["slug"].as_str().unwrap()).collect()
+}
+
+async fn me(app: &TestApp, token: &str) -> Value {
+    app.send(Method::GET, "/api/v1/auth/me", Some(token), None).await.expect(200)
+}
+
+async fn switch(app: &TestApp, actor: &Actor, body: Value) -> Answer {
+    app.post(actor, "/auth/switch", body).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_is_seen_accepted_and_left_again() {
+    let app = TestApp::start().await;
+    let (ada, bob) = invited(&app).await;
+    let before = me(&app, &bob.token).await;
+    assert_eq!((slugs(&before["organizations"]), slugs(&before["invitations"])), (vec!["builders"], vec!["engines"]));
+    switch(&app, &bob, json!({"organization": "engines"})).await.problem(409, "conflict");
+    assert_eq!(slugs(&me(&app, &bob.token).await["invitations"]), ["engines"], "nobody joins by asking");
+
+    let there = switch(&app, &bob, json!({"organization": "engines", "accept": true})).await.expect(200);
+    assert_eq!(there["organization"]["slug"], "engines");
+    let token = there["access_token"].as_str().unwrap();
+    let now = me(&app, token).await;
+    assert_eq!((slugs(&now["organizations"]), &now["invitations"]), (vec!["builders", "engines"], &json!([])));
+    assert_eq!((&now["roles"], &now["organization"]["slug"]), (&json!(["viewer"]), &json!("engines")));
+    let members = app.get(&ada, "/users?status=active").await.expect(200);
+    assert_eq!(members["items"].as_array().unwrap().len(), 2);
+    // A program may be in both at once; and back it goes without consent, which was given.
+    assert_eq!(me(&app, &bob.token).await["organization"]["slug"], "builders");
+    let refresh = json!({"refresh_token": there["refresh_token"]});
+    let _ = app.send(Method::POST, "/api/v1/auth/refresh", None, Some(&refresh)).await.expect(200);
+    switch(&app, &bob, json!({"organization": "builders"})).await.problem(409, "conflict");
+    let again = switch(&app, &bob, json!({"organization": "engines"})).await.expect(200);
+    assert_eq!(again["organization"]["slug"], "engines");
+
+    let told = app.actions(ada.tenant()).await;
+    let count = |action: &str| told.iter().filter(|told| *told == action).count();
+    // Ada's registration, and Bob twice.
+    assert_eq!((count("user.joined"), count("session.started")), (1, 3), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_the_console_the_login_before_ends_everywhere() {
+    let app = TestApp::start().await;
+    let other = app.another(Setup::default()).await;
+    let (ada, bob) = invited(&app).await;
+    let _ = other.get(&bob, "/auth/me").await.expect(200);
+    let body = json!({"organization": "engines", "accept": true, "refresh": "cookie"});
+    let bare = switch(&app, &bob, body.clone()).await;
+    assert_eq!(bare.status, 400, "a cookie is set for our own pages alone: {:#}", bare.body);
+    let request = app.request(Method::POST, "/auth/switch", Some(&bob.token)).json(&body);
+    let request = request.header("X-Tenure-Console", "1").header("Origin", format!("http://{}", app.address));
+    let answered = answer(request).await;
+    let cookie = answered.headers["set-cookie"].to_str().unwrap().to_owned();
+    assert!(cookie.starts_with("tenure_refresh=tnr_rt_") && cookie.contains("HttpOnly"), "{cookie}");
+    let there = answered.expect(200);
+    assert!(there.get("refresh_token").is_none());
+    assert_eq!(me(&app, there["access_token"].as_str().unwrap()).await["organization"]["slug"], "engines");
+    let begun = Instant::now();
+    while other.get(&bob, "/auth/me").await.status != 401 {
+        assert!(begun.elapsed() < Duration::from_secs(1), "the login before still answers");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let ended = app.actions(bob.tenant()).await;
+    assert!(ended.iter().any(|action| action == "session.ended"), "{ended:?}");
+    assert!(!app.actions(ada.tenant()).await.contains(&"session.ended".to_owned()), "not theirs to read");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_goes_where_they_are_no_member() {
+    let app = TestApp::start().await;
+    let (ada, bob) = invited(&app).await;
+    let _ = app.register("eve", "Evil").await;
+    let unknown =
+        switch(&app, &bob, json!({"organization": "nowhere", "accept": true})).await.problem(404, "not-found");
+    let foreign = switch(&app, &bob, json!({"organization": "evil", "accept": true})).await.problem(404, "not-found");
+    assert_eq!(foreign["detail"], unknown["detail"]);
+
+    let there = switch(&app, &bob, json!({"organization": "engines", "accept": true})).await.expect(200);
+    let _ = me(&app, there["access_token"].as_str().unwrap()).await;
+    let list = app.get(&ada, "/users?search=robert").await.expect(200);
+    let path = format!("/users/{}", list["items"][0]["id"].as_str().unwrap());
+    for status in ["locked", "deactivated"] {
+        let _ = app.patch(&ada, &path, json!({"status": status})).await.expect(200);
+        switch(&app, &bob, json!({"organization": "engines", "accept": true})).await.problem(404, "not-found");
+    }
+    let _ = app.patch(&ada, &path, json!({"status": "active"})).await.expect(200);
+    let mut admin = app.admin().await;
+    sqlx::query("update tenants set status = 'suspended' where slug = 'engines'").execute(&mut admin).await.unwrap();
+    switch(&app, &bob, json!({"organization": "engines"})).await.problem(403, "tenant-suspended");
+    assert!(app.actions(bob.tenant()).await.contains(&"request.refused".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_is_declined() {
+    let app = TestApp::start().await;
+    let (ada, bob) = invited(&app).await;
+    let id = me(&app, &bob.token).await["invitations"][0]["id"].as_str().unwrap().to_owned();
+    app.delete(&ada, &format!("/auth/invitations/{id}")).await.problem(404, "not-found");
+    let _ = app.delete(&bob, &format!("/auth/invitations/{id}")).await.expect(204);
+    app.delete(&bob, &format!("/auth/invitations/{id}")).await.problem(404, "not-found");
+    assert_eq!(me(&app, &bob.token).await["invitations"], json!([]));
+    switch(&app, &bob, json!({"organization": "engines", "accept": true})).await.problem(404, "not-found");
+    let list = app.get(&ada, "/users?status=deactivated").await.expect(200);
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+    assert!(app.actions(ada.tenant()).await.contains(&"user.declined".to_owned()));
+}
