@@ -1,7 +1,9 @@
-import { Plus, ShieldCheck, UserCheck, UserRound, UserX } from 'lucide-react';
+import { History, Plus, ShieldCheck, UserCheck, UserRound, UserX } from 'lucide-react';
 import { useDeferredValue, useState } from 'react';
 import { useMay, useMe } from '~/api/query';
 import type { Member } from '~/api/types';
+import { useLoginsOf } from '~/features/profile/api';
+import { LoginHistory } from '~/features/profile/LoginHistory';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { Form, TextField } from '~/ui/form';
@@ -14,7 +16,7 @@ import { AddMember } from './AddMember';
 import { useMembers, useUpdateMember } from './api';
 import { known, RoleChoice } from './RoleChoice';
 
-type Open = { kind: 'add' } | { kind: 'roles' | 'status'; member: Member } | undefined;
+type Open = { kind: 'add' } | { kind: 'roles' | 'status' | 'logins'; member: Member } | undefined;
 const TONE = { invited: 'warn', active: 'ok', locked: 'bad', deactivated: 'idle' } as const;
 
 export function MembersPage() {
@@ -25,6 +27,7 @@ export function MembersPage() {
   const mayWrite = useMay('user:write');
   const mayAssign = useMay('role:assign');
   const mayChange = mayWrite && mayAssign;
+  const mayAudit = useMay('audit:read');
   const [open, setOpen] = useState<Open>();
   const close = () => setOpen(undefined);
   const add = (
@@ -89,6 +92,13 @@ export function MembersPage() {
                   <ShieldCheck aria-hidden /> Change roles…
                 </MenuItem>
                 <MenuItem
+                  label="Login history"
+                  isDisabled={!mayAudit}
+                  onAction={() => setOpen({ kind: 'logins', member })}
+                >
+                  <History aria-hidden /> Login history…
+                </MenuItem>
+                <MenuItem
                   label={member.status === 'deactivated' ? 'Activate' : 'Deactivate'}
                   danger={member.status !== 'deactivated'}
                   isDisabled={!mayChange || member.id === me?.user.id}
@@ -108,6 +118,11 @@ export function MembersPage() {
       {open?.kind === 'roles' && (
         <Dialog title={`Roles of ${open.member.full_name}`} isOpen onClose={close}>
           <RolesForm member={open.member} onDone={close} />
+        </Dialog>
+      )}
+      {open?.kind === 'logins' && (
+        <Dialog title={`Logins of ${open.member.full_name}`} isOpen wide onClose={close}>
+          <LoginsOf member={open.member} onDone={close} />
         </Dialog>
       )}
       {open?.kind === 'status' && <StatusConfirm member={open.member} onDone={close} />}
@@ -131,6 +146,17 @@ function RolesForm({ member, onDone }: { member: Member; onDone: () => void }) {
         </Button>
       </div>
     </Form>
+  );
+}
+
+function LoginsOf({ member, onDone }: { member: Member; onDone: () => void }) {
+  return (
+    <>
+      <LoginHistory pages={useLoginsOf(member.id)} />
+      <div className="form-actions">
+        <Button onPress={onDone}>Close</Button>
+      </div>
+    </>
   );
 }
 
