@@ -216,3 +216,26 @@ async fn the_history_of_logins_tells_of_those_that_failed_too() {
     app.get(&stranger, &path).await.problem(404, "not-found");
     assert_eq!(app.get(&stranger, "/auth/logins").await.expect(200)["items"].as_array().unwrap().len(), 1);
 }
+
+/// A person's few events are found among the tenant's many by key, also behind row-level security.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_is_found_by_its_index() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada", "Engines").await;
+    let mut connection = app.login("tenure_app").await;
+    sqlx::query("select set_config('app.current_tenant_id', $1, false), set_config('enable_seqscan', 'off', false)")
+        .bind(ada.tenant().uuid().to_string())
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let plan: Vec<String> = sqlx::query_scalar(
+        "explain select id from events where tenant_id = $1 and on_behalf_of = $2 and at > now() order by at desc, id desc",
+    )
+    .bind(ada.tenant().uuid())
+    .bind(ada.user_id())
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    let found = plan.iter().any(|line| line.contains("Index Cond") && line.contains("on_behalf_of"));
+    assert!(found, "{plan:#?}");
+}

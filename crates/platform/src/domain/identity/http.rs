@@ -14,6 +14,7 @@ use tenure_kernel::{
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
+use super::attempt::{Attempt, refuse_login};
 use super::authenticator::suspended;
 use super::change_password;
 use super::cookie::{self, RefreshIn};
@@ -313,56 +314,6 @@ fn actor(user: UserId) -> Actor {
 
 fn actor_of(session: &Session) -> Actor {
     Actor { session: Some(session.id), ..actor(session.user) }
-}
-
-/// Somebody's try to log in.
-struct Attempt {
-    subjects: Subjects,
-    /// Whose name was typed, where it is somebody's.
-    user: Option<UserId>,
-    /// Whose administrators are to read of it.
-    tenants: Vec<TenantId>,
-}
-
-impl Attempt {
-    /// Nobody who proved who they are, on behalf of whom they claim to be.
-    fn claimed(&self) -> Actor {
-        Actor { on_behalf_of: self.user, ..Actor::anonymous() }
-    }
-}
-
-/// Counts and records the failure; the words are the same whatever was wrong.
-async fn refuse_login(anonymous: &Anonymous, whose: &Attempt) -> Error {
-    if let Err(error) = lockout::failed(anonymous.kernel(), &whose.subjects).await {
-        return error;
-    }
-    let event = || {
-        let event = NewEvent::new(SessionEvent::LOGIN_FAILED, None)
-            .outcome(Outcome::Denied, "invalid-credentials")
-            .by(whose.claimed());
-        match whose.user {
-            Some(user) => event.detail("user", user),
-            None => event,
-        }
-    };
-    let mut events: Vec<NewEvent> = whose.tenants.iter().map(|tenant| event().in_tenant(*tenant)).collect();
-    if events.is_empty() {
-        events.push(event());
-    }
-    let recorded = anonymous
-        .kernel()
-        .system(SystemReason::PlatformEvent)
-        .from(anonymous.origin())
-        .run(async |_| Ok(Audited::many((), events)))
-        .await;
-    match recorded {
-        Ok(()) => Problem::new(
-            Code::InvalidCredentials,
-            "the name or the password is wrong, or the account may not log in here",
-        )
-        .into(),
-        Err(_) => Problem::unavailable("the login could not be recorded; try again").into(),
-    }
 }
 
 async fn refresh(
