@@ -54,6 +54,21 @@ test('a person sees their sessions, ends the others, and changes the password', 
   await expect(page.getByText('Password changed')).toBeVisible();
   await elsewhere.goto('/members');
   await expect(elsewhere.getByRole('heading', { name: 'Log in' })).toBeVisible();
+  await login(elsewhere, person);
+  await expect(elsewhere.getByRole('alert')).toBeVisible();
   await login(elsewhere, { ...person, password: 'a new sentence of my own' });
   await expect(elsewhere.getByRole('heading', { level: 1, name: 'Members' })).toBeVisible();
+
+  // What was refused is in the history, one's own and as an administrator reads it.
+  await page.reload();
+  const history = page.getByRole('table', { name: 'login history' }).locator('tbody tr');
+  await expect(history.first()).toContainText('Logged in');
+  await expect(history.nth(1)).toContainText('wrong password');
+  await expectAccessible(page);
+  await elsewhere.getByRole('button', { name: `Actions for ${person.name}` }).click();
+  await elsewhere.getByRole('menuitem', { name: 'Login history' }).click();
+  const dialog = elsewhere.getByRole('dialog', { name: `Logins of ${person.name}` });
+  await expect(dialog.getByText('wrong password, or not allowed in')).toBeVisible();
+  await expectAccessible(elsewhere);
+  await dialog.getByRole('button', { name: 'Close' }).click();
 });

@@ -25,6 +25,7 @@ export type Plugin = Schemas['PluginDetail'];
 export type PluginTestResult = Schemas['TestResult'];
 export type UploadStage = Schemas['Stage'];
 export type Session = Schemas['Session'];
+export type LoginRecord = Schemas['LoginRecord'];
 export type Secret = Schemas['Secret'];
 export type AuditEvent = Schemas['AuditEvent'];
 export type Verification = Schemas['Verification'];

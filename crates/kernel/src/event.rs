@@ -237,6 +237,14 @@ impl<T> Audited<T> {
         self
     }
 
+    /// The same, done by this actor, where that is not the transaction's own.
+    pub fn by(mut self, actor: Actor) -> Self {
+        for event in &mut self.events {
+            event.actor = Some(actor);
+        }
+        self
+    }
+
     /// The value, to go on working with it before the events are written.
     pub fn value(&self) -> &T {
         &self.value

@@ -1,7 +1,9 @@
-import { CircleHelp, Plus, ShieldCheck, UserCheck, UserRound, UserX } from 'lucide-react';
+import { CircleHelp, History, Plus, ShieldCheck, UserCheck, UserRound, UserX } from 'lucide-react';
 import { useDeferredValue, useState } from 'react';
 import { useMay, useMe } from '~/api/query';
 import type { Member } from '~/api/types';
+import { useLoginsOf } from '~/features/profile/api';
+import { LoginHistory } from '~/features/profile/LoginHistory';
 import { PermissionChoice } from '~/features/roles/PermissionChoice';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
@@ -16,7 +18,7 @@ import { useMembers, useUpdateMember } from './api';
 import { Explanation } from './Explanation';
 import { RoleChoice } from './RoleChoice';
 
-type Open = { kind: 'add' } | { kind: 'roles' | 'status' | 'explain'; member: Member } | undefined;
+type Open = { kind: 'add' } | { kind: 'roles' | 'status' | 'explain' | 'logins'; member: Member } | undefined;
 const TONE = { invited: 'warn', active: 'ok', locked: 'bad', deactivated: 'idle' } as const;
 
 export function MembersPage() {
@@ -28,6 +30,7 @@ export function MembersPage() {
   const mayAssign = useMay('role:assign');
   const mayRead = useMay('role:read');
   const mayChange = mayWrite && mayAssign;
+  const mayAudit = useMay('audit:read');
   const [open, setOpen] = useState<Open>();
   const close = () => setOpen(undefined);
   const add = (
@@ -99,6 +102,13 @@ export function MembersPage() {
                   <CircleHelp aria-hidden /> What they may do, and why…
                 </MenuItem>
                 <MenuItem
+                  label="Login history"
+                  isDisabled={!mayAudit}
+                  onAction={() => setOpen({ kind: 'logins', member })}
+                >
+                  <History aria-hidden /> Login history…
+                </MenuItem>
+                <MenuItem
                   label={member.status === 'deactivated' ? 'Activate' : 'Deactivate'}
                   danger={member.status !== 'deactivated'}
                   isDisabled={!mayChange || member.id === me?.user.id}
@@ -123,6 +133,11 @@ export function MembersPage() {
       {open?.kind === 'explain' && (
         <Dialog wide title={`What ${open.member.full_name} may do`} isOpen onClose={close}>
           <Explanation member={open.member} onClose={close} />
+        </Dialog>
+      )}
+      {open?.kind === 'logins' && (
+        <Dialog title={`Logins of ${open.member.full_name}`} isOpen wide onClose={close}>
+          <LoginsOf member={open.member} onDone={close} />
         </Dialog>
       )}
       {open?.kind === 'status' && <StatusConfirm member={open.member} onDone={close} />}
@@ -151,6 +166,17 @@ function RolesForm({ member, onDone }: { member: Member; onDone: () => void }) {
         </Button>
       </div>
     </Form>
+  );
+}
+
+function LoginsOf({ member, onDone }: { member: Member; onDone: () => void }) {
+  return (
+    <>
+      <LoginHistory pages={useLoginsOf(member.id)} />
+      <div className="form-actions">
+        <Button onPress={onDone}>Close</Button>
+      </div>
+    </>
   );
 }
 

@@ -29,6 +29,22 @@ const me = {
   permissions: [],
 };
 
+const login = (id: string, outcome: string, reason: string | null, rest = {}) => ({
+  id,
+  outcome,
+  reason,
+  time: '2026-01-01T00:00:00Z',
+  session: null,
+  address: null,
+  user_agent: FIREFOX,
+  ...rest,
+});
+const LOGINS = [
+  login('evt_3', 'denied', 'rate-limited', { count: 12 }),
+  login('evt_2', 'denied', 'invalid-credentials', { address: '198.51.100.9' }),
+  login('evt_1', 'success', null),
+];
+
 let asked: { line: string; body: unknown }[] = [];
 let sessions = [session('ses_here', true, FIREFOX), session('ses_there', false, 'curl/8')];
 let refuse: { pointer: string; detail: string } | undefined;
@@ -44,6 +60,7 @@ async function server(input: Request | string): Promise<Response> {
   if (line === 'GET /instance') return answer({ password_min_length: 14, auth });
   if (line === 'GET /auth/me') return answer(me);
   if (line === 'GET /auth/sessions') return answer({ items: sessions, next_cursor: null });
+  if (line === 'GET /auth/logins') return answer({ items: LOGINS, next_cursor: null });
   if (line === 'DELETE /auth/sessions') {
     sessions = sessions.filter(({ current }) => current);
     return answer({ ended: 1 });
@@ -124,6 +141,15 @@ it('changes the password only where both are the same, and says what the server 
     current_password: 'a quiet green meadow',
     new_password: 'administrator1',
   });
+});
+
+it('tells of tries that failed, and how many were folded', async () => {
+  show();
+  const table = await screen.findByRole('table', { name: 'login history' });
+  const rows = [...table.querySelectorAll('tbody tr')].map((row) => row.textContent);
+  expect(rows[0]).toContain('Refusedtoo many failures before it, 12 more times');
+  expect(rows[1]).toContain('198.51.100.9');
+  expect(rows[2]).toContain('Logged in');
 });
 
 it('has neither sessions nor a password where nobody logs in', async () => {

@@ -3,7 +3,9 @@ import { meQuery, useHasLogins } from '~/api/query';
 import { Page, Panel } from '~/ui/page';
 import { Loaded } from '~/ui/states';
 import { Time } from '~/ui/time';
+import { useOwnLogins } from './api';
 import { ChangePassword } from './ChangePassword';
+import { LoginHistory } from './LoginHistory';
 import { Sessions } from './Sessions';
 import './profile.css';
 
@@ -36,9 +38,18 @@ export function ProfilePage() {
             </Panel>
             {hasLogins && <Sessions />}
             {hasLogins && <ChangePassword username={user.username} />}
+            {hasLogins && <OwnLogins />}
           </div>
         )}
       </Loaded>
     </Page>
+  );
+}
+
+function OwnLogins() {
+  return (
+    <Panel title="Login history" flush>
+      <LoginHistory pages={useOwnLogins()} />
+    </Panel>
   );
 }

@@ -14,6 +14,19 @@ export function useSessions() {
   );
 }
 
+export function useOwnLogins() {
+  return usePages(['logins'], (cursor) =>
+    unwrap(api.GET('/api/v1/auth/logins', { params: { query: { cursor } } })),
+  );
+}
+
+/** A member's, for those who may read both members and the audit log. */
+export function useLoginsOf(id: string) {
+  return usePages(['logins', id], (cursor) =>
+    unwrap(api.GET('/api/v1/users/{id}/logins', { params: { path: { id }, query: { cursor } } })),
+  );
+}
+
 /** Ends one login. Ending the one of this browser is logging out, so that its other tabs hear of it. */
 export function useEndSession() {
   const client = useQueryClient();

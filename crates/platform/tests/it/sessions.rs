@@ -175,3 +175,67 @@ async fn a_browser_forgets_the_cookie_of_what_it_ends() {
     assert!(own.headers["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
     assert_eq!(own.expect(200), json!({"ended": 1}));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_of_logins_tells_of_those_that_failed_too() {
+    let clock = Clock::manual(Timestamp::from_micros(1_800_000_000_000_000));
+    let app = TestApp::with(Setup { clock: clock.clone(), ..Setup::default() }).await;
+    let admin = app.register("ada", "Engines").await;
+    let viewer = app.member(&admin, SystemRole::Viewer).await;
+    let auditor = app.member(&admin, SystemRole::Auditor).await;
+    let stranger = app.register("hank", "Globex").await;
+    for _ in 0..6 {
+        clock.advance(Duration::from_secs(1));
+        let body = json!({"username": viewer.username, "password": "wrong wrong wrong"});
+        let request = app.request(Method::POST, "/auth/login", None).header("User-Agent", "guesser/1").json(&body);
+        assert!(answer(request).await.status.is_client_error());
+    }
+    let own = app.get(&viewer, "/auth/logins").await.expect(200);
+    let items = own["items"].as_array().unwrap();
+    let shown: Vec<_> = items.iter().map(|one| (one["outcome"].as_str().unwrap(), one["reason"].as_str())).collect();
+    assert_eq!(shown[0], ("denied", Some("rate-limited")));
+    assert_eq!(shown[1..6], [("denied", Some("invalid-credentials")); 5]);
+    assert_eq!(shown[6..], [("success", None)]);
+    assert_eq!((&items[1]["address"], &items[1]["user_agent"]), (&json!("127.0.0.1"), &json!("guesser/1")));
+    assert_eq!(items[6]["session"], current(&app, &viewer).await);
+
+    let path = format!("/users/{}/logins", viewer.user_id());
+    assert_eq!(app.get(&admin, &path).await.expect(200), own);
+    let (mut paged, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = app.get(&admin, &format!("{path}?limit=3{cursor}")).await.expect(200);
+        paged.extend(page["items"].as_array().unwrap().clone());
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(&paged, items);
+    let reads = app.actions(admin.tenant()).await.iter().filter(|action| *action == "audit-log.read").count();
+    assert_eq!(reads, 1, "of one person within a minute");
+    app.get(&viewer, &path).await.problem(403, "permission-denied");
+    app.get(&auditor, &path).await.problem(403, "permission-denied");
+    app.get(&stranger, &path).await.problem(404, "not-found");
+    assert_eq!(app.get(&stranger, "/auth/logins").await.expect(200)["items"].as_array().unwrap().len(), 1);
+}
+
+/// A person's few events are found among the tenant's many by key, also behind row-level security.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_is_found_by_its_index() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada", "Engines").await;
+    let mut connection = app.login("tenure_app").await;
+    sqlx::query("select set_config('app.current_tenant_id', $1, false), set_config('enable_seqscan', 'off', false)")
+        .bind(ada.tenant().uuid().to_string())
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let plan: Vec<String> = sqlx::query_scalar(
+        "explain select id from events where tenant_id = $1 and on_behalf_of = $2 and at > now() order by at desc, id desc",
+    )
+    .bind(ada.tenant().uuid())
+    .bind(ada.user_id())
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    let found = plan.iter().any(|line| line.contains("Index Cond") && line.contains("on_behalf_of"));
+    assert!(found, "{plan:#?}");
+}

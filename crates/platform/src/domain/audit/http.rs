@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::event::AuditEvent;
+use super::logins;
 use super::outside::Outside;
 use super::seals;
 use super::store::{self, Filter};
@@ -32,6 +33,7 @@ pub fn routes() -> Routes {
         .get("/audit/actions", actions, "List what events can tell of, by name: the event catalogue.")
         .get("/audit/checkpoints", checkpoints, "List the log's signed checkpoints, newest first.\n\nKeep one elsewhere, and it proves later that nothing before it was changed.")
         .post("/audit/verify", verify, "Verify the log against its checkpoints.\n\nRecomputes the newest 100,000 events and the leaf hashes of all. POST because it is work, and an event of its own.")
+        .merge(logins::routes())
 }
 
 /// Which events to list.
@@ -163,7 +165,7 @@ async fn get(cx: Authorized<AuditRead>, Path(id): Path<EventId>) -> Result<Json<
 }
 
 /// The value with the event of its being read, unless there is one of the same within the last minute.
-async fn reading<T>(
+pub(super) async fn reading<T>(
     tx: &mut TenantTx<Read>,
     resource: Option<String>,
     filter: serde_json::Value,

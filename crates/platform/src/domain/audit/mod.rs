@@ -23,6 +23,7 @@ mod event;
 mod export;
 mod http;
 mod job;
+mod logins;
 mod model;
 mod outside;
 mod personal;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
-use tenure_kernel::{EventId, Mode, Page, PageQuery, Result, TenantTx, Timestamp};
+use tenure_kernel::{EventId, Mode, Page, PageQuery, Result, TenantTx, Timestamp, UserId};
 use uuid::Uuid;
 
 /// An event as it is shown, before its personal values are opened.
@@ -86,6 +86,43 @@ pub(super) async fn events<M: Mode>(tx: &mut TenantTx<M>, filter: &Filter, page:
     page.page(rows, |row| (row.at, row.id))
 }
 
+/// A login of a person, or a try, before its personal values are opened.
+#[derive(Debug)]
+pub(super) struct LoginRow {
+    pub id: EventId,
+    pub at: Timestamp,
+    pub action: String,
+    pub resource_id: Option<String>,
+    pub reason: Option<String>,
+    pub diff: Option<Value>,
+    pub personal: Option<Vec<u8>>,
+}
+
+/// Logins of this person in the tenant, and tries that failed, newest first; of the log and of its queue, as [`events`].
+pub(super) async fn logins<M: Mode>(tx: &mut TenantTx<M>, user: UserId, page: &PageQuery) -> Result<Page<LoginRow>> {
+    let (at, id) = page.after::<(Timestamp, EventId)>()?.unzip();
+    let rows = sqlx::query_as!(
+        LoginRow,
+        r#"select e.id as "id!: EventId", e.at as "at!", e.action as "action!", e.resource_id, e.reason, e.diff, e.personal
+           from events e left join event_seals s on s.tenant_id = e.tenant_id and s.event_id = e.id
+           where e.tenant_id = $1 and e.on_behalf_of = $2
+             and (e.action in ('session.started', 'session.login-failed')
+                  or e.action = 'request.refused' and e.resource_id = 'POST /api/v1/auth/login')
+             and ($3::timestamptz is null or (e.at, e.id) < ($3, $4::uuid))
+             and (s.seq is not null or exists (
+                 select from unsealed_events u where u.tenant_id = e.tenant_id and u.at = e.at and u.id = e.id))
+           order by e.at desc, e.id desc limit $5"#,
+        tx.tenant().uuid(),
+        user.to_string(),
+        at,
+        id.map(EventId::uuid),
+        page.rows()?
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    page.page(rows, |row| (row.at, row.id))
+}
+
 /// Whether this reader has an event since `since` that tells of reading with this filter.
 pub(super) async fn was_read<M: Mode>(
     tx: &mut TenantTx<M>,
@@ -111,7 +148,7 @@ pub(super) async fn was_read<M: Mode>(
 
 /// What the people among these principals are called in this organisation.
 pub(super) async fn names<M: Mode>(tx: &mut TenantTx<M>, principals: &[&str]) -> Result<HashMap<String, String>> {
-    let ids: Vec<tenure_kernel::UserId> = principals.iter().filter_map(|text| text.parse().ok()).collect();
+    let ids: Vec<UserId> = principals.iter().filter_map(|text| text.parse().ok()).collect();
     let names = crate::domain::members::names(tx, &ids).await?;
     Ok(names.into_iter().map(|(id, name)| (id.to_string(), name)).collect())
 }

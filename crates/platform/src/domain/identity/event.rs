@@ -1,3 +1,6 @@
+use tenure_kernel::context::SystemPart;
+use tenure_kernel::{Actor, Audited, Change};
+
 use super::model::{Session, User};
 
 tenure_kernel::actions! {
@@ -21,4 +24,12 @@ tenure_kernel::actions! {
         ENDED = "ended", "A login ended: its person logged out, ended it from elsewhere, or changed their password.";
         REUSE_DETECTED = "reuse-detected", "A refresh token was used twice; the login it belongs to was ended.";
     }
+}
+
+/// A login that began. Its event says on whose behalf, as those of refused ones do: by that the history of a person's
+/// logins is found.
+pub(super) fn started(begun: Change<Session>) -> Audited<Session> {
+    let started = begun.audited(SessionEvent::STARTED);
+    let user = started.value().user;
+    started.by(Actor { on_behalf_of: Some(user), ..Actor::system(SystemPart::Identity) })
 }

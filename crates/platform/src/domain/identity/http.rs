@@ -14,10 +14,11 @@ use tenure_kernel::{
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
+use super::attempt::{Attempt, refuse_login};
 use super::authenticator::suspended;
 use super::change_password;
 use super::cookie::{self, RefreshIn};
-use super::event::{SessionEvent, UserEvent};
+use super::event::{SessionEvent, UserEvent, started};
 use super::lockout::{self, Subjects};
 use super::model::{Email, NewPerson, Session, User, Username, parse_name, parse_password};
 use super::sessions;
@@ -203,7 +204,7 @@ async fn register(
             let created = create_organization(tx, &person, &organization_name, plan).await?;
             let (user, organization) = created.value();
             let begin = NewSession { user: user.id, tenant: organization.id, client: client(new.refresh), lasts };
-            let session = store::insert_session(tx, &begin, &token).await?.audited(SessionEvent::STARTED);
+            let session = started(store::insert_session(tx, &begin, &token).await?);
             Ok(created.and(session))
         })
         .await?;
@@ -239,8 +240,7 @@ async fn login(
         })
         .await?;
     if let Some(seconds) = wait {
-        let claimed = Actor { on_behalf_of: whose.user, ..Actor::anonymous() };
-        return Err(anonymous.refused_to(&whose.tenants, &claimed, lockout::too_soon(seconds).into()).await);
+        return Err(anonymous.refused_to(&whose.tenants, &whose.claimed(), lockout::too_soon(seconds).into()).await);
     }
     let known = person.as_ref().filter(|person| person.active).and_then(|person| person.password.clone());
     let right = app.passwords.verify(login.password.clone(), known.clone()).await?;
@@ -272,7 +272,7 @@ async fn login(
                 store::accept_membership(tx, chosen.tenant, user.id).await?;
             }
             let begin = NewSession { user: user.id, tenant: chosen.tenant, client: client(login.refresh), lasts };
-            let session = store::insert_session(tx, &begin, &token).await?.audited(SessionEvent::STARTED);
+            let session = started(store::insert_session(tx, &begin, &token).await?);
             let joined = NewEvent::new(UserEvent::JOINED, user.id.to_string()).by(actor(user.id));
             let session = if chosen.pending { session.also(joined) } else { session };
             let rehashed = NewEvent::new(UserEvent::PASSWORD_REHASHED, user.id.to_string()).by(actor(user.id));
@@ -316,47 +316,6 @@ fn actor(user: UserId) -> Actor {
 
 fn actor_of(session: &Session) -> Actor {
     Actor { session: Some(session.id), ..actor(session.user) }
-}
-
-/// Somebody's try to log in.
-struct Attempt {
-    subjects: Subjects,
-    /// Whose name was typed, where it is somebody's.
-    user: Option<UserId>,
-    /// Whose administrators are to read of it.
-    tenants: Vec<TenantId>,
-}
-
-/// Counts and records the failure; the words are the same whatever was wrong.
-async fn refuse_login(anonymous: &Anonymous, whose: &Attempt) -> Error {
-    if let Err(error) = lockout::failed(anonymous.kernel(), &whose.subjects).await {
-        return error;
-    }
-    let event = || {
-        let event = NewEvent::new(SessionEvent::LOGIN_FAILED, None).outcome(Outcome::Denied, "invalid-credentials");
-        match whose.user {
-            Some(user) => event.detail("user", user),
-            None => event,
-        }
-    };
-    let mut events: Vec<NewEvent> = whose.tenants.iter().map(|tenant| event().in_tenant(*tenant)).collect();
-    if events.is_empty() {
-        events.push(event());
-    }
-    let recorded = anonymous
-        .kernel()
-        .system(SystemReason::PlatformEvent)
-        .from(anonymous.origin())
-        .run(async |_| Ok(Audited::many((), events)))
-        .await;
-    match recorded {
-        Ok(()) => Problem::new(
-            Code::InvalidCredentials,
-            "the name or the password is wrong, or the account may not log in here",
-        )
-        .into(),
-        Err(_) => Problem::unavailable("the login could not be recorded; try again").into(),
-    }
 }
 
 async fn refresh(

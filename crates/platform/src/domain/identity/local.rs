@@ -10,7 +10,7 @@ use tenure_kernel::{Audited, Identity, NewEvent, Problem, Result, SystemReason, 
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::event::{SessionEvent, UserEvent};
+use super::event::{UserEvent, started};
 use super::model::{Email, NewPerson, Session, User, Username};
 use super::signup::create_organization;
 use super::store::{self, Belonging, NewSession};
@@ -66,7 +66,7 @@ impl LocalLogin {
                     organization.ok_or_else(|| Problem::conflict("`local` belongs to no organisation"))?;
                 tx.enter(organization.tenant).await?;
                 let new = NewSession { user: user.id, tenant: organization.tenant, client: "api", lasts: LASTS };
-                let session = store::insert_session(tx, &new, &token).await?.audited(SessionEvent::STARTED);
+                let session = started(store::insert_session(tx, &new, &token).await?);
                 let session = match created {
                     Some(created) => created.and(session).map(|(_, session)| session),
                     None => session,
@@ -99,7 +99,7 @@ impl LocalLogin {
                 };
                 tx.enter(tenant).await?;
                 let new = NewSession { user: user.id, tenant, client: "api", lasts: LASTS };
-                let session = store::insert_session(tx, &new, &token).await?.audited(SessionEvent::STARTED);
+                let session = started(store::insert_session(tx, &new, &token).await?);
                 let session = if organization.pending {
                     // As with anybody: whoever was created agrees by their first login.
                     store::accept_membership(tx, tenant, user.id).await?;

@@ -4,6 +4,7 @@
 //! None of these tables can be reached by a tenant's transaction; everything goes through
 //! [`SystemReason::Authenticate`](tenure_kernel::SystemReason).
 
+mod attempt;
 mod authenticator;
 mod change_password;
 mod common_passwords;

@@ -1,0 +1,57 @@
+//! A try to log in that fails: counted, told to whom it concerns, answered always the same.
+
+use tenure_kernel::event::Outcome;
+use tenure_kernel::{Actor, Anonymous, Audited, Code, Error, NewEvent, Problem, SystemReason, TenantId, UserId};
+
+use super::event::SessionEvent;
+use super::lockout::{self, Subjects};
+
+/// Somebody's try to log in.
+pub(super) struct Attempt {
+    pub(super) subjects: Subjects,
+    /// Whose name was typed, where it is somebody's.
+    pub(super) user: Option<UserId>,
+    /// Whose administrators are to read of it.
+    pub(super) tenants: Vec<TenantId>,
+}
+
+impl Attempt {
+    /// Nobody who proved who they are, on behalf of whom they claim to be.
+    pub(super) fn claimed(&self) -> Actor {
+        Actor { on_behalf_of: self.user, ..Actor::anonymous() }
+    }
+}
+
+/// Counts and records the failure; the words are the same whatever was wrong.
+pub(super) async fn refuse_login(anonymous: &Anonymous, whose: &Attempt) -> Error {
+    if let Err(error) = lockout::failed(anonymous.kernel(), &whose.subjects).await {
+        return error;
+    }
+    let event = || {
+        let event = NewEvent::new(SessionEvent::LOGIN_FAILED, None)
+            .outcome(Outcome::Denied, "invalid-credentials")
+            .by(whose.claimed());
+        match whose.user {
+            Some(user) => event.detail("user", user),
+            None => event,
+        }
+    };
+    let mut events: Vec<NewEvent> = whose.tenants.iter().map(|tenant| event().in_tenant(*tenant)).collect();
+    if events.is_empty() {
+        events.push(event());
+    }
+    let recorded = anonymous
+        .kernel()
+        .system(SystemReason::PlatformEvent)
+        .from(anonymous.origin())
+        .run(async |_| Ok(Audited::many((), events)))
+        .await;
+    match recorded {
+        Ok(()) => Problem::new(
+            Code::InvalidCredentials,
+            "the name or the password is wrong, or the account may not log in here",
+        )
+        .into(),
+        Err(_) => Problem::unavailable("the login could not be recorded; try again").into(),
+    }
+}
