@@ -114,6 +114,8 @@ permissions! {
     Read  UserRead         = "user:read",         "See the members of the organisation.";
     Write UserWrite        = "user:write",        "Add members and change their status.";
     Write RoleAssign       = "role:assign",       "Give and take roles.";
+    Read  ApiKeyRead       = "api_key:read",       "See API keys, never the keys themselves: one's own, and with `user:write` everybody's.";
+    Write ApiKeyWrite      = "api_key:write",      "Make, change, rotate and revoke one's own API keys, and with `user:write` revoke anybody's.";
     Read  TeamRead         = "team:read",         "See teams and who is in them.";
     Write TeamWrite        = "team:write",        "Create, rename and delete teams, and change who is in them.";
     Read  AuditRead        = "audit:read",        "Read the audit log and verify it.";

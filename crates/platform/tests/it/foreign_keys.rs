@@ -64,6 +64,9 @@ async fn fill(app: &TestApp, name: &str) -> Actor {
     assert!(
         app.put(&admin, &format!("/teams/{team}/members/{}", member.user_id()), json!({})).await.status.is_success()
     );
+    let key = json!({"name": "Import", "scopes": ["team:read"]});
+    let key = app.post(&admin, "/api-keys", key).await.expect(201)["api_key"]["id"].as_str().unwrap().to_owned();
+    let _ = app.post(&admin, &format!("/api-keys/{key}/rotate"), json!({})).await.expect(201);
     let manifest = "name: acme/one\nversion: 1.0.0\nkind: node\n";
     let upload = json!({"manifest": manifest, "source": "def execute(state, config):\n    return 1\n"});
     let plugin = app.post(&admin, "/plugins", upload).await.expect(201)["version"]["plugin_id"].clone();

@@ -9,6 +9,7 @@
     reason = "a test wants the first thing that goes wrong to stop it, and looks at tables past the kernel"
 )]
 
+mod api_keys;
 mod approvals;
 mod audit;
 mod bad_input;

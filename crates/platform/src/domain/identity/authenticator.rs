@@ -7,14 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use moka::sync::Cache;
 use sha2::{Digest as _, Sha256};
 use tenure_kernel::bus::Message;
 use tenure_kernel::{
-    Actor, Audited, Authenticator, Code, Error, Identity, Kernel, Principal, Problem, Rejected, Result, SessionId,
-    SystemReason, Timestamp, WeakKernel,
+    Actor, Audited, Code, Error, Identity, Kernel, Principal, Problem, Rejected, Result, SessionId, SystemReason,
+    Timestamp, WeakKernel,
 };
 
 use super::store;
@@ -92,7 +90,8 @@ impl TokenAuthenticator {
                 self.known.forget_where(move |known| known.identity.tenant == tenant);
             }
             Message::NewsLost => self.known.forget_all(),
-            Message::WorkQueued
+            Message::KeyChanged { .. }
+            | Message::WorkQueued
             | Message::ExecutionCancelled { .. }
             | Message::ExecutionProgress { .. }
             | Message::Heartbeat { .. } => {}
@@ -139,7 +138,11 @@ impl TokenAuthenticator {
         Ok(Found::Alive(known))
     }
 
-    async fn who(&self, token: &str) -> Result<Arc<Identity>, Rejected> {
+    /// Who holds this access token.
+    ///
+    /// # Errors
+    /// As [`tenure_kernel::Authenticator::authenticate`].
+    pub async fn who(&self, token: &str) -> Result<Arc<Identity>, Rejected> {
         let invalid = || {
             Error::from(Problem::new(
                 Code::Unauthenticated,
@@ -176,15 +179,9 @@ fn actor_of(claims: &Claims) -> Actor {
 }
 
 /// 403 for whoever belongs to an organisation that is suspended.
-pub(super) fn suspended() -> Problem {
+pub(crate) fn suspended() -> Problem {
     Problem::new(
         Code::TenantSuspended,
         "your organisation is suspended; ask its administrator or the platform's operator",
     )
-}
-
-impl Authenticator for TokenAuthenticator {
-    fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Arc<Identity>, Rejected>> {
-        self.who(bearer).boxed()
-    }
 }

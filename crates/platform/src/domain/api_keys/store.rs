@@ -1,0 +1,278 @@
+//! All SQL on `api_keys`.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tenure_kernel::permission::UserWrite;
+use tenure_kernel::{
+    Change, Error, KeyId, Load, Mode, Page, PageQuery, Permission as _, Permitted, Personal, Principal, Result,
+    SystemTx, TeamId, TenantId, TenantTx, Timestamp, UserId, Write,
+};
+use uuid::Uuid;
+
+use super::model::{ApiKey, Ends, Environment, KeyOwner};
+use super::text::KeyDigest;
+
+struct Row {
+    id: KeyId,
+    name: String,
+    user_id: UserId,
+    owner_name: Option<String>,
+    environment: String,
+    scopes: Vec<String>,
+    allowed_cidrs: Vec<String>,
+    expires_at: Option<Timestamp>,
+    retires_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+    rotated_from: Option<KeyId>,
+    created_by: Option<UserId>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    last_used_at: Option<Timestamp>,
+    last_used_address: Option<String>,
+}
+
+impl Row {
+    fn read(self, now: Timestamp) -> Result<ApiKey> {
+        let ends = Ends { expires: self.expires_at, retires: self.retires_at, revoked: self.revoked_at };
+        Ok(ApiKey {
+            id: self.id,
+            name: self.name,
+            owner: KeyOwner::User { id: self.user_id },
+            owner_name: Personal(self.owner_name.unwrap_or_else(|| self.user_id.to_string())),
+            environment: Environment::parse(&self.environment)
+                .ok_or_else(|| Error::internal("a key of an unknown environment"))?,
+            state: ends.state(now),
+            scopes: self.scopes,
+            allowed_cidrs: self.allowed_cidrs,
+            expires_at: self.expires_at,
+            retires_at: self.retires_at,
+            revoked_at: self.revoked_at,
+            rotated_from: self.rotated_from,
+            created_by: self.created_by,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            last_used_at: self.last_used_at,
+            last_used_address: self.last_used_address.map(Personal),
+        })
+    }
+}
+
+/// Whose keys the actor sees.
+struct Reach {
+    /// Their own.
+    user: Option<Uuid>,
+    /// Every person's: who manages people sees what can act for them.
+    people: bool,
+}
+
+impl Reach {
+    fn of<M: Mode>(tx: &TenantTx<M>) -> Self {
+        let (actor, held) = (tx.cx().actor(), tx.cx().identity.permissions);
+        Self { user: actor.user().map(UserId::uuid), people: held.contains(UserWrite::NEEDS) }
+    }
+}
+
+impl Load for ApiKey {
+    type Id = KeyId;
+
+    async fn load<M: Mode>(tx: &mut TenantTx<M>, id: KeyId, lock: bool) -> Result<Option<Self>> {
+        let (tenant, reach, now) = (tx.tenant().uuid(), Reach::of(tx), tx.now());
+        if lock {
+            sqlx::query!(
+                "select 1 as one from api_keys where tenant_id = $1 and id = $2 for update",
+                tenant,
+                id.uuid()
+            )
+            .fetch_optional(&mut *tx)
+            .await?;
+        }
+        let row = sqlx::query_as!(
+            Row,
+            r#"select k.id as "id: KeyId", k.name, k.user_id as "user_id: UserId", m.full_name as "owner_name?", k.environment, k.scopes,
+                      k.allowed_cidrs, k.expires_at, k.retires_at, k.revoked_at, k.rotated_from as "rotated_from: KeyId",
+                      k.created_by as "created_by: UserId", k.created_at, k.updated_at, k.last_used_at, k.last_used_address
+               from api_keys k left join memberships m on m.tenant_id = k.tenant_id and m.user_id = k.user_id
+               where k.tenant_id = $1 and k.id = $2 and (k.user_id = $3 or $4)"#,
+            tenant,
+            id.uuid(),
+            reach.user,
+            reach.people
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        row.map(|row| row.read(now)).transpose()
+    }
+}
+
+/// The newest first.
+pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, page: &PageQuery) -> Result<Page<ApiKey>> {
+    let (before, reach, now) = (page.after::<KeyId>()?, Reach::of(tx), tx.now());
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select k.id as "id: KeyId", k.name, k.user_id as "user_id: UserId", m.full_name as "owner_name?", k.environment, k.scopes,
+                  k.allowed_cidrs, k.expires_at, k.retires_at, k.revoked_at, k.rotated_from as "rotated_from: KeyId",
+                  k.created_by as "created_by: UserId", k.created_at, k.updated_at, k.last_used_at, k.last_used_address
+           from api_keys k left join memberships m on m.tenant_id = k.tenant_id and m.user_id = k.user_id
+           where k.tenant_id = $1 and (k.user_id = $2 or $3) and ($4::uuid is null or k.id < $4)
+           order by k.id desc limit $5"#,
+        tx.tenant().uuid(),
+        reach.user,
+        reach.people,
+        before.map(KeyId::uuid),
+        page.rows()?
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let keys = rows.into_iter().map(|row| row.read(now)).collect::<Result<Vec<_>>>()?;
+    page.page(keys, |key| key.id)
+}
+
+/// Writes a key that was made elsewhere.
+pub(super) async fn insert(tx: &mut TenantTx<Write>, key: ApiKey, digest: &KeyDigest) -> Result<Change<ApiKey>> {
+    let KeyOwner::User { id: user } = key.owner;
+    sqlx::query!(
+        "insert into api_keys (tenant_id, id, user_id, name, environment, digest, scopes, allowed_cidrs, expires_at, rotated_from,
+                               created_by, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)",
+        tx.tenant().uuid(),
+        key.id.uuid(),
+        user.uuid(),
+        key.name,
+        key.environment.as_str(),
+        digest,
+        &key.scopes,
+        &key.allowed_cidrs,
+        key.expires_at as Option<Timestamp>,
+        key.rotated_from.map(KeyId::uuid),
+        key.created_by.map(UserId::uuid),
+        key.created_at
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(Change::Created(key))
+}
+
+/// Writes what may change of a key.
+pub(super) async fn update(
+    tx: &mut TenantTx<Write>,
+    key: Permitted<ApiKey>,
+    change: impl FnOnce(&mut ApiKey),
+) -> Result<Change<ApiKey>> {
+    let (before, now) = (key.into_inner(), tx.now());
+    let mut after = before.clone();
+    change(&mut after);
+    let ends = Ends { expires: after.expires_at, retires: after.retires_at, revoked: after.revoked_at };
+    let after = ApiKey { updated_at: now, state: ends.state(now), ..after };
+    sqlx::query!(
+        "update api_keys set name = $3, scopes = $4, allowed_cidrs = $5, retires_at = $6, revoked_at = $7, updated_at = $8
+         where tenant_id = $1 and id = $2",
+        tx.tenant().uuid(),
+        after.id.uuid(),
+        after.name,
+        &after.scopes,
+        &after.allowed_cidrs,
+        after.retires_at as Option<Timestamp>,
+        after.revoked_at as Option<Timestamp>,
+        now
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(Change::Updated { before, after })
+}
+
+/// What an owner is called in the organisation.
+pub(super) async fn name_of_member(tx: &mut TenantTx<Write>, user: UserId) -> Result<Option<String>> {
+    let name = sqlx::query_scalar!(
+        "select full_name from memberships where tenant_id = $1 and user_id = $2",
+        tx.tenant().uuid(),
+        user.uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(name)
+}
+
+/// Everything that decides what a key may do now.
+pub(super) struct Standing {
+    pub(super) tenant: TenantId,
+    pub(super) owner: Principal,
+    pub(super) digest: KeyDigest,
+    /// Not revoked, and its owner may act.
+    pub(super) alive: bool,
+    pub(super) tenant_active: bool,
+    pub(super) ends: Ends,
+    pub(super) scopes: Vec<String>,
+    pub(super) allowed_cidrs: Vec<String>,
+    pub(super) roles: Vec<String>,
+    pub(super) permissions: Vec<String>,
+    pub(super) teams: Arc<[TeamId]>,
+}
+
+/// The key of this identifier, of whatever tenant: nobody knows yet whose it is.
+pub(super) async fn standing(tx: &mut SystemTx, id: KeyId) -> Result<Option<Standing>> {
+    let row = sqlx::query!(
+        r#"select k.tenant_id as "tenant: TenantId", k.user_id as "user: UserId", k.digest, k.scopes, k.allowed_cidrs,
+                  k.expires_at, k.retires_at, k.revoked_at,
+                  k.revoked_at is null and u.status = 'active' and m.status = 'active' and t.status <> 'deleted' as "alive!",
+                  t.status = 'active' as "tenant_active!", m.roles, m.permissions,
+                  array(select team_id from team_members tm where tm.tenant_id = m.tenant_id and tm.user_id = m.user_id) as "teams!: Vec<TeamId>"
+           from api_keys k
+           join tenants t on t.tenant_id = k.tenant_id
+           join memberships m on m.tenant_id = k.tenant_id and m.user_id = k.user_id
+           join users u on u.id = k.user_id
+           where k.id = $1"#,
+        id.uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Standing {
+        tenant: row.tenant,
+        owner: Principal::User(row.user),
+        digest: row.digest.try_into().map_err(|_| Error::internal("a digest has not 32 bytes"))?,
+        alive: row.alive,
+        tenant_active: row.tenant_active,
+        ends: Ends { expires: row.expires_at, retires: row.retires_at, revoked: row.revoked_at },
+        scopes: row.scopes,
+        allowed_cidrs: row.allowed_cidrs,
+        roles: row.roles,
+        permissions: row.permissions,
+        teams: row.teams.into(),
+    }))
+}
+
+/// A use of a key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LastUse {
+    pub(super) at: Timestamp,
+    pub(super) address: Option<IpAddr>,
+}
+
+/// Writes when keys were last used; another node may have written a later use.
+pub(super) async fn note_uses(tx: &mut SystemTx, uses: &HashMap<KeyId, LastUse>) -> Result<()> {
+    // In one order: two nodes that write the same keys must not wait for each other.
+    let mut uses: Vec<_> = uses.iter().collect();
+    uses.sort_unstable_by_key(|(key, _)| **key);
+    let keys: Vec<Uuid> = uses.iter().map(|(key, _)| key.uuid()).collect();
+    let times: Vec<Timestamp> = uses.iter().map(|(_, last)| last.at).collect();
+    let addresses: Vec<Option<String>> =
+        uses.iter().map(|(_, last)| last.address.map(|address| address.to_canonical().to_string())).collect();
+    sqlx::query!(
+        "with used as (
+             select k.tenant_id, k.id, u.at, u.address
+             from unnest($1::uuid[], $2::timestamptz[], $3::text[]) with ordinality as u (id, at, address, place)
+             join api_keys k on k.id = u.id
+             where k.last_used_at is null or k.last_used_at < u.at
+             order by k.id for update of k)
+         update api_keys k set last_used_at = used.at, last_used_address = used.address
+         from used where k.tenant_id = used.tenant_id and k.id = used.id",
+        &keys,
+        &times as &[Timestamp],
+        &addresses as &[Option<String>]
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}

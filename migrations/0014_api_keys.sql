@@ -1,0 +1,41 @@
+-- API keys: credentials of programs. Only the SHA-256 of a key is stored, and a tenant's transaction cannot even read that.
+
+create table api_keys (
+    tenant_id         uuid        not null references tenants,
+    id                uuid        not null,
+    -- For whom it acts.
+    user_id           uuid        not null,
+    name              text        not null check (length(name) between 1 and 100),
+    environment       text        not null check (environment in ('dev', 'test', 'prod')),
+    digest            bytea       not null check (length(digest) = 32),
+    -- What it is cut down to: permissions by name.
+    scopes            text[]      not null,
+    -- From where it may be used; from anywhere if there are none.
+    allowed_cidrs     text[]      not null,
+    expires_at        timestamptz,
+    -- Another key took its place, and it works on until then.
+    retires_at        timestamptz,
+    revoked_at        timestamptz,
+    rotated_from      uuid,
+    created_by        uuid,
+    created_at        timestamptz not null,
+    updated_at        timestamptz not null,
+    last_used_at      timestamptz,
+    last_used_address text,
+    primary key (tenant_id, id),
+    foreign key (tenant_id, user_id) references memberships (tenant_id, user_id) on delete cascade,
+    foreign key (tenant_id, rotated_from) references api_keys (tenant_id, id)
+);
+create index api_keys_of_user on api_keys (tenant_id, user_id);
+create index api_keys_rotated_from on api_keys (tenant_id, rotated_from);
+-- Does not begin with the tenant: a request that brings a key does not say whose it is. Only `auth` can use it.
+create unique index api_keys_by_id on api_keys (id);
+call isolate_tenants('api_keys');
+create policy auth_reads on api_keys for select to tenure_auth using (true);
+create policy auth_notes_uses on api_keys for update to tenure_auth using (true) with check (true);
+grant select (tenant_id, id, user_id, name, environment, scopes, allowed_cidrs, expires_at, retires_at, revoked_at,
+              rotated_from, created_by, created_at, updated_at, last_used_at, last_used_address) on api_keys to tenure_app;
+grant insert on api_keys to tenure_app;
+grant update (name, scopes, allowed_cidrs, retires_at, revoked_at, updated_at) on api_keys to tenure_app;
+grant select on api_keys to tenure_auth;
+grant update (last_used_at, last_used_address) on api_keys to tenure_auth;
