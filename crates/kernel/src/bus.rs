@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::database::Connection;
 use crate::error::Result;
-use crate::id::{ExecutionId, KeyId, SessionId, TenantId, UserId};
+use crate::id::{ExecutionId, KeyId, ServiceAccountId, SessionId, TenantId, UserId};
 use crate::kernel::Kernel;
 
 /// What a node tells the others.
@@ -39,6 +39,11 @@ pub enum Message {
     KeyChanged {
         /// The key.
         key: KeyId,
+    },
+    /// Everything known of what this service account may do is out of date.
+    ServiceAccountChanged {
+        /// The service account.
+        account: ServiceAccountId,
     },
     /// The tenant's status or plan changed.
     TenantChanged {

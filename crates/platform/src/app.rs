@@ -18,7 +18,8 @@ use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
 use crate::domain::policies::ConfiguredPolicy;
 use crate::domain::workflows::PlanCache;
 use crate::domain::{
-    api_keys, approvals, audit, executions, identity, members, plugins, quotas, secrets, teams, tenancy, workflows,
+    api_keys, approvals, audit, executions, identity, members, plugins, quotas, secrets, service_accounts, teams,
+    tenancy, workflows,
 };
 use crate::sandbox::Sandbox;
 
@@ -201,6 +202,7 @@ pub fn routes() -> Routes {
         .merge(identity::instance_routes())
         .merge(identity::routes())
         .merge(members::routes())
+        .merge(service_accounts::routes())
         .merge(api_keys::routes())
         .merge(teams::routes())
         .merge(secrets::routes())
@@ -222,6 +224,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         identity::UserEvent::ALL,
         identity::SessionEvent::ALL,
         members::MemberEvent::ALL,
+        service_accounts::ServiceAccountEvent::ALL,
         api_keys::ApiKeyEvent::ALL,
         teams::TeamEvent::ALL,
         secrets::SecretEvent::ALL,

@@ -4,6 +4,7 @@ pub mod access;
 pub mod tenancy;
 pub mod identity;
 pub mod members;
+pub mod service_accounts;
 pub mod api_keys;
 pub mod quotas;
 pub mod secrets;

@@ -134,6 +134,8 @@ impl Tenant {
         let key = json!({"name": "theirs", "scopes": ["team:read"]});
         let key = app.post(&admin, "/api-keys", key).await.expect(201);
         ids.insert("key", key["api_key"]["id"].as_str().unwrap().to_owned());
+        let account = app.post(&admin, "/service-accounts", json!({"name": "theirs"})).await.expect(201);
+        ids.insert("svc", account["id"].as_str().unwrap().to_owned());
         let manifest = "name: acme/one\nversion: 1.0.0\nkind: node\n";
         let upload = json!({"manifest": manifest, "source": "def execute(state, config):\n    return 1\n"});
         let stored = app.post(&admin, "/plugins", upload).await.expect(201);

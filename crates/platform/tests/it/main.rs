@@ -34,6 +34,7 @@ mod quotas;
 mod refusals;
 mod requests;
 mod secrets;
+mod service_accounts;
 mod slots;
 mod teams;
 mod tokens;

@@ -187,5 +187,5 @@ fn the_commands_of_the_quick_start_work_as_they_stand() {
 #[test]
 fn the_commands_for_api_keys_work_as_they_stand() {
     let Some(out) = printed(&blocks(API_KEYS, "sh").join("\n")) else { return };
-    assert!(out.ends_with("\n1\n1\n1\nrevoked\n"), "{out}");
+    assert!(out.ends_with("\n1\n1\n1\nrevoked\n1\n"), "{out}");
 }

@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use PermissionId::{
     ApiKeyRead, ApiKeyWrite, ApprovalDecide, ApprovalRead, AuditRead, ExecutionCancel, ExecutionRead, ExecutionRetry,
-    PluginCreate, PluginDelete, PluginRead, PluginUpdate, SecretRead, SecretWrite, TeamRead, TenantRead, UserRead,
-    WorkflowCreate, WorkflowDelete, WorkflowExecute, WorkflowRead, WorkflowUpdate,
+    PluginCreate, PluginDelete, PluginRead, PluginUpdate, SecretRead, SecretWrite, ServiceAccountRead, TeamRead,
+    TenantRead, UserRead, WorkflowCreate, WorkflowDelete, WorkflowExecute, WorkflowRead, WorkflowUpdate,
 };
 
 /// A role that every tenant has.
@@ -73,6 +73,7 @@ impl SystemRole {
                 SecretWrite,
                 ApiKeyRead,
                 ApiKeyWrite,
+                ServiceAccountRead,
             ])),
             Self::Operator => READS.union(PermissionSet::of(&[
                 WorkflowExecute,

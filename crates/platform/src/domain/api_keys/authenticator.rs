@@ -83,6 +83,10 @@ impl CredentialAuthenticator {
                 let user = *user;
                 self.known.forget_where(move |known| known.identity.actor.user() == Some(user));
             }
+            Message::ServiceAccountChanged { account } => {
+                let account = *account;
+                self.known.forget_where(move |known| known.identity.actor.service_account() == Some(account));
+            }
             Message::TenantChanged { tenant } => {
                 let tenant = *tenant;
                 self.known.forget_where(move |known| known.identity.tenant == tenant);

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tenure_kernel::bus::Message;
-use tenure_kernel::permission::{ApiKeyRead, ApiKeyWrite};
+use tenure_kernel::permission::{ApiKeyRead, ApiKeyWrite, ServiceAccountWrite};
 use tenure_kernel::{
-    Actor, Audited, Authorized, Code, Created, Json, JsonOrNothing, KeyId, Page, PageQuery, Path, PermissionSet,
-    Personal, Problem, Query, Result, Sample, TenantTx, Timestamp, Write,
+    Actor, Audited, Authorized, Code, Created, Json, JsonOrNothing, KeyId, Page, PageQuery, Path, Permission as _,
+    PermissionSet, Personal, Problem, Query, Result, Sample, ServiceAccountId, TenantTx, Timestamp, Write,
 };
 use utoipa::ToSchema;
 
@@ -16,6 +16,7 @@ use super::model::{ApiKey, Environment, KeyOwner, KeyState, names_of, parse_name
 use super::store;
 use super::text::NewKeyText;
 use crate::app::Routes;
+use crate::domain::service_accounts::ServiceAccount;
 
 const GRACE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const LONGEST_GRACE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
@@ -23,8 +24,8 @@ const LONGEST_GRACE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// The slice's routes.
 pub fn routes() -> Routes {
     Routes::new("API keys")
-        .get("/api-keys", list, "List API keys, the newest first.\n\nYour own; with `user:write` everybody's.")
-        .post("/api-keys", create, "Make an API key of your own.\n\nThe key is in this answer and never again. It may do what you may do at the moment of its use, cut down to its scopes; nobody gives it a permission that they do not hold. An API key makes no API keys.")
+        .get("/api-keys", list, "List API keys, the newest first.\n\nYour own; with `user:write` everybody's, with `service_account:read` those of service accounts.")
+        .post("/api-keys", create, "Make an API key of your own, or of a service account.\n\nThe latter needs `service_account:write` too.\n\nThe key is in this answer and never again. It may do what you may do at the moment of its use, cut down to its scopes; nobody gives it a permission that they do not hold. An API key makes no API keys.")
         .get("/api-keys/{id}", get, "See an API key, never the key itself.")
         .patch("/api-keys/{id}", update, "Rename an API key, change where it may be used from, or cut it down further.\n\nFor more permissions make another. Takes effect on every node within a second.")
         .post("/api-keys/{id}/rotate", rotate, "Replace an API key by a new one of the same name, scopes, networks and end.\n\nThe old one works on through a grace of 7 days unless told otherwise. Its owner may do this, and the key itself.")
@@ -47,6 +48,8 @@ pub struct NewApiKey {
     allowed_cidrs: Vec<String>,
     /// When it ends; never by itself unless told.
     expires_at: Option<Timestamp>,
+    /// For which service account; your own unless told.
+    service_account: Option<ServiceAccountId>,
 }
 
 impl Sample for NewApiKey {
@@ -115,17 +118,16 @@ async fn create(cx: Authorized<ApiKeyWrite>, Json(new): Json<NewApiKey>) -> Resu
             let actor = *tx.cx().actor();
             only_a_login(&actor)?;
             within_own(tx, scopes)?;
-            let user = actor.user().ok_or_else(Problem::not_found)?;
             if new.expires_at.is_some_and(|end| end <= tx.now()) {
                 return Err(Problem::invalid("/expires_at", "must lie in the future").into());
             }
-            let owner_name = store::name_of_member(tx, user).await?.unwrap_or_else(|| user.to_string());
+            let (owner, owner_name) = owner(tx, &actor, new.service_account).await?;
             let key = ApiKey {
                 environment: new.environment,
                 scopes: names_of(scopes),
                 allowed_cidrs: networks,
                 expires_at: new.expires_at,
-                ..blank(tx, name, KeyOwner::User { id: user }, Personal(owner_name))
+                ..blank(tx, name, owner, Personal(owner_name))
             };
             issue(tx, key).await
         })
@@ -146,7 +148,7 @@ async fn update(
             let key = tx.load::<ApiKey>(id).await?;
             let actor = *tx.cx().actor();
             only_a_login(&actor)?;
-            only_its_owner(&actor, &key)?;
+            only_its_owner(tx, &key)?;
             still_works(&key)?;
             if scopes.is_some_and(|scopes| !key.scope().contains(scopes)) {
                 let detail = "must name nothing that the key may not do already; for more make another key";
@@ -181,7 +183,7 @@ async fn rotate(
             if actor.key != Some(id) {
                 only_a_login(&actor)?;
             }
-            only_its_owner(&actor, &old)?;
+            only_its_owner(tx, &old)?;
             still_works(&old)?;
             if old.state == KeyState::Retiring {
                 return Err(
@@ -210,6 +212,7 @@ async fn revoke(cx: Authorized<ApiKeyWrite>, Path(id): Path<KeyId>) -> Result<Js
     let revoked = cx
         .write(async |tx| {
             let key = tx.load::<ApiKey>(id).await?;
+            may_revoke(tx, &key)?;
             if key.state == KeyState::Revoked {
                 return Ok(Audited::none("it was revoked already", key.into_inner()));
             }
@@ -265,14 +268,52 @@ fn only_a_login(actor: &Actor) -> Result<()> {
     Err(Problem::new(Code::PermissionDenied, detail).into())
 }
 
-/// Who manages people may revoke their keys, but never hold one: it would act in their name.
-fn only_its_owner(actor: &Actor, key: &ApiKey) -> Result<()> {
-    let KeyOwner::User { id } = key.owner;
-    if actor.user() == Some(id) {
+/// For whom a new key acts, and what they are called.
+async fn owner(
+    tx: &mut TenantTx<Write>,
+    actor: &Actor,
+    account: Option<ServiceAccountId>,
+) -> Result<(KeyOwner, String)> {
+    if let Some(id) = account {
+        let account = tx.load::<ServiceAccount>(id).await?;
+        manages_accounts(tx)?;
+        return Ok((KeyOwner::ServiceAccount { id }, account.name.clone()));
+    }
+    let id = actor.user().ok_or_else(Problem::not_found)?;
+    let name = store::name_of_member(tx, id).await?;
+    Ok((KeyOwner::User { id }, name.unwrap_or_else(|| id.to_string())))
+}
+
+/// Who manages people may revoke their keys, but never hold one: it would act in their name. A service account's key is
+/// for who manages those, as far as their own permissions reach.
+fn only_its_owner(tx: &TenantTx<Write>, key: &ApiKey) -> Result<()> {
+    let actor = tx.cx().actor();
+    let detail = match key.owner {
+        KeyOwner::User { id } if actor.user() == Some(id) => return Ok(()),
+        KeyOwner::ServiceAccount { id } if actor.service_account() == Some(id) => return Ok(()),
+        KeyOwner::User { .. } => "only the owner of an API key may change or rotate it",
+        KeyOwner::ServiceAccount { .. } => {
+            manages_accounts(tx)?;
+            return within_own(tx, key.scope());
+        }
+    };
+    Err(Problem::new(Code::PermissionDenied, detail).into())
+}
+
+/// Whoever sees a person's key may revoke it; that of a service account only who manages those, or itself.
+fn may_revoke(tx: &TenantTx<Write>, key: &ApiKey) -> Result<()> {
+    match key.owner {
+        KeyOwner::ServiceAccount { id } if tx.cx().actor().service_account() != Some(id) => manages_accounts(tx),
+        KeyOwner::ServiceAccount { .. } | KeyOwner::User { .. } => Ok(()),
+    }
+}
+
+fn manages_accounts(tx: &TenantTx<Write>) -> Result<()> {
+    if tx.cx().identity.permissions.contains(ServiceAccountWrite::NEEDS) {
         return Ok(());
     }
-    let detail = "only the owner of an API key may change or rotate it; you can revoke it";
-    Err(Problem::new(Code::PermissionDenied, detail).into())
+    let detail = "API keys of service accounts are for who holds service_account:write";
+    Err(Problem::new(Code::PermissionDenied, detail).with("permission", "service_account:write").into())
 }
 
 fn still_works(key: &ApiKey) -> Result<()> {

@@ -3,7 +3,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use tenure_kernel::{KeyId, PermissionId, PermissionSet, Personal, Problem, Resource, Result, Timestamp, UserId};
+use tenure_kernel::{
+    KeyId, PermissionId, PermissionSet, Personal, Problem, Resource, Result, ServiceAccountId, Timestamp, UserId,
+};
 use utoipa::ToSchema;
 
 const MOST_NETWORKS: usize = 50;
@@ -68,6 +70,11 @@ pub enum KeyOwner {
     User {
         /// Who.
         id: UserId,
+    },
+    /// A service account.
+    ServiceAccount {
+        /// Which.
+        id: ServiceAccountId,
     },
 }
 

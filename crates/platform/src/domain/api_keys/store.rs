@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tenure_kernel::permission::UserWrite;
+use tenure_kernel::permission::{ServiceAccountRead, UserWrite};
 use tenure_kernel::{
     Change, Error, KeyId, Load, Mode, Page, PageQuery, Permission as _, Permitted, Personal, Principal, Result,
-    SystemTx, TeamId, TenantId, TenantTx, Timestamp, UserId, Write,
+    ServiceAccountId, SystemTx, TeamId, TenantId, TenantTx, Timestamp, UserId, Write,
 };
 use uuid::Uuid;
 
@@ -17,7 +17,8 @@ use super::text::KeyDigest;
 struct Row {
     id: KeyId,
     name: String,
-    user_id: UserId,
+    user_id: Option<UserId>,
+    service_account_id: Option<ServiceAccountId>,
     owner_name: Option<String>,
     environment: String,
     scopes: Vec<String>,
@@ -36,11 +37,16 @@ struct Row {
 impl Row {
     fn read(self, now: Timestamp) -> Result<ApiKey> {
         let ends = Ends { expires: self.expires_at, retires: self.retires_at, revoked: self.revoked_at };
+        let (owner, id) = match (self.user_id, self.service_account_id) {
+            (Some(id), _) => (KeyOwner::User { id }, id.to_string()),
+            (None, Some(id)) => (KeyOwner::ServiceAccount { id }, id.to_string()),
+            (None, None) => return Err(Error::internal("a key of nobody")),
+        };
         Ok(ApiKey {
             id: self.id,
             name: self.name,
-            owner: KeyOwner::User { id: self.user_id },
-            owner_name: Personal(self.owner_name.unwrap_or_else(|| self.user_id.to_string())),
+            owner,
+            owner_name: Personal(self.owner_name.unwrap_or(id)),
             environment: Environment::parse(&self.environment)
                 .ok_or_else(|| Error::internal("a key of an unknown environment"))?,
             state: ends.state(now),
@@ -65,12 +71,20 @@ struct Reach {
     user: Option<Uuid>,
     /// Every person's: who manages people sees what can act for them.
     people: bool,
+    account: Option<Uuid>,
+    /// Every service account's.
+    accounts: bool,
 }
 
 impl Reach {
     fn of<M: Mode>(tx: &TenantTx<M>) -> Self {
         let (actor, held) = (tx.cx().actor(), tx.cx().identity.permissions);
-        Self { user: actor.user().map(UserId::uuid), people: held.contains(UserWrite::NEEDS) }
+        Self {
+            user: actor.user().map(UserId::uuid),
+            people: held.contains(UserWrite::NEEDS),
+            account: actor.service_account().map(ServiceAccountId::uuid),
+            accounts: held.contains(ServiceAccountRead::NEEDS),
+        }
     }
 }
 
@@ -90,15 +104,20 @@ impl Load for ApiKey {
         }
         let row = sqlx::query_as!(
             Row,
-            r#"select k.id as "id: KeyId", k.name, k.user_id as "user_id: UserId", m.full_name as "owner_name?", k.environment, k.scopes,
+            r#"select k.id as "id: KeyId", k.name, k.user_id as "user_id: UserId", k.service_account_id as "service_account_id: ServiceAccountId",
+                      coalesce(m.full_name, s.name) as owner_name, k.environment, k.scopes,
                       k.allowed_cidrs, k.expires_at, k.retires_at, k.revoked_at, k.rotated_from as "rotated_from: KeyId",
                       k.created_by as "created_by: UserId", k.created_at, k.updated_at, k.last_used_at, k.last_used_address
                from api_keys k left join memberships m on m.tenant_id = k.tenant_id and m.user_id = k.user_id
-               where k.tenant_id = $1 and k.id = $2 and (k.user_id = $3 or $4)"#,
+               left join service_accounts s on s.tenant_id = k.tenant_id and s.id = k.service_account_id
+               where k.tenant_id = $1 and k.id = $2
+                 and (k.user_id = $3 or k.service_account_id = $4 or ($5 and k.user_id is not null) or ($6 and k.service_account_id is not null))"#,
             tenant,
             id.uuid(),
             reach.user,
-            reach.people
+            reach.account,
+            reach.people,
+            reach.accounts
         )
         .fetch_optional(&mut *tx)
         .await?;
@@ -111,17 +130,22 @@ pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, page: &PageQuery) -> Res
     let (before, reach, now) = (page.after::<KeyId>()?, Reach::of(tx), tx.now());
     let rows = sqlx::query_as!(
         Row,
-        r#"select k.id as "id: KeyId", k.name, k.user_id as "user_id: UserId", m.full_name as "owner_name?", k.environment, k.scopes,
+        r#"select k.id as "id: KeyId", k.name, k.user_id as "user_id: UserId", k.service_account_id as "service_account_id: ServiceAccountId",
+                      coalesce(m.full_name, s.name) as owner_name, k.environment, k.scopes,
                   k.allowed_cidrs, k.expires_at, k.retires_at, k.revoked_at, k.rotated_from as "rotated_from: KeyId",
                   k.created_by as "created_by: UserId", k.created_at, k.updated_at, k.last_used_at, k.last_used_address
            from api_keys k left join memberships m on m.tenant_id = k.tenant_id and m.user_id = k.user_id
-           where k.tenant_id = $1 and (k.user_id = $2 or $3) and ($4::uuid is null or k.id < $4)
-           order by k.id desc limit $5"#,
+               left join service_accounts s on s.tenant_id = k.tenant_id and s.id = k.service_account_id
+           where k.tenant_id = $1 and ($2::uuid is null or k.id < $2)
+             and (k.user_id = $4 or k.service_account_id = $5 or ($6 and k.user_id is not null) or ($7 and k.service_account_id is not null))
+           order by k.id desc limit $3"#,
         tx.tenant().uuid(),
-        reach.user,
-        reach.people,
         before.map(KeyId::uuid),
-        page.rows()?
+        page.rows()?,
+        reach.user,
+        reach.account,
+        reach.people,
+        reach.accounts
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -131,14 +155,17 @@ pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, page: &PageQuery) -> Res
 
 /// Writes a key that was made elsewhere.
 pub(super) async fn insert(tx: &mut TenantTx<Write>, key: ApiKey, digest: &KeyDigest) -> Result<Change<ApiKey>> {
-    let KeyOwner::User { id: user } = key.owner;
+    let (user, account) = match key.owner {
+        KeyOwner::User { id } => (Some(id.uuid()), None),
+        KeyOwner::ServiceAccount { id } => (None, Some(id.uuid())),
+    };
     sqlx::query!(
         "insert into api_keys (tenant_id, id, user_id, name, environment, digest, scopes, allowed_cidrs, expires_at, rotated_from,
-                               created_by, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)",
+                               created_by, created_at, updated_at, service_account_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13)",
         tx.tenant().uuid(),
         key.id.uuid(),
-        user.uuid(),
+        user,
         key.name,
         key.environment.as_str(),
         digest,
@@ -147,7 +174,8 @@ pub(super) async fn insert(tx: &mut TenantTx<Write>, key: ApiKey, digest: &KeyDi
         key.expires_at as Option<Timestamp>,
         key.rotated_from.map(KeyId::uuid),
         key.created_by.map(UserId::uuid),
-        key.created_at
+        key.created_at,
+        account
     )
     .execute(&mut *tx)
     .await?;
@@ -213,24 +241,28 @@ pub(super) struct Standing {
 /// The key of this identifier, of whatever tenant: nobody knows yet whose it is.
 pub(super) async fn standing(tx: &mut SystemTx, id: KeyId) -> Result<Option<Standing>> {
     let row = sqlx::query!(
-        r#"select k.tenant_id as "tenant: TenantId", k.user_id as "user: UserId", k.digest, k.scopes, k.allowed_cidrs,
-                  k.expires_at, k.retires_at, k.revoked_at,
-                  k.revoked_at is null and u.status = 'active' and m.status = 'active' and t.status <> 'deleted' as "alive!",
-                  t.status = 'active' as "tenant_active!", m.roles, m.permissions,
+        r#"select k.tenant_id as "tenant: TenantId", k.user_id as "user: UserId", k.service_account_id as "account: ServiceAccountId",
+                  k.digest, k.scopes, k.allowed_cidrs, k.expires_at, k.retires_at, k.revoked_at,
+                  k.revoked_at is null and t.status <> 'deleted'
+                      and coalesce(u.status = 'active' and m.status = 'active', s.status = 'active', false) as "alive!",
+                  t.status = 'active' as "tenant_active!",
+                  coalesce(m.roles, s.roles, '{}') as "roles!", coalesce(m.permissions, s.permissions, '{}') as "permissions!",
                   array(select team_id from team_members tm where tm.tenant_id = m.tenant_id and tm.user_id = m.user_id) as "teams!: Vec<TeamId>"
            from api_keys k
            join tenants t on t.tenant_id = k.tenant_id
-           join memberships m on m.tenant_id = k.tenant_id and m.user_id = k.user_id
-           join users u on u.id = k.user_id
+           left join memberships m on m.tenant_id = k.tenant_id and m.user_id = k.user_id
+           left join users u on u.id = k.user_id
+           left join service_accounts s on s.tenant_id = k.tenant_id and s.id = k.service_account_id
            where k.id = $1"#,
         id.uuid()
     )
     .fetch_optional(&mut *tx)
     .await?;
     let Some(row) = row else { return Ok(None) };
+    let owner = row.user.map(Principal::User).or(row.account.map(Principal::ServiceAccount));
     Ok(Some(Standing {
         tenant: row.tenant,
-        owner: Principal::User(row.user),
+        owner: owner.ok_or_else(|| Error::internal("a key of nobody"))?,
         digest: row.digest.try_into().map_err(|_| Error::internal("a digest has not 32 bytes"))?,
         alive: row.alive,
         tenant_active: row.tenant_active,
