@@ -32,6 +32,9 @@ create table api_keys (
     scopes            text[]      not null,
     -- From where it may be used; from anywhere if there are none.
     allowed_cidrs     text[]      not null,
+    -- Requests in a minute and in an hour; as the installation says where null.
+    rate_per_minute   integer     check (rate_per_minute between 1 and 1000000),
+    rate_per_hour     integer     check (rate_per_hour between 1 and 1000000),
     expires_at        timestamptz,
     -- Another key took its place, and it works on until then.
     retires_at        timestamptz,
@@ -56,9 +59,9 @@ create unique index api_keys_by_id on api_keys (id);
 call isolate_tenants('api_keys');
 create policy auth_reads on api_keys for select to tenure_auth using (true);
 create policy auth_notes_uses on api_keys for update to tenure_auth using (true) with check (true);
-grant select (tenant_id, id, user_id, service_account_id, name, environment, scopes, allowed_cidrs, expires_at, retires_at, revoked_at,
+grant select (tenant_id, id, user_id, service_account_id, name, environment, scopes, allowed_cidrs, rate_per_minute, rate_per_hour, expires_at, retires_at, revoked_at,
               rotated_from, created_by, created_at, updated_at, last_used_at, last_used_address) on api_keys to tenure_app;
 grant insert on api_keys to tenure_app;
-grant update (name, scopes, allowed_cidrs, retires_at, revoked_at, updated_at) on api_keys to tenure_app;
+grant update (name, scopes, allowed_cidrs, rate_per_minute, rate_per_hour, retires_at, revoked_at, updated_at) on api_keys to tenure_app;
 grant select on api_keys to tenure_auth;
 grant update (last_used_at, last_used_address) on api_keys to tenure_auth;

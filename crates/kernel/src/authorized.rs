@@ -16,7 +16,7 @@ use crate::event::Audited;
 use crate::id::TenantId;
 use crate::idempotency::{self, Claim, IdempotencyKey, Scope};
 use crate::kernel::{Credential, Kernel, Rejected};
-use crate::limits::{Standing, Subject};
+use crate::limits::{Rate, Standing, Subject};
 use crate::permission::{Access, Permission, PermissionSet, Read, Write};
 use crate::record::{self, PLATFORM_TENANT};
 use crate::request::{RateSlot, RequestInfo};
@@ -342,8 +342,9 @@ impl Anonymous {
 }
 
 /// Counts the request against a limit; `Err` once it is used up.
-fn count(kernel: &Kernel, slot: &RateSlot, subject: Subject) -> Result<()> {
-    let standing = kernel.limiter().count(subject);
+fn count(kernel: &Kernel, slot: &RateSlot, subject: Subject, own: Option<Rate>) -> Result<()> {
+    let limiter = kernel.limiter();
+    let standing = own.map_or_else(|| limiter.count(subject), |rate| limiter.count_within(subject, rate));
     let over = standing.retry_after;
     slot.note(standing);
     match over {
@@ -393,7 +394,7 @@ fn credential(headers: &HeaderMap) -> Result<Option<Credential<'_>>> {
 async fn admit(parts: &Parts, kernel: &Kernel) -> Result<(Arc<Identity>, RequestInfo)> {
     let info = RequestInfo::of(parts);
     let count_address =
-        || info.origin.address.map_or(Ok(()), |address| count(kernel, &info.slot, Subject::address(address)));
+        || info.origin.address.map_or(Ok(()), |address| count(kernel, &info.slot, Subject::address(address), None));
     let given = credential(&parts.headers).and_then(|given| {
         given.ok_or_else(|| {
             let detail = "send a valid access token or API key as `Authorization: Bearer …`; log in to get one";
@@ -417,13 +418,18 @@ async fn admit(parts: &Parts, kernel: &Kernel) -> Result<(Arc<Identity>, Request
         }
     };
     // The narrowest first: who is over their own limit takes nothing from the others of their tenant.
-    let counted = match identity.actor.user() {
-        Some(user) => count(kernel, &info.slot, Subject::User(user)),
-        None => Ok(()),
+    let of_key = |key| {
+        count(kernel, &info.slot, Subject::Key(key), identity.rates.key)?;
+        count(kernel, &info.slot, Subject::KeyLong(key), identity.rates.key_long)
     };
-    let counted = counted
+    let of_person = |user| count(kernel, &info.slot, Subject::User(user), None);
+    let counted = identity
+        .actor
+        .key
+        .map_or(Ok(()), of_key)
+        .and_then(|()| identity.actor.user().map_or(Ok(()), of_person))
         .and_then(|()| count_address())
-        .and_then(|()| count(kernel, &info.slot, Subject::Tenant(identity.tenant)));
+        .and_then(|()| count(kernel, &info.slot, Subject::Tenant(identity.tenant), None));
     match counted {
         Ok(()) => Ok((identity, info)),
         Err(error) => Err(kernel.refused(Some(identity.tenant), &identity.actor, &info.origin, error).await),
@@ -475,7 +481,7 @@ where
         let kernel = Kernel::from_ref(state);
         let info = RequestInfo::of(parts);
         if let Some(address) = info.origin.address
-            && let Err(error) = count(&kernel, &info.slot, Subject::address(address))
+            && let Err(error) = count(&kernel, &info.slot, Subject::address(address), None)
         {
             return Err(kernel.refused(None, &Actor::anonymous(), &info.origin, error).await);
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::id::{KeyId, ServiceAccountId, SessionId, TeamId, TenantId, UserId};
+use crate::limits::KeyRates;
 use crate::permission::PermissionSet;
 
 /// The one that acts.
@@ -123,6 +124,8 @@ pub struct Identity {
     pub permissions: PermissionSet,
     /// The teams whose private resources they see.
     pub teams: Arc<[TeamId]>,
+    /// What the API key is limited to, where it is one with limits of its own.
+    pub rates: KeyRates,
 }
 
 /// What a unit of work in one tenant carries.

@@ -365,6 +365,42 @@ async fn who_makes_up_keys_is_limited_like_anybody_without_a_login() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_key_has_limits_of_its_own() {
+    let (key, key_long) = (Rate { requests: 3, seconds: 60 }, Rate { requests: 5, seconds: 3600 });
+    let app =
+        TestApp::with(Setup { rates: Rates { key, key_long, ..Setup::default().rates }, ..Setup::default() }).await;
+    let ada = app.register("ada", "Engines").await;
+    let (usual, path) = issued(&app, &ada, &["team:read", "api_key:*"]).await;
+    for left in ["2", "1", "0"] {
+        let fine = read(&app, &usual).await;
+        assert_eq!(fine.headers["x-ratelimit-remaining"], left);
+        assert!(fine.headers["ratelimit-policy"].to_str().unwrap().starts_with("\"key\";q=3;w=60"));
+        let _ = fine.expect(200);
+    }
+    let limited = read(&app, &usual).await;
+    assert!(limited.headers.contains_key("retry-after"));
+    assert_eq!(limited.problem(429, "rate-limited")["limit"], "key");
+    // Not its owner's other keys, nor its owner.
+    let (_, other) = issued(&app, &ada, &["team:read"]).await;
+    let wide = json!({"rate_limit": {"per_minute": 100}});
+    let (own, own_path) = parts(&make(&app, &ada, &["team:read"], wide).await.expect(201));
+    for _ in 0..5 {
+        let _ = read(&app, &own).await.expect(200);
+    }
+    assert_eq!(read(&app, &own).await.problem(429, "rate-limited")["limit"], "key-long");
+    let more = json!({"rate_limit": {"per_minute": 100, "per_hour": 100_000}});
+    let _ = app.patch(&ada, &own_path, more.clone()).await.expect(200);
+    // The hour that was used up stays so; the next request is let through when the new limit has one again.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let _ = read(&app, &own).await.expect(200);
+    let rotated = app.post(&ada, &format!("{own_path}/rotate"), json!({})).await.expect(201);
+    assert_eq!(rotated["api_key"]["rate_limit"], more["rate_limit"]);
+    // A key does not lift its own limits.
+    with_key(&app, &parts(&rotated).0, Method::PATCH, &other, Some(more)).await.problem(403, "permission-denied");
+    assert_eq!(app.get(&ada, &path).await.expect(200)["rate_limit"], json!({"per_minute": null, "per_hour": null}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_making_does_not_show_the_key_again() {
     let app = TestApp::start().await;
     let ada = app.register("ada", "Engines").await;
@@ -390,6 +426,11 @@ async fn bad_input_is_told_with_its_place() {
         (json!({"name": "a", "scopes": ["team:read"], "environment": "live"}), "/environment"),
         (json!({"name": "a", "scopes": ["team:read"], "expires_at": "soon"}), "/expires_at"),
         (json!({"name": "a", "scopes": ["team:read"], "user": "usr_1"}), "/user"),
+        (json!({"name": "a", "scopes": ["team:read"], "rate_limit": {"per_hour": 0}}), "/rate_limit/per_hour"),
+        (
+            json!({"name": "a", "scopes": ["team:read"], "rate_limit": {"per_minute": 1_000_001}}),
+            "/rate_limit/per_minute",
+        ),
     ] {
         let problem = app.post(&ada, "/api-keys", body.clone()).await.problem(422, "invalid");
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{body}");

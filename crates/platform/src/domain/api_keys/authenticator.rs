@@ -187,6 +187,7 @@ impl Known {
                 actor,
                 permissions: owner.intersection(scope),
                 teams: standing.teams,
+                rates: standing.rates,
             }),
             digest: standing.digest,
             // A network that cannot be read must not mean any network.

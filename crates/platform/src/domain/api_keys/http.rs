@@ -12,7 +12,9 @@ use tenure_kernel::{
 use utoipa::ToSchema;
 
 use super::event::ApiKeyEvent;
-use super::model::{ApiKey, Environment, KeyOwner, KeyState, names_of, parse_name, parse_networks, parse_scopes};
+use super::model::{
+    ApiKey, Environment, KeyOwner, KeyState, RateLimit, names_of, parse_name, parse_networks, parse_scopes,
+};
 use super::store;
 use super::text::NewKeyText;
 use crate::app::Routes;
@@ -27,8 +29,8 @@ pub fn routes() -> Routes {
         .get("/api-keys", list, "List API keys, the newest first.\n\nYour own; with `user:write` everybody's, with `service_account:read` those of service accounts.")
         .post("/api-keys", create, "Make an API key of your own, or of a service account.\n\nThe latter needs `service_account:write` too.\n\nThe key is in this answer and never again. It may do what you may do at the moment of its use, cut down to its scopes; nobody gives it a permission that they do not hold. An API key makes no API keys.")
         .get("/api-keys/{id}", get, "See an API key, never the key itself.")
-        .patch("/api-keys/{id}", update, "Rename an API key, change where it may be used from, or cut it down further.\n\nFor more permissions make another. Takes effect on every node within a second.")
-        .post("/api-keys/{id}/rotate", rotate, "Replace an API key by a new one of the same name, scopes, networks and end.\n\nThe old one works on through a grace of 7 days unless told otherwise. Its owner may do this, and the key itself.")
+        .patch("/api-keys/{id}", update, "Rename an API key, change where and how often it may be used, or cut it down further.\n\nFor more permissions make another. Takes effect on every node within a second.")
+        .post("/api-keys/{id}/rotate", rotate, "Replace an API key by a new one of the same name, scopes, networks, limits and end.\n\nThe old one works on through a grace of 7 days unless told otherwise. Its owner may do this, and the key itself.")
         .post("/api-keys/{id}/revoke", revoke, "Revoke an API key, for good.\n\nTakes effect on every node within a second. Its owner may do this, and who holds `user:write`.")
 }
 
@@ -48,6 +50,9 @@ pub struct NewApiKey {
     allowed_cidrs: Vec<String>,
     /// When it ends; never by itself unless told.
     expires_at: Option<Timestamp>,
+    /// How many requests it may make; as the installation says unless told.
+    #[serde(default)]
+    rate_limit: RateLimit,
     /// For which service account; your own unless told.
     service_account: Option<ServiceAccountId>,
 }
@@ -71,6 +76,8 @@ pub struct ApiKeyChange {
     scopes: Option<Vec<String>>,
     /// All networks it may be used from; an empty list is anywhere.
     allowed_cidrs: Option<Vec<String>>,
+    /// Its new limits, both of them.
+    rate_limit: Option<RateLimit>,
 }
 
 impl Sample for ApiKeyChange {
@@ -112,7 +119,7 @@ async fn get(cx: Authorized<ApiKeyRead>, Path(id): Path<KeyId>) -> Result<Json<A
 
 async fn create(cx: Authorized<ApiKeyWrite>, Json(new): Json<NewApiKey>) -> Result<Created<IssuedKey>> {
     let (name, scopes) = (parse_name(&new.name)?, parse_scopes(&new.scopes)?);
-    let networks = parse_networks(&new.allowed_cidrs)?;
+    let (networks, rate_limit) = (parse_networks(&new.allowed_cidrs)?, new.rate_limit.check()?);
     let issued = cx
         .write_once(async |tx| {
             let actor = *tx.cx().actor();
@@ -127,6 +134,7 @@ async fn create(cx: Authorized<ApiKeyWrite>, Json(new): Json<NewApiKey>) -> Resu
                 scopes: names_of(scopes),
                 allowed_cidrs: networks,
                 expires_at: new.expires_at,
+                rate_limit,
                 ..blank(tx, name, owner, Personal(owner_name))
             };
             issue(tx, key).await
@@ -143,6 +151,7 @@ async fn update(
     let name = change.name.as_deref().map(parse_name).transpose()?;
     let scopes = change.scopes.as_deref().map(parse_scopes).transpose()?;
     let networks = change.allowed_cidrs.as_deref().map(parse_networks).transpose()?;
+    let rate_limit = change.rate_limit.map(RateLimit::check).transpose()?;
     let changed = cx
         .write(async |tx| {
             let key = tx.load::<ApiKey>(id).await?;
@@ -159,6 +168,7 @@ async fn update(
                 key.name = name.unwrap_or_else(|| key.name.clone());
                 key.scopes = scopes.map_or_else(|| key.scopes.clone(), names_of);
                 key.allowed_cidrs = networks.unwrap_or_else(|| key.allowed_cidrs.clone());
+                key.rate_limit = rate_limit.unwrap_or(key.rate_limit);
             });
             Ok(change.await?.audited(ApiKeyEvent::UPDATED))
         })
@@ -195,6 +205,7 @@ async fn rotate(
                 scopes: old.scopes.clone(),
                 allowed_cidrs: old.allowed_cidrs.clone(),
                 expires_at: old.expires_at,
+                rate_limit: old.rate_limit,
                 rotated_from: Some(old.id),
                 ..blank(tx, old.name.clone(), old.owner, old.owner_name.clone())
             };
@@ -236,6 +247,7 @@ fn blank(tx: &TenantTx<Write>, name: String, owner: KeyOwner, owner_name: Person
         state: KeyState::Active,
         scopes: Vec::new(),
         allowed_cidrs: Vec::new(),
+        rate_limit: RateLimit::default(),
         expires_at: None,
         retires_at: None,
         revoked_at: None,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tenure_kernel::limits::KeyRates;
 use tenure_kernel::permission::{ServiceAccountRead, UserWrite};
 use tenure_kernel::{
     Change, Error, KeyId, Load, Mode, Page, PageQuery, Permission as _, Permitted, Personal, Principal, Result,
@@ -11,7 +12,7 @@ use tenure_kernel::{
 };
 use uuid::Uuid;
 
-use super::model::{ApiKey, Ends, Environment, KeyOwner};
+use super::model::{ApiKey, Ends, Environment, KeyOwner, RateLimit};
 use super::text::KeyDigest;
 
 struct Row {
@@ -23,6 +24,8 @@ struct Row {
     environment: String,
     scopes: Vec<String>,
     allowed_cidrs: Vec<String>,
+    rate_per_minute: Option<i32>,
+    rate_per_hour: Option<i32>,
     expires_at: Option<Timestamp>,
     retires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
@@ -52,6 +55,7 @@ impl Row {
             state: ends.state(now),
             scopes: self.scopes,
             allowed_cidrs: self.allowed_cidrs,
+            rate_limit: RateLimit { per_minute: self.rate_per_minute, per_hour: self.rate_per_hour },
             expires_at: self.expires_at,
             retires_at: self.retires_at,
             revoked_at: self.revoked_at,
@@ -106,7 +110,7 @@ impl Load for ApiKey {
             Row,
             r#"select k.id as "id: KeyId", k.name, k.user_id as "user_id: UserId", k.service_account_id as "service_account_id: ServiceAccountId",
                       coalesce(m.full_name, s.name) as owner_name, k.environment, k.scopes,
-                      k.allowed_cidrs, k.expires_at, k.retires_at, k.revoked_at, k.rotated_from as "rotated_from: KeyId",
+                      k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.expires_at, k.retires_at, k.revoked_at, k.rotated_from as "rotated_from: KeyId",
                       k.created_by as "created_by: UserId", k.created_at, k.updated_at, k.last_used_at, k.last_used_address
                from api_keys k left join memberships m on m.tenant_id = k.tenant_id and m.user_id = k.user_id
                left join service_accounts s on s.tenant_id = k.tenant_id and s.id = k.service_account_id
@@ -132,7 +136,7 @@ pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, page: &PageQuery) -> Res
         Row,
         r#"select k.id as "id: KeyId", k.name, k.user_id as "user_id: UserId", k.service_account_id as "service_account_id: ServiceAccountId",
                       coalesce(m.full_name, s.name) as owner_name, k.environment, k.scopes,
-                  k.allowed_cidrs, k.expires_at, k.retires_at, k.revoked_at, k.rotated_from as "rotated_from: KeyId",
+                  k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.expires_at, k.retires_at, k.revoked_at, k.rotated_from as "rotated_from: KeyId",
                   k.created_by as "created_by: UserId", k.created_at, k.updated_at, k.last_used_at, k.last_used_address
            from api_keys k left join memberships m on m.tenant_id = k.tenant_id and m.user_id = k.user_id
                left join service_accounts s on s.tenant_id = k.tenant_id and s.id = k.service_account_id
@@ -161,8 +165,8 @@ pub(super) async fn insert(tx: &mut TenantTx<Write>, key: ApiKey, digest: &KeyDi
     };
     sqlx::query!(
         "insert into api_keys (tenant_id, id, user_id, name, environment, digest, scopes, allowed_cidrs, expires_at, rotated_from,
-                               created_by, created_at, updated_at, service_account_id)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13)",
+                               created_by, created_at, updated_at, service_account_id, rate_per_minute, rate_per_hour)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15)",
         tx.tenant().uuid(),
         key.id.uuid(),
         user,
@@ -175,7 +179,9 @@ pub(super) async fn insert(tx: &mut TenantTx<Write>, key: ApiKey, digest: &KeyDi
         key.rotated_from.map(KeyId::uuid),
         key.created_by.map(UserId::uuid),
         key.created_at,
-        account
+        account,
+        key.rate_limit.per_minute,
+        key.rate_limit.per_hour
     )
     .execute(&mut *tx)
     .await?;
@@ -194,7 +200,8 @@ pub(super) async fn update(
     let ends = Ends { expires: after.expires_at, retires: after.retires_at, revoked: after.revoked_at };
     let after = ApiKey { updated_at: now, state: ends.state(now), ..after };
     sqlx::query!(
-        "update api_keys set name = $3, scopes = $4, allowed_cidrs = $5, retires_at = $6, revoked_at = $7, updated_at = $8
+        "update api_keys set name = $3, scopes = $4, allowed_cidrs = $5, retires_at = $6, revoked_at = $7, updated_at = $8,
+                             rate_per_minute = $9, rate_per_hour = $10
          where tenant_id = $1 and id = $2",
         tx.tenant().uuid(),
         after.id.uuid(),
@@ -203,7 +210,9 @@ pub(super) async fn update(
         &after.allowed_cidrs,
         after.retires_at as Option<Timestamp>,
         after.revoked_at as Option<Timestamp>,
-        now
+        now,
+        after.rate_limit.per_minute,
+        after.rate_limit.per_hour
     )
     .execute(&mut *tx)
     .await?;
@@ -233,6 +242,7 @@ pub(super) struct Standing {
     pub(super) ends: Ends,
     pub(super) scopes: Vec<String>,
     pub(super) allowed_cidrs: Vec<String>,
+    pub(super) rates: KeyRates,
     pub(super) roles: Vec<String>,
     pub(super) permissions: Vec<String>,
     pub(super) teams: Arc<[TeamId]>,
@@ -242,7 +252,7 @@ pub(super) struct Standing {
 pub(super) async fn standing(tx: &mut SystemTx, id: KeyId) -> Result<Option<Standing>> {
     let row = sqlx::query!(
         r#"select k.tenant_id as "tenant: TenantId", k.user_id as "user: UserId", k.service_account_id as "account: ServiceAccountId",
-                  k.digest, k.scopes, k.allowed_cidrs, k.expires_at, k.retires_at, k.revoked_at,
+                  k.digest, k.scopes, k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.expires_at, k.retires_at, k.revoked_at,
                   k.revoked_at is null and t.status <> 'deleted'
                       and coalesce(u.status = 'active' and m.status = 'active', s.status = 'active', false) as "alive!",
                   t.status = 'active' as "tenant_active!",
@@ -269,6 +279,7 @@ pub(super) async fn standing(tx: &mut SystemTx, id: KeyId) -> Result<Option<Stan
         ends: Ends { expires: row.expires_at, retires: row.retires_at, revoked: row.revoked_at },
         scopes: row.scopes,
         allowed_cidrs: row.allowed_cidrs,
+        rates: RateLimit { per_minute: row.rate_per_minute, per_hour: row.rate_per_hour }.rates(),
         roles: row.roles,
         permissions: row.permissions,
         teams: row.teams.into(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 use sha2::{Digest as _, Sha256};
 use tenure_kernel::bus::Message;
+use tenure_kernel::limits::KeyRates;
 use tenure_kernel::{
     Actor, Audited, Code, Error, Identity, Kernel, Principal, Problem, Rejected, Result, SessionId, SystemReason,
     Timestamp, WeakKernel,
@@ -131,7 +132,8 @@ impl TokenAuthenticator {
         }
         let permissions = access::effective(&standing.roles, &standing.permissions);
         let actor = actor_of(claims);
-        let identity = Arc::new(Identity { tenant: standing.tenant, actor, permissions, teams: standing.teams });
+        let (tenant, rates) = (standing.tenant, KeyRates::default());
+        let identity = Arc::new(Identity { tenant, actor, permissions, teams: standing.teams, rates });
         let known = Known { identity, expires_at: standing.expires_at, tenant_active: standing.tenant_active };
         if believe {
             self.known.keep(glance, claims.sid, known.clone());
