@@ -65,6 +65,8 @@ async function seed(origin: string, admin: Person): Promise<Seeded> {
     usage: '/usage',
     members: '/members',
     teams: '/teams',
+    'service accounts': '/service-accounts',
+    'API keys': '/api-keys',
     nothing: '/nowhere',
   };
   return { operator, paths };

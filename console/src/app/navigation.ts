@@ -1,9 +1,11 @@
 import {
   Activity,
+  Bot,
   Gauge,
   House,
   Inbox,
   KeyRound,
+  KeySquare,
   Puzzle,
   ScrollText,
   UserRound,
@@ -35,6 +37,8 @@ const NAVIGATION = [
     pages: [
       { to: '/members', label: 'Members', icon: UserRound, needs: 'user:read' },
       { to: '/teams', label: 'Teams', icon: UsersRound, needs: 'team:read' },
+      { to: '/service-accounts', label: 'Service accounts', icon: Bot, needs: 'service_account:read' },
+      { to: '/api-keys', label: 'API keys', icon: KeySquare, needs: 'api_key:read' },
       { to: '/usage', label: 'Usage', icon: Gauge, needs: 'tenant:read' },
       { to: '/audit', label: 'Audit log', icon: ScrollText, needs: 'audit:read' },
     ],
