@@ -97,7 +97,7 @@ pub async fn writes(app_url: &str, system_url: &str, master_key: &str) -> Result
 /// If PostgreSQL is gone.
 pub async fn open(app_url: &str, system_url: &str, master_key: &str, config: PlatformConfig) -> Result<App> {
     let plenty = Rate { requests: 1_000_000, seconds: 1 };
-    let rates = Rates { address: plenty, user: plenty, tenant: plenty };
+    let rates = Rates { address: plenty, user: plenty, tenant: plenty, ..Rates::default() };
     let pools = database::connect(app_url, system_url, PoolSizes::default()).await?;
     let keys = Keys::new(LocalKeys::from_value(master_key)?);
     let kernel = Kernel::new(pools, Clock::system(), keys, KernelConfig { rates, ..KernelConfig::default() });

@@ -67,6 +67,8 @@ async function seed(origin: string, admin: Person): Promise<Seeded> {
     roles: '/roles',
     teams: '/teams',
     profile: '/profile',
+    'service accounts': '/service-accounts',
+    'API keys': '/api-keys',
     nothing: '/nowhere',
   };
   return { operator, paths };

@@ -79,6 +79,11 @@ const page = {
   plugins: lazyRouteComponent(() => import('~/features/plugins/PluginsPage'), 'PluginsPage'),
   plugin: lazyRouteComponent(() => import('~/features/plugins/PluginPage'), 'PluginPage'),
   secrets: lazyRouteComponent(() => import('~/features/secrets/SecretsPage'), 'SecretsPage'),
+  apiKeys: lazyRouteComponent(() => import('~/features/api-keys/ApiKeysPage'), 'ApiKeysPage'),
+  serviceAccounts: lazyRouteComponent(
+    () => import('~/features/service-accounts/ServiceAccountsPage'),
+    'ServiceAccountsPage',
+  ),
   usage: lazyRouteComponent(() => import('~/features/usage/UsagePage'), 'UsagePage'),
   profile: lazyRouteComponent(() => import('~/features/profile/ProfilePage'), 'ProfilePage'),
   audit: lazyRouteComponent(() => import('~/features/audit/AuditPage'), 'AuditPage'),
@@ -109,6 +114,12 @@ const approvals = createRoute({ getParentRoute, path: '/approvals', component: p
 const plugins = createRoute({ getParentRoute, path: '/plugins', component: page.plugins });
 const plugin = createRoute({ getParentRoute, path: '/plugins/$pluginId', component: page.plugin });
 const secrets = createRoute({ getParentRoute, path: '/secrets', component: page.secrets });
+const apiKeys = createRoute({ getParentRoute, path: '/api-keys', component: page.apiKeys });
+const serviceAccounts = createRoute({
+  getParentRoute,
+  path: '/service-accounts',
+  component: page.serviceAccounts,
+});
 const usage = createRoute({ getParentRoute, path: '/usage', component: page.usage });
 const profile = createRoute({ getParentRoute, path: '/profile', component: page.profile });
 const audit = createRoute({
@@ -142,6 +153,8 @@ export const routeTree = root.addChildren([
     plugins,
     plugin,
     secrets,
+    apiKeys,
+    serviceAccounts,
     usage,
     profile,
     audit,

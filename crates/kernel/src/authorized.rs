@@ -4,9 +4,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,8 +15,8 @@ use crate::error::{Code, Error, Problem, Result};
 use crate::event::Audited;
 use crate::id::TenantId;
 use crate::idempotency::{self, Claim, IdempotencyKey, Scope};
-use crate::kernel::{Kernel, Rejected};
-use crate::limits::{Standing, Subject};
+use crate::kernel::{Credential, Kernel, Rejected};
+use crate::limits::{Rate, Standing, Subject};
 use crate::permission::{Access, Permission, PermissionSet, Read, Write};
 use crate::record::{self, PLATFORM_TENANT};
 use crate::request::{RateSlot, RequestInfo};
@@ -132,14 +132,14 @@ impl<P> Authorized<P> {
 }
 
 impl<P: Permission> Authorized<P> {
-    /// Proves it once more with the token of the request's headers, for an answer that outlives its request: a stream
-    /// asks when news of its session, person or tenant comes, and every few seconds, and ends when this fails.
+    /// Proves it once more with the credential of the request's headers, for an answer that outlives its request: a stream
+    /// asks when news of its session, key, person or tenant comes, and every few seconds, and ends when this fails.
     ///
     /// # Errors
     /// As at the beginning of a request; nothing is counted or recorded.
     pub async fn renewed(&self, headers: &HeaderMap) -> Result<Self> {
-        let token = bearer(headers).unwrap_or_default();
-        let identity = self.kernel.authenticate(token).await?;
+        let credential = credential(headers)?.unwrap_or(Credential::Bearer(""));
+        let identity = self.kernel.authenticate(credential, self.cx.origin.address).await?;
         let missing = P::NEEDS.missing_from(identity.permissions);
         if missing != PermissionSet::NONE || identity.tenant != self.tenant() {
             return Err(denied(missing).into());
@@ -342,8 +342,9 @@ impl Anonymous {
 }
 
 /// Counts the request against a limit; `Err` once it is used up.
-fn count(kernel: &Kernel, slot: &RateSlot, subject: Subject) -> Result<()> {
-    let standing = kernel.limiter().count(subject);
+fn count(kernel: &Kernel, slot: &RateSlot, subject: Subject, own: Option<Rate>) -> Result<()> {
+    let limiter = kernel.limiter();
+    let standing = own.map_or_else(|| limiter.count(subject), |rate| limiter.count_within(subject, rate));
     let over = standing.retry_after;
     slot.note(standing);
     match over {
@@ -373,37 +374,62 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// What the request proves itself with, if anything.
+///
+/// # Errors
+/// 401 for more than one credential: which of them counts would be a guess.
+fn credential(headers: &HeaderMap) -> Result<Option<Credential<'_>>> {
+    let mut keys = headers.get_all(API_KEY).iter();
+    let Some(key) = keys.next() else { return Ok(bearer(headers).map(Credential::Bearer)) };
+    if keys.next().is_some() || headers.contains_key(AUTHORIZATION) {
+        let detail = "send one credential: either `Authorization: Bearer …` or one `X-API-Key`";
+        return Err(Problem::new(Code::Unauthenticated, detail).into());
+    }
+    Ok(Some(Credential::ApiKey(key.to_str().unwrap_or_default().trim())))
+}
+
 /// Authenticates and counts the request; whatever is refused is recorded before the answer.
 async fn admit(parts: &Parts, kernel: &Kernel) -> Result<(Arc<Identity>, RequestInfo)> {
     let info = RequestInfo::of(parts);
     let count_address =
-        || info.origin.address.map_or(Ok(()), |address| count(kernel, &info.slot, Subject::address(address)));
-    let Some(token) = bearer(&parts.headers) else {
-        let limited = count_address();
-        let problem = Problem::new(
-            Code::Unauthenticated,
-            "send a valid access token as `Authorization: Bearer …`; log in to get one",
-        );
-        let error = limited.err().unwrap_or_else(|| problem.into());
-        return Err(kernel.refused(None, &Actor::anonymous(), &info.origin, error).await);
+        || info.origin.address.map_or(Ok(()), |address| count(kernel, &info.slot, Subject::address(address), None));
+    let given = credential(&parts.headers).and_then(|given| {
+        given.ok_or_else(|| {
+            let detail = "send a valid access token or API key as `Authorization: Bearer …`; log in to get one";
+            Problem::new(Code::Unauthenticated, detail).into()
+        })
+    });
+    let given = match given {
+        Ok(given) => given,
+        Err(error) => {
+            let error = count_address().err().unwrap_or(error);
+            return Err(kernel.refused(None, &Actor::anonymous(), &info.origin, error).await);
+        }
     };
-    let identity = match kernel.who(token).await {
+    let identity = match kernel.who(given, info.origin.address).await {
         Ok(identity) => identity,
         Err(Rejected { error, subject }) => {
             let error = count_address().err().unwrap_or(error);
-            // A token that we signed tells whose it was: their administrator wants to know of its use.
+            // A credential that we made tells whose it was: their administrator wants to know of its use.
             let (tenant, actor) = subject.map_or((None, Actor::anonymous()), |(tenant, actor)| (Some(tenant), actor));
             return Err(kernel.refused(tenant, &actor, &info.origin, error).await);
         }
     };
     // The narrowest first: who is over their own limit takes nothing from the others of their tenant.
-    let counted = match identity.actor.user() {
-        Some(user) => count(kernel, &info.slot, Subject::User(user)),
-        None => Ok(()),
+    let of_key = |key| {
+        count(kernel, &info.slot, Subject::Key(key), identity.rates.key)?;
+        count(kernel, &info.slot, Subject::KeyLong(key), identity.rates.key_long)
     };
-    let counted = counted
+    let of_person = |user| count(kernel, &info.slot, Subject::User(user), None);
+    let counted = identity
+        .actor
+        .key
+        .map_or(Ok(()), of_key)
+        .and_then(|()| identity.actor.user().map_or(Ok(()), of_person))
         .and_then(|()| count_address())
-        .and_then(|()| count(kernel, &info.slot, Subject::Tenant(identity.tenant)));
+        .and_then(|()| count(kernel, &info.slot, Subject::Tenant(identity.tenant), None));
     match counted {
         Ok(()) => Ok((identity, info)),
         Err(error) => Err(kernel.refused(Some(identity.tenant), &identity.actor, &info.origin, error).await),
@@ -455,7 +481,7 @@ where
         let kernel = Kernel::from_ref(state);
         let info = RequestInfo::of(parts);
         if let Some(address) = info.origin.address
-            && let Err(error) = count(&kernel, &info.slot, Subject::address(address))
+            && let Err(error) = count(&kernel, &info.slot, Subject::address(address), None)
         {
             return Err(kernel.refused(None, &Actor::anonymous(), &info.origin, error).await);
         }

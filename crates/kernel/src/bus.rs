@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::database::Connection;
 use crate::error::Result;
-use crate::id::{ExecutionId, SessionId, TenantId, UserId};
+use crate::id::{ExecutionId, KeyId, ServiceAccountId, SessionId, TenantId, UserId};
 use crate::kernel::Kernel;
 
 /// What a node tells the others.
@@ -34,6 +34,16 @@ pub enum Message {
     UserChanged {
         /// The person.
         user: UserId,
+    },
+    /// Everything known of this API key is out of date.
+    KeyChanged {
+        /// The key.
+        key: KeyId,
+    },
+    /// Everything known of what this service account may do is out of date.
+    ServiceAccountChanged {
+        /// The service account.
+        account: ServiceAccountId,
     },
     /// The tenant's status or plan changed.
     TenantChanged {

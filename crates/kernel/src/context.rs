@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::id::{KeyId, SessionId, TeamId, TenantId, UserId};
+use crate::id::{KeyId, ServiceAccountId, SessionId, TeamId, TenantId, UserId};
+use crate::limits::KeyRates;
 use crate::permission::PermissionSet;
 
 /// The one that acts.
@@ -16,6 +17,8 @@ use crate::permission::PermissionSet;
 pub enum Principal {
     /// A person.
     User(UserId),
+    /// A member that is no person.
+    ServiceAccount(ServiceAccountId),
     /// Tenure itself, in one of its roles (`engine`, `sealer` …).
     System(SystemPart),
     /// Somebody who did not prove who they are.
@@ -40,6 +43,7 @@ impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(id) => fmt::Display::fmt(id, f),
+            Self::ServiceAccount(id) => fmt::Display::fmt(id, f),
             Self::System(SystemPart::Identity) => f.write_str("system:identity"),
             Self::System(SystemPart::Engine) => f.write_str("system:engine"),
             Self::System(SystemPart::Sealer) => f.write_str("system:sealer"),
@@ -75,12 +79,21 @@ impl Actor {
         Self { principal: Principal::Anonymous, session: None, key: None, on_behalf_of: None }
     }
 
+    /// The service account, where it is one.
+    #[must_use]
+    pub const fn service_account(&self) -> Option<ServiceAccountId> {
+        match self.principal {
+            Principal::ServiceAccount(id) => Some(id),
+            Principal::User(_) | Principal::System(_) | Principal::Anonymous => None,
+        }
+    }
+
     /// The person, where it is one.
     #[must_use]
     pub const fn user(&self) -> Option<UserId> {
         match self.principal {
             Principal::User(id) => Some(id),
-            Principal::System(_) | Principal::Anonymous => None,
+            Principal::ServiceAccount(_) | Principal::System(_) | Principal::Anonymous => None,
         }
     }
 }
@@ -111,6 +124,8 @@ pub struct Identity {
     pub permissions: PermissionSet,
     /// The teams whose private resources they see.
     pub teams: Arc<[TeamId]>,
+    /// What the API key is limited to, where it is one with limits of its own.
+    pub rates: KeyRates,
 }
 
 /// What a unit of work in one tenant carries.

@@ -50,6 +50,8 @@ ids! {
     Tenant TenantId = "ten";
     /// A person.
     User UserId = "usr";
+    /// A member of a tenant that is no person.
+    ServiceAccount ServiceAccountId = "svc";
     /// A group inside a tenant.
     Team TeamId = "team";
     /// A login of a person.

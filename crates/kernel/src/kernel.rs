@@ -1,5 +1,6 @@
 //! What is shared by everything that runs in one process.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use futures::future::BoxFuture;
@@ -15,7 +16,7 @@ use crate::limits::{Limiter, Rates};
 use crate::permission::PermissionSet;
 use crate::refusal::Refusals;
 
-/// A token that was not accepted.
+/// A credential that was not accepted.
 #[derive(Debug)]
 pub struct Rejected {
     /// What the caller is told.
@@ -31,13 +32,32 @@ impl From<Error> for Rejected {
     }
 }
 
-/// Tells who holds a bearer token, and what they may do at this moment.
+/// What a request proves itself with.
+#[derive(Clone, Copy)]
+pub enum Credential<'a> {
+    /// `Authorization: Bearer …`: an access token or an API key.
+    Bearer(&'a str),
+    /// `X-API-Key: …`: an API key and nothing else.
+    ApiKey(&'a str),
+}
+
+impl std::fmt::Debug for Credential<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credential(…)")
+    }
+}
+
+/// Tells who holds a credential, and what they may do at this moment.
 ///
 /// Implemented by the identity domain; the kernel knows no domain.
 pub trait Authenticator: Send + Sync + 'static {
     /// # Errors
-    /// 401 for whatever is no valid token now; 503 when that cannot be known.
-    fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Arc<Identity>, Rejected>>;
+    /// 401 for whatever is no valid credential now, or not from this address; 503 when that cannot be known.
+    fn authenticate<'a>(
+        &'a self,
+        credential: Credential<'a>,
+        address: Option<IpAddr>,
+    ) -> BoxFuture<'a, Result<Arc<Identity>, Rejected>>;
 }
 
 /// Settings that the kernel itself needs.
@@ -166,19 +186,23 @@ impl Kernel {
         &self.0.pools.system
     }
 
-    /// Who holds this token, and what they may do now.
+    /// Who holds this credential, and what they may do now from this address.
     ///
     /// # Errors
     /// As [`Authenticator::authenticate`].
-    pub async fn authenticate(&self, bearer: &str) -> Result<Arc<Identity>> {
-        self.who(bearer).await.map_err(|rejected| rejected.error)
+    pub async fn authenticate(&self, credential: Credential<'_>, address: Option<IpAddr>) -> Result<Arc<Identity>> {
+        self.who(credential, address).await.map_err(|rejected| rejected.error)
     }
 
-    /// The same, which tells whose a rejected token is.
-    pub(crate) async fn who(&self, bearer: &str) -> Result<Arc<Identity>, Rejected> {
+    /// The same, which tells whose a rejected credential is.
+    pub(crate) async fn who(
+        &self,
+        credential: Credential<'_>,
+        address: Option<IpAddr>,
+    ) -> Result<Arc<Identity>, Rejected> {
         let authenticator =
             self.0.authenticator.get().ok_or_else(|| Error::from(Problem::unavailable("the server is starting")))?;
-        authenticator.authenticate(bearer).await
+        authenticator.authenticate(credential, address).await
     }
 
     /// Makes the keys of the platform's own tenant at first start.

@@ -43,7 +43,7 @@ pub use event::{Action, Audited, Change, NewEvent, Resource};
 pub use extract::{Created, Json, JsonOrNothing, NoContent, Path, Query, Sample};
 pub use id::*;
 pub use job::{Job, JobKind};
-pub use kernel::{Authenticator, Kernel, KernelConfig, Rejected, WeakKernel};
+pub use kernel::{Authenticator, Credential, Kernel, KernelConfig, Rejected, WeakKernel};
 pub use page::{Page, PageQuery};
 pub use permission::{Access, All, Mode, Permission, PermissionId, PermissionSet, Read, Write};
 pub use personal::Personal;

@@ -1,4 +1,4 @@
-//! Rate limits: GCRA (ITU-T I.371) per address, person and tenant, in this process.
+//! Rate limits: GCRA (ITU-T I.371) per API key, address, person and tenant, in this process.
 //!
 //! Each key keeps one number, its theoretical arrival time; a request conforms if that is not further ahead than the
 //! burst allows.
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
-use crate::id::{TenantId, UserId};
+use crate::id::{KeyId, TenantId, UserId};
 
 /// So many requests in so long; also the size of a burst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,10 @@ pub struct Rates {
     pub user: Rate,
     /// Of one tenant.
     pub tenant: Rate,
+    /// Of one API key, for a while.
+    pub key: Rate,
+    /// Of one API key, for longer.
+    pub key_long: Rate,
 }
 
 impl Default for Rates {
@@ -40,8 +44,19 @@ impl Default for Rates {
             address: Rate { requests: 600, seconds: 60 },
             user: Rate { requests: 100, seconds: 60 },
             tenant: Rate { requests: 500, seconds: 60 },
+            key: Rate { requests: 60, seconds: 60 },
+            key_long: Rate { requests: 1_000, seconds: 3600 },
         }
     }
+}
+
+/// What one API key is limited to instead of what all are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeyRates {
+    /// Instead of [`Rates::key`].
+    pub key: Option<Rate>,
+    /// Instead of [`Rates::key_long`].
+    pub key_long: Option<Rate>,
 }
 
 /// Whom a limit counts.
@@ -53,6 +68,10 @@ pub enum Subject {
     User(UserId),
     /// A tenant.
     Tenant(TenantId),
+    /// An API key, for a while.
+    Key(KeyId),
+    /// An API key, for longer.
+    KeyLong(KeyId),
 }
 
 impl Subject {
@@ -74,6 +93,8 @@ impl Subject {
             Self::Address(_) => "address",
             Self::User(_) => "user",
             Self::Tenant(_) => "tenant",
+            Self::Key(_) => "key",
+            Self::KeyLong(_) => "key-long",
         }
     }
 }
@@ -84,6 +105,7 @@ impl std::fmt::Display for Subject {
             Self::Address(address) => address.fmt(f),
             Self::User(user) => user.fmt(f),
             Self::Tenant(tenant) => tenant.fmt(f),
+            Self::Key(key) | Self::KeyLong(key) => key.fmt(f),
         }
     }
 }
@@ -156,15 +178,23 @@ impl Limiter {
     /// Counts one request of `subject`.
     #[must_use]
     pub fn count(&self, subject: Subject) -> Standing {
-        self.count_at(subject, self.started.elapsed())
-    }
-
-    fn count_at(&self, subject: Subject, now: Duration) -> Standing {
         let rate = match subject {
             Subject::Address(_) => self.rates.address,
             Subject::User(_) => self.rates.user,
             Subject::Tenant(_) => self.rates.tenant,
+            Subject::Key(_) => self.rates.key,
+            Subject::KeyLong(_) => self.rates.key_long,
         };
+        self.count_within(subject, rate)
+    }
+
+    /// Counts one request of `subject`, which has a limit of its own.
+    #[must_use]
+    pub fn count_within(&self, subject: Subject, rate: Rate) -> Standing {
+        self.count_at(subject, rate, self.started.elapsed())
+    }
+
+    fn count_at(&self, subject: Subject, rate: Rate, now: Duration) -> Standing {
         let now = nanos(now);
         let window = u64::from(rate.seconds.max(1)) * 1_000_000_000;
         let interval = window / u64::from(rate.requests.max(1));
@@ -214,14 +244,14 @@ mod tests {
 
     fn limiter() -> Limiter {
         let rate = Rate { requests: 3, seconds: 60 };
-        Limiter::new(Rates { address: rate, user: rate, tenant: rate })
+        Limiter::new(Rates { address: rate, ..Rates::default() })
     }
 
     #[test]
     fn a_burst_passes_then_one_every_interval() {
         let limiter = limiter();
         let subject = Subject::address("192.0.2.1".parse().unwrap());
-        let at = |seconds| limiter.count_at(subject, Duration::from_secs(seconds));
+        let at = |seconds| limiter.count_at(subject, limiter.rates.address, Duration::from_secs(seconds));
         assert_eq!((at(0).remaining, at(0).remaining, at(0).remaining), (2, 1, 0));
         let refused = at(0);
         assert_eq!((refused.remaining, refused.retry_after), (0, Some(Duration::from_secs(20))));

@@ -116,6 +116,10 @@ permissions! {
     Read  RoleRead         = "role:read",         "See roles and what they permit.";
     Write RoleWrite        = "role:write",        "Make, change and delete the organisation's own roles.";
     Write RoleAssign       = "role:assign",       "Give and take roles.";
+    Read  ApiKeyRead       = "api_key:read",       "See API keys, never the keys themselves: one's own, and with `user:write` everybody's.";
+    Write ApiKeyWrite      = "api_key:write",      "Make, change, rotate and revoke one's own API keys, and with `user:write` revoke anybody's.";
+    Read  ServiceAccountRead  = "service_account:read",  "See service accounts and their API keys, never the keys themselves.";
+    Write ServiceAccountWrite = "service_account:write", "Create, change and delete service accounts; with `api_key:write` make, rotate and revoke their API keys.";
     Read  TeamRead         = "team:read",         "See teams and who is in them.";
     Write TeamWrite        = "team:write",        "Create, rename and delete teams, and change who is in them.";
     Read  AuditRead        = "audit:read",        "Read the audit log and verify it.";

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::context::{Actor, Origin};
+use crate::context::{Actor, Origin, Principal};
 use crate::error::{Code, Error, Problem, Result};
 use crate::event::{Audited, NewEvent, Outcome};
 use crate::id::TenantId;
@@ -145,10 +145,10 @@ impl Kernel {
         code: Code,
         mut detail: serde_json::Map<String, serde_json::Value>,
     ) -> Result<()> {
-        let subject = match actor.user() {
-            Some(user) => user.to_string(),
+        let subject = match actor.principal {
+            known @ (Principal::User(_) | Principal::ServiceAccount(_)) => known.to_string(),
             // An IPv6 customer has 2⁶⁴ addresses to fill the table from.
-            None => {
+            Principal::System(_) | Principal::Anonymous => {
                 let address = origin.address.map(|address| Subject::address(address).to_string()).unwrap_or_default();
                 actor.on_behalf_of.map_or_else(|| address.clone(), |person| format!("{address} as {person}"))
             }

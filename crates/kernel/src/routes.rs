@@ -12,7 +12,9 @@ use axum::http::Method;
 use axum::middleware::{Next, from_fn};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{
     ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathsBuilder, Ref, Required,
     ResponseBuilder,
@@ -213,11 +215,13 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 /// The OpenAPI 3.1 document of these routes.
 #[must_use]
 pub fn openapi(title: &str, version: &str, description: &str, routes: &[RouteInfo]) -> OpenApi {
-    let mut components =
-        ComponentsBuilder::new().schema(ProblemDocument::name(), ProblemDocument::schema()).security_scheme(
+    let mut components = ComponentsBuilder::new()
+        .schema(ProblemDocument::name(), ProblemDocument::schema())
+        .security_scheme(
             "bearer",
             SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build()),
-        );
+        )
+        .security_scheme("api_key", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))));
     let mut nested = Vec::new();
     ProblemDocument::schemas(&mut nested);
     let mut paths = PathsBuilder::new();
@@ -282,7 +286,9 @@ fn operation(route: &RouteInfo) -> utoipa::openapi::path::Operation {
         operation = operation.parameter(parameter.clone());
     }
     if route.guard != Guard::Public {
-        operation = operation.security(SecurityRequirement::new("bearer", Vec::<String>::new()));
+        for scheme in ["bearer", "api_key"] {
+            operation = operation.security(SecurityRequirement::new(scheme, Vec::<String>::new()));
+        }
     }
     operation.build()
 }

@@ -11,13 +11,15 @@ use tenure_kernel::event::ActionInfo;
 use tenure_kernel::{Error, Kernel, Result, RouteInfo};
 
 use crate::config::{GuestPaths, PlatformConfig};
+use crate::domain::api_keys::CredentialAuthenticator;
 use crate::domain::engine::{Engine, Parts};
 use crate::domain::executions::LiveSteps;
 use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
 use crate::domain::policies::ConfiguredPolicy;
 use crate::domain::workflows::PlanCache;
 use crate::domain::{
-    approvals, audit, executions, identity, members, plugins, quotas, roles, secrets, teams, tenancy, workflows,
+    api_keys, approvals, audit, executions, identity, members, plugins, quotas, roles, secrets, service_accounts,
+    teams, tenancy, workflows,
 };
 use crate::sandbox::Sandbox;
 
@@ -39,6 +41,8 @@ pub struct App {
     pub config: Arc<PlatformConfig>,
     /// Signs and verifies access tokens.
     pub tokens: Arc<Tokens>,
+    /// Tells who holds a token or an API key.
+    pub credentials: Arc<CredentialAuthenticator>,
     /// Hashes passwords.
     pub passwords: Passwords,
     /// Runs what tenants write.
@@ -70,9 +74,10 @@ impl App {
     pub async fn start(kernel: Kernel, config: PlatformConfig) -> Result<Self> {
         kernel.ensure_platform_keys().await?;
         let tokens = Arc::new(Tokens::load(&kernel, config.tokens.clone()).await?);
-        let authenticator = Arc::new(TokenAuthenticator::new(&kernel, Arc::clone(&tokens)));
-        authenticator.follow(&kernel);
-        kernel.set_authenticator(authenticator);
+        let of_tokens = Arc::new(TokenAuthenticator::new(&kernel, Arc::clone(&tokens)));
+        let credentials = Arc::new(CredentialAuthenticator::new(&kernel, of_tokens));
+        credentials.follow(&kernel);
+        kernel.set_authenticator(Arc::<CredentialAuthenticator>::clone(&credentials));
         let passwords = Passwords::start()?;
         let sandbox = open_sandbox(config.guests.clone()).await?.signed_only(config.require_signed_plugins);
         let policy: Arc<dyn Policy> = Arc::new(ConfiguredPolicy::parse(&config.policy).map_err(Error::internal)?);
@@ -93,6 +98,7 @@ impl App {
             kernel,
             config: Arc::new(config),
             tokens,
+            credentials,
             passwords,
             sandbox,
             plans,
@@ -123,6 +129,9 @@ impl App {
             often.tick().await;
             if let Err(error) = self.kernel.flush_refusals(false).await {
                 tracing::warn!(%error, "counts of folded refusals were not written");
+            }
+            if let Err(error) = self.credentials.write_uses().await {
+                tracing::warn!(%error, "when API keys were last used was not written; the next round tries again");
             }
             let month = self.kernel.clock().now().month().0;
             if ahead_of != Some(month) {
@@ -194,6 +203,8 @@ pub fn routes() -> Routes {
         .merge(identity::routes())
         .merge(members::routes())
         .merge(roles::routes())
+        .merge(service_accounts::routes())
+        .merge(api_keys::routes())
         .merge(teams::routes())
         .merge(secrets::routes())
         .merge(quotas::routes())
@@ -215,6 +226,8 @@ pub fn events() -> Vec<&'static ActionInfo> {
         identity::SessionEvent::ALL,
         members::MemberEvent::ALL,
         roles::RoleEvent::ALL,
+        service_accounts::ServiceAccountEvent::ALL,
+        api_keys::ApiKeyEvent::ALL,
         teams::TeamEvent::ALL,
         secrets::SecretEvent::ALL,
         quotas::QuotaEvent::ALL,

@@ -74,7 +74,7 @@ impl Default for Setup {
         Self {
             clock: Clock::system(),
             platform: PlatformConfig::default(),
-            rates: Rates { address: plenty, user: plenty, tenant: plenty },
+            rates: Rates { address: plenty, user: plenty, tenant: plenty, key: plenty, key_long: plenty },
             pools: PoolSizes { app: 8, system: 6 },
         }
     }

@@ -5,6 +5,8 @@ pub mod tenancy;
 pub mod identity;
 pub mod roles;
 pub mod members;
+pub mod service_accounts;
+pub mod api_keys;
 pub mod quotas;
 pub mod secrets;
 pub mod teams;

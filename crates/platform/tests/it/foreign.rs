@@ -133,6 +133,11 @@ impl Tenant {
         ids.insert("ses", first("/auth/sessions").await);
         let _ = app.put(&admin, "/secrets/hook", json!({"value": "a secret of theirs"})).await.expect(200);
         let _ = app.post(&admin, "/roles", json!({"name": "hook", "permissions": ["team:read"]})).await.expect(201);
+        let key = json!({"name": "theirs", "scopes": ["team:read"]});
+        let key = app.post(&admin, "/api-keys", key).await.expect(201);
+        ids.insert("key", key["api_key"]["id"].as_str().unwrap().to_owned());
+        let account = app.post(&admin, "/service-accounts", json!({"name": "theirs"})).await.expect(201);
+        ids.insert("svc", account["id"].as_str().unwrap().to_owned());
         let manifest = "name: acme/one\nversion: 1.0.0\nkind: node\n";
         let upload = json!({"manifest": manifest, "source": "def execute(state, config):\n    return 1\n"});
         let stored = app.post(&admin, "/plugins", upload).await.expect(201);

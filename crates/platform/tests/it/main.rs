@@ -9,6 +9,7 @@
     reason = "a test wants the first thing that goes wrong to stop it, and looks at tables past the kernel"
 )]
 
+mod api_keys;
 mod approvals;
 mod audit;
 mod bad_input;
@@ -36,6 +37,7 @@ mod requests;
 mod roles;
 mod secrets;
 mod sessions;
+mod service_accounts;
 mod slots;
 mod switch;
 mod teams;

@@ -49,6 +49,7 @@ fn on_behalf_of(app: &TestApp, actor: &Actor) -> Authorized<WorkflowRead> {
         actor: tenure_kernel::Actor { principal: Principal::User(user), session: None, key: None, on_behalf_of: None },
         permissions: SystemRole::Admin.permissions(),
         teams: Arc::default(),
+        rates: tenure_kernel::limits::KeyRates::default(),
     };
     app.app.kernel.act_as(Arc::new(identity), Origin::default()).unwrap()
 }

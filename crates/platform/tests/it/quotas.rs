@@ -26,6 +26,7 @@ fn acting(app: &TestApp, actor: &Actor) -> Authorized<WorkflowCreate> {
         actor: KernelActor { principal, session: None, key: None, on_behalf_of: None },
         permissions: SystemRole::Developer.permissions(),
         teams: Arc::new([]),
+        rates: tenure_kernel::limits::KeyRates::default(),
     };
     app.app.kernel.act_as::<WorkflowCreate>(Arc::new(identity), Origin::default()).unwrap()
 }

@@ -241,6 +241,26 @@ async fn steps_act_by_the_roles_of_whom_they_run_for() {
     );
 }
 
+/// A key of a person holds what their roles hold, and loses it with them.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_follow_the_roles_of_their_person() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada", "Engines").await;
+    role(&app, &ada, "bot", &["api_key:*", "team:read", "secret:read"]).await;
+    let bob = with_roles(&app, &ada, "bob", &["bot"]).await;
+    let key =
+        app.post(&bob, "/api-keys", json!({"name": "k", "scopes": ["team:read", "secret:read"]})).await.expect(201);
+    let key = key["key"].as_str().unwrap().to_owned();
+    let status = async |path: &str| app.send(Method::GET, &format!("/api/v1{path}"), Some(&key), None).await.status;
+    assert_eq!((status("/secrets").await.as_u16(), status("/teams").await.as_u16()), (200, 200));
+    let _ = app.patch(&ada, "/roles/bot", json!({"permissions": ["team:read"]})).await.expect(200);
+    let begun = Instant::now();
+    while status("/secrets").await != 403 {
+        assert!(begun.elapsed() < Duration::from_secs(1), "the key still holds what its person lost");
+    }
+    assert_eq!(status("/teams").await.as_u16(), 200);
+}
+
 /// A role is deleted while it is given: whichever comes first, nobody has a role that is not there.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_has_a_role_that_is_gone() {

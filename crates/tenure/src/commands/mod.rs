@@ -7,10 +7,12 @@ mod demo;
 mod execution;
 mod follow;
 mod inside;
+mod key;
 mod local;
 mod migrate;
 mod openapi;
 mod organization;
+mod remote;
 mod run;
 mod serve;
 mod workflow;
@@ -68,6 +70,7 @@ enum Verb {
     Migrate(migrate::Args),
     Config(config::Args),
     Organization(organization::Args),
+    Key(key::Args),
     Audit(audit::Args),
     /// Print the API's OpenAPI document
     Openapi,
@@ -150,6 +153,7 @@ fn run(cli: Cli) -> Outcome {
         Verb::Migrate(args) => migrate::run(&args, &flags),
         Verb::Config(args) => config::run(&args, &flags),
         Verb::Organization(args) => organization::run(args, &flags),
+        Verb::Key(args) => key::run(args),
         Verb::Audit(args) => audit::run(args, &flags),
         Verb::Openapi => openapi::run(),
     }

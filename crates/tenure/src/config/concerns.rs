@@ -145,6 +145,8 @@ pub(super) fn rates(layers: &mut Layers<'_>) -> Rates {
         address: get("limits.address", "TENURE_LIMITS_ADDRESS", default.address),
         user: get("limits.user", "TENURE_LIMITS_USER", default.user),
         tenant: get("limits.tenant", "TENURE_LIMITS_TENANT", default.tenant),
+        key: get("limits.key", "TENURE_LIMITS_KEY", default.key),
+        key_long: get("limits.key_long", "TENURE_LIMITS_KEY_LONG", default.key_long),
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn admit(State(login): State<Arc<LocalLogin>>, mut request: Req
         return problem.into_response();
     }
     let headers = request.headers();
-    if headers.contains_key(AUTHORIZATION) {
+    if headers.contains_key(AUTHORIZATION) || headers.contains_key("x-api-key") {
         return next.run(request).await;
     }
     // The console asks for a session with the cookie that a login would have left.

@@ -17,6 +17,7 @@ fn help_names_every_verb_and_shows_examples() {
         ("migrate", "Bring a database of your own up to date"),
         ("config", "Look at the settings"),
         ("organization", "Create organisations"),
+        ("key", "Make, list, rotate and revoke API keys"),
         ("audit", "Verify and export the audit log"),
         ("openapi", "Print the API's OpenAPI document"),
     ];
@@ -33,6 +34,10 @@ fn help_names_every_verb_and_shows_examples() {
         &["config", "show"],
         &["organization", "create"],
         &["organization", "quota"],
+        &["key", "create"],
+        &["key", "list"],
+        &["key", "rotate"],
+        &["key", "revoke"],
         &["workflow", "validate"],
         &["execution", "list"],
         &["execution", "show"],

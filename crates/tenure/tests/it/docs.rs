@@ -10,6 +10,7 @@ use crate::receiver::Receiver;
 
 const REFERENCE: &str = include_str!("../../../../docs/workflow-reference.md");
 const PLUGINS: &str = include_str!("../../../../docs/plugins.md");
+const API_KEYS: &str = include_str!("../../../../docs/api-keys.md");
 const QUICK_START: &str = include_str!("../../../../docs/quick-start.md");
 
 /// The fenced blocks of this language.
@@ -155,17 +156,17 @@ fn the_plugin_of_the_guide_is_accepted_and_runs() {
     assert_eq!((&done["state"], &done["output"]), (&json!("succeeded"), &json!({"label": "question"})), "{done:#}");
 }
 
-#[test]
-fn the_commands_of_the_quick_start_work_as_they_stand() {
+/// What the commands of the quick start print, and of another guide that goes on from there.
+fn printed(further: &str) -> Option<String> {
     let there = |program: &str| Command::new(program).arg("--version").output().is_ok();
     if !there("curl") || !there("jq") {
-        println!("skipped: the quick start's commands need curl and jq, which are not installed here");
-        return;
+        println!("skipped: the guides' commands need curl and jq, which are not installed here");
+        return None;
     }
     let data = data_dir();
     let server = Server::start(data.path());
     let script = blocks(QUICK_START, "sh").into_iter().find(|block| block.contains("auth/register")).unwrap();
-    let script = script.replace("127.0.0.1:8080", &server.address);
+    let script = format!("{}\n{further}", script.replace("127.0.0.1:8080", &server.address));
     let output = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &script])
         .current_dir(data.path())
@@ -174,5 +175,17 @@ fn the_commands_of_the_quick_start_work_as_they_stand() {
         .unwrap();
     let (out, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}{errors}");
-    assert!(out.contains("\"total\": 6") && out.contains("execution.succeeded"), "{out}{errors}");
+    Some(out.into_owned())
+}
+
+#[test]
+fn the_commands_of_the_quick_start_work_as_they_stand() {
+    let Some(out) = printed("") else { return };
+    assert!(out.contains("\"total\": 6") && out.contains("execution.succeeded"), "{out}");
+}
+
+#[test]
+fn the_commands_for_api_keys_work_as_they_stand() {
+    let Some(out) = printed(&blocks(API_KEYS, "sh").join("\n")) else { return };
+    assert!(out.ends_with("\n1\n1\n1\nrevoked\n1\n"), "{out}");
 }

@@ -11,6 +11,7 @@ mod demo;
 mod docs;
 mod guests;
 mod harness;
+mod keys;
 mod lifecycle;
 mod memory;
 mod own_database;

@@ -5,9 +5,9 @@ use tenure_kernel::{PermissionId, PermissionSet};
 use utoipa::ToSchema;
 
 use PermissionId::{
-    ApprovalDecide, ApprovalRead, AuditRead, ExecutionCancel, ExecutionRead, ExecutionRetry, PluginCreate,
-    PluginDelete, PluginRead, PluginUpdate, RoleRead, SecretRead, SecretWrite, TeamRead, TenantRead, UserRead,
-    WorkflowCreate, WorkflowDelete, WorkflowExecute, WorkflowRead, WorkflowUpdate,
+    ApiKeyRead, ApiKeyWrite, ApprovalDecide, ApprovalRead, AuditRead, ExecutionCancel, ExecutionRead, ExecutionRetry,
+    PluginCreate, PluginDelete, PluginRead, PluginUpdate, RoleRead, SecretRead, SecretWrite, ServiceAccountRead,
+    TeamRead, TenantRead, UserRead, WorkflowCreate, WorkflowDelete, WorkflowExecute, WorkflowRead, WorkflowUpdate,
 };
 
 /// A role that every tenant has.
@@ -92,10 +92,18 @@ impl SystemRole {
                 PluginDelete,
                 SecretRead,
                 SecretWrite,
+                ApiKeyRead,
+                ApiKeyWrite,
+                ServiceAccountRead,
             ])),
-            Self::Operator => {
-                READS.union(PermissionSet::of(&[WorkflowExecute, ExecutionCancel, ExecutionRetry, ApprovalDecide]))
-            }
+            Self::Operator => READS.union(PermissionSet::of(&[
+                WorkflowExecute,
+                ExecutionCancel,
+                ExecutionRetry,
+                ApprovalDecide,
+                ApiKeyRead,
+                ApiKeyWrite,
+            ])),
             Self::Executor => PermissionSet::of(&[WorkflowRead, WorkflowExecute, ExecutionRead]),
             Self::Viewer => READS,
             Self::Auditor => PermissionSet::of(&[AuditRead, TenantRead]),

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use tenure_kernel::permission::{ApprovalDecide, Permission as _};
 use tenure_kernel::{
-    ApprovalId, Error, ExecutionId, Load, Mode, Page, PageQuery, Permitted, Result, TeamId, TenantTx, Timestamp,
-    UserId, WorkflowId, Write,
+    ApprovalId, Code, Error, ExecutionId, Load, Mode, Page, PageQuery, Permitted, Problem, Result, TeamId, TenantTx,
+    Timestamp, UserId, WorkflowId, Write,
 };
 use uuid::Uuid;
 
@@ -40,9 +40,14 @@ struct Row {
     decided_at: Option<Timestamp>,
 }
 
+/// Approvals ask people, and are shown to those who may be asked.
+fn for_people() -> Problem {
+    Problem::new(Code::PermissionDenied, "approvals are for people; a service account neither sees nor decides them")
+}
+
 /// The caller as a possible approver.
 async fn caller<M: Mode>(tx: &mut TenantTx<M>) -> Result<Caller> {
-    let id = tx.cx().actor().user().ok_or_else(|| Error::internal("approvals are for people"))?;
+    let id = tx.cx().actor().user().ok_or_else(for_people)?;
     let permitted = tx.cx().identity.permissions.contains(ApprovalDecide::NEEDS);
     let member = sqlx::query!(
         "select username, email, roles from memberships where tenant_id = $1 and user_id = $2",
@@ -313,7 +318,7 @@ pub(super) async fn decide(
     verdict: Verdict,
     comment: &Comment,
 ) -> Result<Approval> {
-    let user = tx.cx().actor().user().ok_or_else(|| Error::internal("approvals are for people"))?;
+    let user = tx.cx().actor().user().ok_or_else(for_people)?;
     let now = tx.now();
     sqlx::query!(
         "insert into approval_decisions (tenant_id, approval_id, user_id, decision, comment, decided_at)

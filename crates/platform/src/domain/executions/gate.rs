@@ -90,7 +90,7 @@ pub(super) async fn prepare(cx: &Authorized<WorkflowExecute>, app: &App, wanted:
 
 /// Queues the execution if it may begin. Whatever refuses it gives back what was taken for it.
 pub(super) async fn admit(tx: &mut TenantTx<Write>, app: &App, wanted: &Wanted) -> Result<Audited<Admission>> {
-    let requested_by = tx.cx().actor().user().ok_or_else(|| Error::internal("an execution needs a person"))?;
+    let requested_by = tx.cx().actor().user().ok_or_else(for_people)?;
     let (workflow, version, compiled) = runnable(tx, app, wanted.workflow, wanted.version).await?;
     let (tenant, now) = (tx.tenant(), tx.now());
     let stored = match &wanted.input {
@@ -122,6 +122,12 @@ pub(super) async fn admit(tx: &mut TenantTx<Write>, app: &App, wanted: &Wanted) 
         .detail("workflow", workflow.id)
         .detail("version", version);
     Ok(Audited::of(Admission::Queued(Box::new(execution)), event))
+}
+
+/// An execution runs for a person: whom its approvals must not ask, and whom its steps are checked against.
+fn for_people() -> Problem {
+    let detail = "a service account cannot start executions yet; use an API key of a person";
+    Problem::new(Code::PermissionDenied, detail)
 }
 
 /// The version of a workflow that is to be run.

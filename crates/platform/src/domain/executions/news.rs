@@ -45,6 +45,10 @@ impl News {
             }
             Message::SessionChanged { session } => self.standing |= actor.session == Some(*session),
             Message::UserChanged { user } => self.standing |= actor.user() == Some(*user),
+            Message::ServiceAccountChanged { account } => {
+                self.standing |= actor.service_account() == Some(*account);
+            }
+            Message::KeyChanged { key } => self.standing |= actor.key == Some(*key),
             Message::TenantChanged { tenant } => self.standing |= *tenant == cx.tenant(),
             Message::NewsLost => self.standing = true,
             Message::WorkQueued | Message::ExecutionCancelled { .. } | Message::Heartbeat { .. } => {}

@@ -7,14 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use moka::sync::Cache;
 use sha2::{Digest as _, Sha256};
 use tenure_kernel::bus::Message;
+use tenure_kernel::limits::KeyRates;
 use tenure_kernel::{
-    Actor, Audited, Authenticator, Code, Error, Identity, Kernel, Principal, Problem, Rejected, Result, SessionId,
-    SystemReason, Timestamp, WeakKernel,
+    Actor, Audited, Code, Error, Identity, Kernel, Principal, Problem, Rejected, Result, SessionId, SystemReason,
+    Timestamp, WeakKernel,
 };
 
 use super::store;
@@ -92,7 +91,9 @@ impl TokenAuthenticator {
                 self.known.forget_where(move |known| known.identity.tenant == tenant);
             }
             Message::NewsLost => self.known.forget_all(),
-            Message::WorkQueued
+            Message::KeyChanged { .. }
+            | Message::ServiceAccountChanged { .. }
+            | Message::WorkQueued
             | Message::ExecutionCancelled { .. }
             | Message::ExecutionProgress { .. }
             | Message::Heartbeat { .. } => {}
@@ -131,7 +132,8 @@ impl TokenAuthenticator {
         }
         let permissions = access::effective(&standing.roles, &standing.permissions);
         let actor = actor_of(claims);
-        let identity = Arc::new(Identity { tenant: standing.tenant, actor, permissions, teams: standing.teams });
+        let (tenant, rates) = (standing.tenant, KeyRates::default());
+        let identity = Arc::new(Identity { tenant, actor, permissions, teams: standing.teams, rates });
         let known = Known { identity, expires_at: standing.expires_at, tenant_active: standing.tenant_active };
         if believe {
             self.known.keep(glance, claims.sid, known.clone());
@@ -139,7 +141,11 @@ impl TokenAuthenticator {
         Ok(Found::Alive(known))
     }
 
-    async fn who(&self, token: &str) -> Result<Arc<Identity>, Rejected> {
+    /// Who holds this access token.
+    ///
+    /// # Errors
+    /// As [`tenure_kernel::Authenticator::authenticate`].
+    pub async fn who(&self, token: &str) -> Result<Arc<Identity>, Rejected> {
         let invalid = || {
             Error::from(Problem::new(
                 Code::Unauthenticated,
@@ -176,15 +182,9 @@ fn actor_of(claims: &Claims) -> Actor {
 }
 
 /// 403 for whoever belongs to an organisation that is suspended.
-pub(super) fn suspended() -> Problem {
+pub(crate) fn suspended() -> Problem {
     Problem::new(
         Code::TenantSuspended,
         "your organisation is suspended; ask its administrator or the platform's operator",
     )
-}
-
-impl Authenticator for TokenAuthenticator {
-    fn authenticate<'a>(&'a self, bearer: &'a str) -> BoxFuture<'a, Result<Arc<Identity>, Rejected>> {
-        self.who(bearer).boxed()
-    }
 }

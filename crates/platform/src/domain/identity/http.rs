@@ -471,7 +471,9 @@ pub struct Me {
 async fn me(cx: Authenticated) -> Result<Json<Me>> {
     let organization = cx.read(async |tx| tenancy::store::current(tx).await).await?;
     let (Some(user), Some(session)) = (cx.cx().actor().user(), cx.cx().actor().session) else {
-        return Err(Problem::new(Code::Unauthenticated, "this credential does not belong to a person").into());
+        return Err(
+            Problem::new(Code::Unauthenticated, "this tells of a login, and an API key has none; log in").into()
+        );
     };
     let (user, belongings, invitations, standing) = cx
         .kernel()

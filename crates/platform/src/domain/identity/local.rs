@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tenure_kernel::{Audited, Identity, NewEvent, Problem, Result, SystemReason, TenantId};
+use tenure_kernel::{Audited, Credential, Identity, NewEvent, Problem, Result, SystemReason, TenantId};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -150,6 +150,6 @@ impl LocalLogin {
     /// # Errors
     /// 401 when they were stripped of their membership; PostgreSQL's.
     pub async fn identity(&self) -> Result<Arc<Identity>> {
-        self.app.kernel.authenticate(&self.access_token()?).await
+        self.app.kernel.authenticate(Credential::Bearer(&self.access_token()?), None).await
     }
 }

@@ -25,6 +25,7 @@ mod token;
 mod upkeep;
 
 pub use authenticator::TokenAuthenticator;
+pub(crate) use authenticator::suspended;
 pub use event::{SessionEvent, UserEvent};
 pub use http::{routes, well_known};
 pub use instance::routes as instance_routes;

@@ -1,0 +1,55 @@
+import { expectAccessible } from './accessible.ts';
+import { expect, newPerson, register, test } from './tenure.ts';
+
+test('a service account gets an API key, which works once copied until it is revoked', async ({
+  page,
+  origin,
+}) => {
+  await register(page, newPerson());
+  await page.getByRole('link', { name: 'Service accounts' }).click();
+  await page.getByRole('button', { name: 'New service account' }).first().click();
+  await page.getByLabel('Name', { exact: true }).fill('Importer');
+  await expectAccessible(page);
+  await page.getByRole('button', { name: 'Create service account' }).click();
+  await expect(page.getByRole('cell', { name: 'Importer', exact: true })).toBeVisible();
+
+  await page.getByRole('link', { name: 'API keys' }).click();
+  await page.getByRole('button', { name: 'New API key' }).first().click();
+  await page.getByLabel('Name', { exact: true }).fill('Nightly');
+  await page.getByRole('button', { name: /Acts for/ }).click();
+  await page.getByRole('option', { name: 'Importer' }).click();
+  await page.getByText('workflow:read', { exact: true }).click();
+  await expectAccessible(page);
+  await page.getByRole('button', { name: 'Create API key' }).click();
+  const key = (await page.getByTestId('api-key').textContent()) ?? '';
+  expect(key).toMatch(/^tnr_dev_[0-9a-z]{26}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}$/);
+  await expectAccessible(page);
+  await page.getByRole('button', { name: 'I have copied it' }).click();
+  await expect(page.getByText('Importer · dev')).toBeVisible();
+
+  const status = async (path: string, credential = key) =>
+    (await fetch(`${origin}/api/v1${path}`, { headers: { 'x-api-key': credential } })).status;
+  expect(await status('/workflows')).toBe(200);
+  expect(await status('/teams')).toBe(403);
+
+  // Never again, neither on the page nor after a reload.
+  await page.reload();
+  await expect(page.getByText('Importer · dev')).toBeVisible();
+  expect(await page.content()).not.toContain(key.split('_')[3]);
+
+  await page.getByRole('button', { name: 'Actions for Nightly' }).click();
+  await page.getByRole('menuitem', { name: 'Rotate' }).click();
+  await page.getByRole('button', { name: /The old key works on/ }).click();
+  await page.getByRole('option', { name: 'not at all' }).click();
+  await page.getByRole('button', { name: 'Rotate API key' }).click();
+  const second = (await page.getByTestId('api-key').textContent()) ?? '';
+  await page.getByRole('button', { name: 'I have copied it' }).click();
+  expect([await status('/workflows'), await status('/workflows', second)]).toEqual([401, 200]);
+
+  await page.getByRole('button', { name: 'Actions for Nightly' }).first().click();
+  await page.getByRole('menuitem', { name: 'Revoke' }).click();
+  await expect(page.getByRole('alertdialog').getByRole('button', { name: 'Cancel' })).toBeFocused();
+  await page.getByRole('button', { name: 'Revoke API key' }).click();
+  await expect(page.getByText('Revoked', { exact: true })).toBeVisible();
+  expect(await status('/workflows', second)).toBe(401);
+});

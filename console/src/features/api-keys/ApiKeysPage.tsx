@@ -1,0 +1,193 @@
+import { Ban, KeySquare, Plus, RotateCw } from 'lucide-react';
+import { useState } from 'react';
+import { useMay, useMe } from '~/api/query';
+import type { ApiKey } from '~/api/types';
+import { Button } from '~/ui/button';
+import { Confirm, Dialog } from '~/ui/dialog';
+import { Form, Select } from '~/ui/form';
+import { MenuItem, RowMenu } from '~/ui/menu';
+import { Page } from '~/ui/page';
+import { Empty } from '~/ui/states';
+import { List } from '~/ui/table';
+import { Time } from '~/ui/time';
+import { useApiKeys, useRevokeApiKey, useRotateApiKey } from './api';
+import { Issued } from './Issued';
+import { NewKey } from './NewKey';
+import { byResource } from './scopes';
+
+type Open = { kind: 'new' } | { kind: 'rotate' | 'revoke'; apiKey: ApiKey } | undefined;
+
+const STATES = {
+  active: { label: 'Active', tone: 'ok' },
+  retiring: { label: 'Replaced', tone: 'wait' },
+  expired: { label: 'Expired', tone: 'idle' },
+  revoked: { label: 'Revoked', tone: 'idle' },
+} as const;
+
+export function ApiKeysPage() {
+  const pages = useApiKeys();
+  const me = useMe()?.user.id;
+  const mayWrite = useMay('api_key:write');
+  const mayManage = useMay('service_account:write');
+  const [open, setOpen] = useState<Open>();
+  const close = () => setOpen(undefined);
+  const create = (
+    <Button tone="primary" isDisabled={!mayWrite} onPress={() => setOpen({ kind: 'new' })}>
+      <Plus aria-hidden /> New API key
+    </Button>
+  );
+  const mayRotate = ({ owner, state }: ApiKey) =>
+    mayWrite && state === 'active' && (owner.kind === 'user' ? owner.id === me : mayManage);
+  const mayRevoke = ({ owner, state }: ApiKey) =>
+    mayWrite && (state === 'active' || state === 'retiring') && (owner.kind === 'user' || mayManage);
+
+  return (
+    <Page
+      title="API keys"
+      description="What programs log in with: each acts for its owner, cut down to what is named here."
+      actions={create}
+    >
+      <List
+        label="API keys"
+        pages={pages}
+        rowKey={(key) => key.id}
+        empty={
+          <Empty icon={KeySquare} title="No API keys yet" action={create}>
+            Make one for each program, with the permissions that it needs and no others.
+          </Empty>
+        }
+        columns={[
+          {
+            header: 'Key',
+            cell: (key) => (
+              <>
+                <strong>{key.name}</strong>
+                <div className="cell-note">
+                  {key.owner_name} · {key.environment}
+                </div>
+              </>
+            ),
+          },
+          { header: 'May', wideOnly: true, cell: (key) => <Scopes apiKey={key} /> },
+          {
+            header: 'State',
+            fit: true,
+            cell: ({ state }) => (
+              <span className={`badge tone-${STATES[state].tone}`}>{STATES[state].label}</span>
+            ),
+          },
+          { header: 'Ends', fit: true, wideOnly: true, cell: (key) => <End apiKey={key} /> },
+          {
+            header: 'Last used',
+            fit: true,
+            wideOnly: true,
+            cell: ({ last_used_at, last_used_address }) =>
+              last_used_at ? (
+                <>
+                  <Time iso={last_used_at} relative />
+                  <div className="cell-note">{last_used_address}</div>
+                </>
+              ) : (
+                <span className="muted">never</span>
+              ),
+          },
+          {
+            header: 'Actions',
+            hideHeader: true,
+            end: true,
+            fit: true,
+            cell: (apiKey) => (
+              <RowMenu label={`Actions for ${apiKey.name}`}>
+                <MenuItem
+                  label="Rotate"
+                  isDisabled={!mayRotate(apiKey)}
+                  onAction={() => setOpen({ kind: 'rotate', apiKey })}
+                >
+                  <RotateCw aria-hidden /> Rotate…
+                </MenuItem>
+                <MenuItem
+                  label="Revoke"
+                  danger
+                  isDisabled={!mayRevoke(apiKey)}
+                  onAction={() => setOpen({ kind: 'revoke', apiKey })}
+                >
+                  <Ban aria-hidden /> Revoke…
+                </MenuItem>
+              </RowMenu>
+            ),
+          },
+        ]}
+      />
+      {open?.kind === 'new' && (
+        <Dialog title="New API key" isOpen onClose={close}>
+          <NewKey onDone={close} />
+        </Dialog>
+      )}
+      {open?.kind === 'rotate' && (
+        <Dialog title={`Rotate “${open.apiKey.name}”`} isOpen onClose={close}>
+          <Rotate apiKey={open.apiKey} onDone={close} />
+        </Dialog>
+      )}
+      {open?.kind === 'revoke' && <Revoke apiKey={open.apiKey} onDone={close} />}
+    </Page>
+  );
+}
+
+function Scopes({ apiKey }: { apiKey: ApiKey }) {
+  return (
+    <ul className="plain small">
+      {byResource(apiKey.scopes).map(({ resource, actions }) => (
+        <li key={resource}>
+          {resource}: {actions.join(', ')}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function End({ apiKey: { retires_at, expires_at } }: { apiKey: ApiKey }) {
+  const [end] = [retires_at, expires_at].filter((moment) => moment != null).sort();
+  return end ? <Time iso={end} relative /> : <span className="muted">never</span>;
+}
+
+const DAY = 24 * 60 * 60;
+const GRACES = [
+  { value: String(7 * DAY), label: 'for 7 days' },
+  { value: String(DAY), label: 'for a day' },
+  { value: '0', label: 'not at all' },
+];
+
+function Rotate({ apiKey, onDone }: { apiKey: ApiKey; onDone: () => void }) {
+  const rotate = useRotateApiKey(apiKey.id);
+  const [grace, setGrace] = useState(String(7 * DAY));
+  if (rotate.data) return <Issued text={rotate.data.key} onDone={onDone} />;
+  return (
+    <Form problem={rotate.error} onSubmit={() => rotate.mutate({ grace_seconds: Number(grace) })}>
+      <p>A new key takes its place, with the same permissions, networks and end.</p>
+      <Select label="The old key works on" options={GRACES} value={grace} onChange={setGrace} />
+      <div className="form-actions">
+        <Button onPress={onDone}>Cancel</Button>
+        <Button type="submit" tone="primary" isPending={rotate.isPending}>
+          Rotate API key
+        </Button>
+      </div>
+    </Form>
+  );
+}
+
+function Revoke({ apiKey, onDone }: { apiKey: ApiKey; onDone: () => void }) {
+  const revoke = useRevokeApiKey();
+  return (
+    <Confirm
+      title={`Revoke “${apiKey.name}”?`}
+      action="Revoke API key"
+      isOpen
+      isPending={revoke.isPending}
+      problem={revoke.error}
+      onConfirm={() => revoke.mutate(apiKey, { onSuccess: onDone })}
+      onClose={onDone}
+    >
+      <p>Whatever uses it is refused from now on. This cannot be undone.</p>
+    </Confirm>
+  );
+}

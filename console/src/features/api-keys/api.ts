@@ -1,0 +1,43 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { api, unwrap } from '~/api/client';
+import type { Problem } from '~/api/problem';
+import { usePages } from '~/api/query';
+import type { ApiKey, Schemas } from '~/api/types';
+import { toast } from '~/ui/toast';
+
+const KEY = ['api-keys'];
+
+export function useApiKeys() {
+  return usePages(KEY, (cursor) => unwrap(api.GET('/api/v1/api-keys', { params: { query: { cursor } } })));
+}
+
+function useIssue<T>(issue: (variables: T) => Promise<Schemas['IssuedKey']>) {
+  const client = useQueryClient();
+  return useMutation<Schemas['IssuedKey'], Problem, T>({
+    mutationFn: issue,
+    // The answer holds the key: it goes when the dialog does.
+    gcTime: 0,
+    onSuccess: () => client.invalidateQueries({ queryKey: KEY }),
+  });
+}
+
+export function useCreateApiKey() {
+  return useIssue<Schemas['NewApiKey']>((body) => unwrap(api.POST('/api/v1/api-keys', { body })));
+}
+
+export function useRotateApiKey(id: string) {
+  return useIssue<{ grace_seconds: number }>((body) =>
+    unwrap(api.POST('/api/v1/api-keys/{id}/rotate', { params: { path: { id } }, body })),
+  );
+}
+
+export function useRevokeApiKey() {
+  const client = useQueryClient();
+  return useMutation<ApiKey, Problem, ApiKey>({
+    mutationFn: ({ id }) => unwrap(api.POST('/api/v1/api-keys/{id}/revoke', { params: { path: { id } } })),
+    onSuccess: (key) => {
+      toast(`API key “${key.name}” revoked`);
+      return client.invalidateQueries({ queryKey: KEY });
+    },
+  });
+}

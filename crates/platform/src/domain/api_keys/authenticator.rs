@@ -1,0 +1,218 @@
+//! Tells who holds an API key: looked up once, forgotten at once when the key or its owner changes.
+//!
+//! As with access tokens, what is known is bypassed while this node would not hear of changes. Everything that is wrong
+//! with a key gets the same answer.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use ipnet::IpNet;
+use tenure_kernel::bus::Message;
+use tenure_kernel::limits::Subject;
+use tenure_kernel::{
+    Actor, Audited, Authenticator, Code, Credential, Error, Identity, Kernel, KeyId, PermissionSet, Problem, Rejected,
+    Result, SystemReason, Timestamp, WeakKernel,
+};
+
+use super::store::{self, LastUse, Standing};
+use super::text::{self, KeyDigest};
+use crate::domain::access;
+use crate::domain::identity::{TokenAuthenticator, suspended};
+use crate::remembered::Remembered;
+
+/// Even without news nothing is believed longer than this.
+const BELIEVED_FOR: Duration = Duration::from_secs(60);
+const KEYS_KEPT: u64 = 100_000;
+
+/// What a key stands for, whether or not it works.
+#[derive(Clone)]
+struct Known {
+    identity: Arc<Identity>,
+    digest: KeyDigest,
+    /// Not revoked, and its owner may act.
+    alive: bool,
+    tenant_active: bool,
+    ends_at: Option<Timestamp>,
+    networks: Arc<[IpNet]>,
+}
+
+/// Access tokens and API keys. See the module.
+pub struct CredentialAuthenticator {
+    /// Weak, because the kernel holds this.
+    kernel: WeakKernel,
+    tokens: Arc<TokenAuthenticator>,
+    known: Remembered<KeyId, Known>,
+    /// Uses that are not written yet.
+    used: Mutex<HashMap<KeyId, LastUse>>,
+}
+
+impl std::fmt::Debug for CredentialAuthenticator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CredentialAuthenticator").finish_non_exhaustive()
+    }
+}
+
+impl CredentialAuthenticator {
+    /// With an empty cache. Without [`CredentialAuthenticator::follow`] revocations take up to a minute.
+    #[must_use]
+    pub fn new(kernel: &Kernel, tokens: Arc<TokenAuthenticator>) -> Self {
+        let known = Remembered::new(KEYS_KEPT, BELIEVED_FOR);
+        Self { kernel: kernel.downgrade(), tokens, known, used: Mutex::default() }
+    }
+
+    /// Forgets, from now on, what the bus says is out of date.
+    pub fn follow(self: &Arc<Self>, kernel: &Kernel) {
+        self.tokens.follow(kernel);
+        let this = Arc::downgrade(self);
+        kernel.bus().on_news(move |message| {
+            if let Some(this) = this.upgrade() {
+                this.forget(message);
+            }
+        });
+    }
+
+    fn forget(&self, message: &Message) {
+        match message {
+            Message::KeyChanged { key } => self.known.forget(key),
+            Message::UserChanged { user } => {
+                let user = *user;
+                self.known.forget_where(move |known| known.identity.actor.user() == Some(user));
+            }
+            Message::ServiceAccountChanged { account } => {
+                let account = *account;
+                self.known.forget_where(move |known| known.identity.actor.service_account() == Some(account));
+            }
+            Message::TenantChanged { tenant } => {
+                let tenant = *tenant;
+                self.known.forget_where(move |known| known.identity.tenant == tenant);
+            }
+            Message::NewsLost => self.known.forget_all(),
+            Message::SessionChanged { .. }
+            | Message::WorkQueued
+            | Message::ExecutionCancelled { .. }
+            | Message::ExecutionProgress { .. }
+            | Message::Heartbeat { .. } => {}
+        }
+    }
+
+    /// What is known of the key of this identifier; asks the database unless this node knows it.
+    async fn find(&self, kernel: &Kernel, id: KeyId, address: Option<IpAddr>) -> Result<Option<Known>> {
+        let believe = kernel.bus().hears();
+        if believe && let Some(known) = self.known.get(&id) {
+            return Ok(Some(known));
+        }
+        // Anybody can write down a well-formed key. Who does so by the thousand asks the database no more than their
+        // address may ask anything; the kernel counts the refusal once more and tells of the limit.
+        let over = |address| kernel.limiter().count(Subject::address(address)).retry_after.is_some();
+        if address.is_some_and(over) {
+            return Ok(None);
+        }
+        let glance = self.known.glance();
+        let standing = kernel
+            .system(SystemReason::Authenticate)
+            .run(async |tx| Ok(Audited::none("looks up what an API key stands for", store::standing(tx, id).await?)))
+            .await?;
+        let known = standing.map(|standing| Known::from(id, standing));
+        if believe && let Some(known) = &known {
+            self.known.keep(glance, id, known.clone());
+        }
+        Ok(known)
+    }
+
+    async fn holder(&self, key: &str, address: Option<IpAddr>) -> Result<Arc<Identity>, Rejected> {
+        let invalid = || {
+            let detail = "the API key is not valid, not valid any more, or not valid from here";
+            Error::from(Problem::new(Code::Unauthenticated, detail))
+        };
+        let kernel = self.kernel.upgrade()?;
+        let now = kernel.clock().now();
+        let well_formed = text::parse(key).ok_or_else(invalid)?;
+        let known = self.find(&kernel, well_formed.id, address).await?.ok_or_else(invalid)?;
+        // Who does not hold the key learns nothing of it, and neither does its owner hear of them.
+        verify_slices_are_equal(&text::digest(key), &known.digest).map_err(|_| invalid())?;
+        let rejected = |error| Rejected { error, subject: Some((known.identity.tenant, known.identity.actor)) };
+        if !known.alive || known.ends_at.is_some_and(|end| end <= now) || !known.may_come_from(address) {
+            return Err(rejected(invalid()));
+        }
+        if !known.tenant_active {
+            return Err(rejected(suspended().into()));
+        }
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.insert(well_formed.id, LastUse { at: now, address });
+        Ok(Arc::clone(&known.identity))
+    }
+
+    /// Writes when, and from where, keys were last used. Not on the path of a request: what is known of uses may be lost
+    /// with the process.
+    ///
+    /// # Errors
+    /// PostgreSQL's; the uses then wait for the next time.
+    pub async fn write_uses(&self) -> Result<()> {
+        let uses = std::mem::take(&mut *self.used.lock().unwrap_or_else(PoisonError::into_inner));
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let kernel = self.kernel.upgrade()?;
+        let written = kernel
+            .system(SystemReason::Authenticate)
+            .run(async |tx| {
+                store::note_uses(tx, &uses).await?;
+                Ok(Audited::none("what a key was used for has events of its own", ()))
+            })
+            .await;
+        if written.is_err() {
+            let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+            for (key, earlier) in uses {
+                used.entry(key).or_insert(earlier);
+            }
+        }
+        written
+    }
+}
+
+impl Known {
+    fn from(id: KeyId, standing: Standing) -> Self {
+        let scope = PermissionSet::from_patterns(standing.scopes.iter().map(String::as_str));
+        let owner = access::effective(&standing.roles, &standing.permissions);
+        let actor = Actor { principal: standing.owner, session: None, key: Some(id), on_behalf_of: None };
+        let networks: Result<Arc<[IpNet]>, _> = standing.allowed_cidrs.iter().map(|text| text.parse()).collect();
+        Self {
+            identity: Arc::new(Identity {
+                tenant: standing.tenant,
+                actor,
+                permissions: owner.intersection(scope),
+                teams: standing.teams,
+                rates: standing.rates,
+            }),
+            digest: standing.digest,
+            // A network that cannot be read must not mean any network.
+            alive: standing.alive && networks.is_ok(),
+            tenant_active: standing.tenant_active,
+            ends_at: standing.ends.at(),
+            networks: networks.unwrap_or_default(),
+        }
+    }
+
+    fn may_come_from(&self, address: Option<IpAddr>) -> bool {
+        let within = |address: IpAddr| self.networks.iter().any(|network| network.contains(&address));
+        self.networks.is_empty() || address.is_some_and(|address| within(address.to_canonical()))
+    }
+}
+
+impl Authenticator for CredentialAuthenticator {
+    fn authenticate<'a>(
+        &'a self,
+        credential: Credential<'a>,
+        address: Option<IpAddr>,
+    ) -> BoxFuture<'a, Result<Arc<Identity>, Rejected>> {
+        match credential {
+            Credential::Bearer(token) if !text::looks_like_a_key(token) => self.tokens.who(token).boxed(),
+            Credential::Bearer(key) | Credential::ApiKey(key) => self.holder(key, address).boxed(),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+use super::model::ApiKey;
+
+tenure_kernel::actions! {
+    /// What happens to API keys.
+    pub ApiKeyEvent on ApiKey = "api-key" {
+        CREATED = "created", "An API key was made.";
+        UPDATED = "updated", "An API key was renamed, or cut down further.";
+        ROTATED = "rotated", "Another API key took the place of this one, which works on until its grace is over.";
+        REVOKED = "revoked", "An API key was revoked.";
+    }
+}

@@ -1,0 +1,271 @@
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use tenure_kernel::limits::{KeyRates, Rate};
+use tenure_kernel::{
+    KeyId, PermissionId, PermissionSet, Personal, Problem, Resource, Result, ServiceAccountId, Timestamp, UserId,
+};
+use utoipa::ToSchema;
+
+const MOST_NETWORKS: usize = 50;
+
+/// What is known of an API key; never the key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ApiKey {
+    /// Identifier; it stands in the key too.
+    pub id: KeyId,
+    /// What it is for.
+    pub name: String,
+    /// For whom it acts.
+    pub owner: KeyOwner,
+    /// What the owner is called.
+    pub owner_name: Personal<String>,
+    /// Which environment it is meant for.
+    pub environment: Environment,
+    /// Whether it works.
+    pub state: KeyState,
+    /// The permissions it is cut down to: it may do what its owner may do at that moment and what stands here.
+    pub scopes: Vec<String>,
+    /// The networks it may be used from; from anywhere, if there are none.
+    pub allowed_cidrs: Vec<String>,
+    /// How many requests it may make.
+    pub rate_limit: RateLimit,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// When it ends because another took its place.
+    pub retires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// The key whose place it took.
+    pub rotated_from: Option<KeyId>,
+    /// Who made it; null where no person did.
+    pub created_by: Option<UserId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// When it was last used, a few seconds late.
+    pub last_used_at: Option<Timestamp>,
+    /// From where it was last used.
+    pub last_used_address: Option<Personal<String>>,
+}
+
+impl Resource for ApiKey {
+    fn resource_id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl ApiKey {
+    /// What it is cut down to.
+    pub(super) fn scope(&self) -> PermissionSet {
+        PermissionSet::from_patterns(self.scopes.iter().map(String::as_str))
+    }
+}
+
+/// How many requests a key may make; as the installation says where null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    /// In a minute, 1 to 1,000,000.
+    #[serde(default)]
+    pub per_minute: Option<i32>,
+    /// In an hour, 1 to 1,000,000.
+    #[serde(default)]
+    pub per_hour: Option<i32>,
+}
+
+impl RateLimit {
+    /// # Errors
+    /// 422 at the member that is out of range.
+    pub(super) fn check(self) -> Result<Self> {
+        for (name, requests) in [("per_minute", self.per_minute), ("per_hour", self.per_hour)] {
+            if requests.is_some_and(|requests| !(1..=1_000_000).contains(&requests)) {
+                return Err(Problem::invalid(format!("/rate_limit/{name}"), "must be 1 to 1000000").into());
+            }
+        }
+        Ok(self)
+    }
+
+    /// For the limiter.
+    pub(super) fn rates(self) -> KeyRates {
+        let rate = |requests: Option<i32>, seconds| {
+            let requests = requests.and_then(|requests| u32::try_from(requests).ok())?;
+            Some(Rate { requests, seconds })
+        };
+        KeyRates { key: rate(self.per_minute, 60), key_long: rate(self.per_hour, 3600) }
+    }
+}
+
+/// For whom a key acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum KeyOwner {
+    /// A person.
+    User {
+        /// Who.
+        id: UserId,
+    },
+    /// A service account.
+    ServiceAccount {
+        /// Which.
+        id: ServiceAccountId,
+    },
+}
+
+/// Which environment a key is meant for; it stands in the key, so that nobody mistakes one for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// Where things are built.
+    #[default]
+    Dev,
+    /// Where they are tried.
+    Test,
+    /// Where they count.
+    Prod,
+}
+
+impl Environment {
+    /// As it stands in keys and in the table.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Test => "test",
+            Self::Prod => "prod",
+        }
+    }
+
+    /// From what stands there.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Dev, Self::Test, Self::Prod].into_iter().find(|environment| environment.as_str() == text)
+    }
+}
+
+/// Whether a key works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyState {
+    /// It does.
+    Active,
+    /// Until `retires_at`: another took its place.
+    Retiring,
+    /// Its time is over.
+    Expired,
+    /// It was revoked.
+    Revoked,
+}
+
+/// When a key ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends {
+    pub(super) expires: Option<Timestamp>,
+    pub(super) retires: Option<Timestamp>,
+    pub(super) revoked: Option<Timestamp>,
+}
+
+impl Ends {
+    /// When it ends by the clock.
+    pub(super) fn at(self) -> Option<Timestamp> {
+        [self.expires, self.retires].into_iter().flatten().min()
+    }
+
+    /// Where it stands at this moment.
+    pub(super) fn state(self, now: Timestamp) -> KeyState {
+        if self.revoked.is_some() {
+            KeyState::Revoked
+        } else if self.at().is_some_and(|end| end <= now) {
+            KeyState::Expired
+        } else if self.retires.is_some() {
+            KeyState::Retiring
+        } else {
+            KeyState::Active
+        }
+    }
+}
+
+/// 1 to 100 characters without control characters, trimmed.
+pub(super) fn parse_name(text: &str) -> Result<String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) {
+        return Err(Problem::invalid("/name", "must be 1 to 100 characters without control characters").into());
+    }
+    Ok(text.to_owned())
+}
+
+/// The permissions that a list of names and wildcards means now. What a later release adds to a wildcard is not in it.
+pub(super) fn parse_scopes(patterns: &[String]) -> Result<PermissionSet> {
+    if patterns.is_empty() {
+        return Err(Problem::invalid("/scopes", "must name at least one permission").into());
+    }
+    let mut scopes = PermissionSet::NONE;
+    for (place, pattern) in patterns.iter().enumerate() {
+        let meant = PermissionSet::from_patterns([pattern.as_str()]);
+        if meant.is_empty() {
+            let detail = "must be a permission, like `workflow:read`, or a wildcard over some, like `workflow:*`";
+            return Err(Problem::invalid(format!("/scopes/{place}"), detail).into());
+        }
+        scopes = scopes.union(meant);
+    }
+    Ok(scopes)
+}
+
+/// As they are stored and shown.
+pub(super) fn names_of(scopes: PermissionSet) -> Vec<String> {
+    scopes.iter().map(PermissionId::as_str).map(str::to_owned).collect()
+}
+
+/// Networks in CIDR notation, or single addresses, in their shortest form and each once.
+pub(super) fn parse_networks(texts: &[String]) -> Result<Vec<String>> {
+    if texts.len() > MOST_NETWORKS {
+        let detail = format!("must be at most {MOST_NETWORKS} networks");
+        return Err(Problem::invalid("/allowed_cidrs", detail).into());
+    }
+    let mut networks = BTreeSet::new();
+    for (place, text) in texts.iter().enumerate() {
+        let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        let network = network.ok_or_else(|| {
+            Problem::invalid(format!("/allowed_cidrs/{place}"), "must be a network, like 192.0.2.0/24 or 2001:db8::/32")
+        })?;
+        networks.insert(network.trunc());
+    }
+    Ok(networks.into_iter().map(|network| network.to_string()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_brought_into_one_form() {
+        let parse = |texts: &[&str]| parse_networks(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        assert_eq!(
+            parse(&["192.0.2.77/24", "192.0.2.0/24", "2001:db8::1", "10.0.0.1"]).unwrap(),
+            ["10.0.0.1/32", "192.0.2.0/24", "2001:db8::1/128"]
+        );
+        for wrong in ["", "10.0.0.0/33", "10.0.0", "::/129", "example.com", "10.0.0.1/"] {
+            assert!(parse(&["10.0.0.0/8", wrong]).is_err(), "{wrong}");
+        }
+        assert!(parse(&["10.0.0.0/8"; MOST_NETWORKS + 1]).is_err());
+    }
+
+    #[test]
+    fn a_key_ends_at_the_first_of_its_ends() {
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let ends = |expires: Option<i64>, retires: Option<i64>| Ends {
+            expires: expires.map(at),
+            retires: retires.map(at),
+            revoked: None,
+        };
+        assert_eq!(ends(None, None).state(at(9)), KeyState::Active);
+        assert_eq!(ends(Some(10), None).state(at(9)), KeyState::Active);
+        assert_eq!(ends(Some(10), None).state(at(10)), KeyState::Expired);
+        assert_eq!(ends(Some(20), Some(10)).state(at(9)), KeyState::Retiring);
+        assert_eq!(ends(Some(20), Some(10)).state(at(10)), KeyState::Expired);
+        assert_eq!(Ends { revoked: Some(at(1)), ..ends(None, None) }.state(at(0)), KeyState::Revoked);
+    }
+}

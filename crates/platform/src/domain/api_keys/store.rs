@@ -1,0 +1,323 @@
+//! All SQL on `api_keys`.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tenure_kernel::limits::KeyRates;
+use tenure_kernel::permission::{ServiceAccountRead, UserWrite};
+use tenure_kernel::{
+    Change, Error, KeyId, Load, Mode, Page, PageQuery, Permission as _, Permitted, Personal, Principal, Result,
+    ServiceAccountId, SystemTx, TeamId, TenantId, TenantTx, Timestamp, UserId, Write,
+};
+use uuid::Uuid;
+
+use super::model::{ApiKey, Ends, Environment, KeyOwner, RateLimit};
+use super::text::KeyDigest;
+
+struct Row {
+    id: KeyId,
+    name: String,
+    user_id: Option<UserId>,
+    service_account_id: Option<ServiceAccountId>,
+    owner_name: Option<String>,
+    environment: String,
+    scopes: Vec<String>,
+    allowed_cidrs: Vec<String>,
+    rate_per_minute: Option<i32>,
+    rate_per_hour: Option<i32>,
+    expires_at: Option<Timestamp>,
+    retires_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+    rotated_from: Option<KeyId>,
+    created_by: Option<UserId>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    last_used_at: Option<Timestamp>,
+    last_used_address: Option<String>,
+}
+
+impl Row {
+    fn read(self, now: Timestamp) -> Result<ApiKey> {
+        let ends = Ends { expires: self.expires_at, retires: self.retires_at, revoked: self.revoked_at };
+        let (owner, id) = match (self.user_id, self.service_account_id) {
+            (Some(id), _) => (KeyOwner::User { id }, id.to_string()),
+            (None, Some(id)) => (KeyOwner::ServiceAccount { id }, id.to_string()),
+            (None, None) => return Err(Error::internal("a key of nobody")),
+        };
+        Ok(ApiKey {
+            id: self.id,
+            name: self.name,
+            owner,
+            owner_name: Personal(self.owner_name.unwrap_or(id)),
+            environment: Environment::parse(&self.environment)
+                .ok_or_else(|| Error::internal("a key of an unknown environment"))?,
+            state: ends.state(now),
+            scopes: self.scopes,
+            allowed_cidrs: self.allowed_cidrs,
+            rate_limit: RateLimit { per_minute: self.rate_per_minute, per_hour: self.rate_per_hour },
+            expires_at: self.expires_at,
+            retires_at: self.retires_at,
+            revoked_at: self.revoked_at,
+            rotated_from: self.rotated_from,
+            created_by: self.created_by,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            last_used_at: self.last_used_at,
+            last_used_address: self.last_used_address.map(Personal),
+        })
+    }
+}
+
+/// Whose keys the actor sees.
+struct Reach {
+    /// Their own.
+    user: Option<Uuid>,
+    /// Every person's: who manages people sees what can act for them.
+    people: bool,
+    account: Option<Uuid>,
+    /// Every service account's.
+    accounts: bool,
+}
+
+impl Reach {
+    fn of<M: Mode>(tx: &TenantTx<M>) -> Self {
+        let (actor, held) = (tx.cx().actor(), tx.cx().identity.permissions);
+        Self {
+            user: actor.user().map(UserId::uuid),
+            people: held.contains(UserWrite::NEEDS),
+            account: actor.service_account().map(ServiceAccountId::uuid),
+            accounts: held.contains(ServiceAccountRead::NEEDS),
+        }
+    }
+}
+
+impl Load for ApiKey {
+    type Id = KeyId;
+
+    async fn load<M: Mode>(tx: &mut TenantTx<M>, id: KeyId, lock: bool) -> Result<Option<Self>> {
+        let (tenant, reach, now) = (tx.tenant().uuid(), Reach::of(tx), tx.now());
+        if lock {
+            sqlx::query!(
+                "select 1 as one from api_keys where tenant_id = $1 and id = $2 for update",
+                tenant,
+                id.uuid()
+            )
+            .fetch_optional(&mut *tx)
+            .await?;
+        }
+        let row = sqlx::query_as!(
+            Row,
+            r#"select k.id as "id: KeyId", k.name, k.user_id as "user_id: UserId", k.service_account_id as "service_account_id: ServiceAccountId",
+                      coalesce(m.full_name, s.name) as owner_name, k.environment, k.scopes,
+                      k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.expires_at, k.retires_at, k.revoked_at, k.rotated_from as "rotated_from: KeyId",
+                      k.created_by as "created_by: UserId", k.created_at, k.updated_at, k.last_used_at, k.last_used_address
+               from api_keys k left join memberships m on m.tenant_id = k.tenant_id and m.user_id = k.user_id
+               left join service_accounts s on s.tenant_id = k.tenant_id and s.id = k.service_account_id
+               where k.tenant_id = $1 and k.id = $2
+                 and (k.user_id = $3 or k.service_account_id = $4 or ($5 and k.user_id is not null) or ($6 and k.service_account_id is not null))"#,
+            tenant,
+            id.uuid(),
+            reach.user,
+            reach.account,
+            reach.people,
+            reach.accounts
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        row.map(|row| row.read(now)).transpose()
+    }
+}
+
+/// The newest first.
+pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, page: &PageQuery) -> Result<Page<ApiKey>> {
+    let (before, reach, now) = (page.after::<KeyId>()?, Reach::of(tx), tx.now());
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select k.id as "id: KeyId", k.name, k.user_id as "user_id: UserId", k.service_account_id as "service_account_id: ServiceAccountId",
+                      coalesce(m.full_name, s.name) as owner_name, k.environment, k.scopes,
+                  k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.expires_at, k.retires_at, k.revoked_at, k.rotated_from as "rotated_from: KeyId",
+                  k.created_by as "created_by: UserId", k.created_at, k.updated_at, k.last_used_at, k.last_used_address
+           from api_keys k left join memberships m on m.tenant_id = k.tenant_id and m.user_id = k.user_id
+               left join service_accounts s on s.tenant_id = k.tenant_id and s.id = k.service_account_id
+           where k.tenant_id = $1 and ($2::uuid is null or k.id < $2)
+             and (k.user_id = $4 or k.service_account_id = $5 or ($6 and k.user_id is not null) or ($7 and k.service_account_id is not null))
+           order by k.id desc limit $3"#,
+        tx.tenant().uuid(),
+        before.map(KeyId::uuid),
+        page.rows()?,
+        reach.user,
+        reach.account,
+        reach.people,
+        reach.accounts
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let keys = rows.into_iter().map(|row| row.read(now)).collect::<Result<Vec<_>>>()?;
+    page.page(keys, |key| key.id)
+}
+
+/// Writes a key that was made elsewhere.
+pub(super) async fn insert(tx: &mut TenantTx<Write>, key: ApiKey, digest: &KeyDigest) -> Result<Change<ApiKey>> {
+    let (user, account) = match key.owner {
+        KeyOwner::User { id } => (Some(id.uuid()), None),
+        KeyOwner::ServiceAccount { id } => (None, Some(id.uuid())),
+    };
+    sqlx::query!(
+        "insert into api_keys (tenant_id, id, user_id, name, environment, digest, scopes, allowed_cidrs, expires_at, rotated_from,
+                               created_by, created_at, updated_at, service_account_id, rate_per_minute, rate_per_hour)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15)",
+        tx.tenant().uuid(),
+        key.id.uuid(),
+        user,
+        key.name,
+        key.environment.as_str(),
+        digest,
+        &key.scopes,
+        &key.allowed_cidrs,
+        key.expires_at as Option<Timestamp>,
+        key.rotated_from.map(KeyId::uuid),
+        key.created_by.map(UserId::uuid),
+        key.created_at,
+        account,
+        key.rate_limit.per_minute,
+        key.rate_limit.per_hour
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(Change::Created(key))
+}
+
+/// Writes what may change of a key.
+pub(super) async fn update(
+    tx: &mut TenantTx<Write>,
+    key: Permitted<ApiKey>,
+    change: impl FnOnce(&mut ApiKey),
+) -> Result<Change<ApiKey>> {
+    let (before, now) = (key.into_inner(), tx.now());
+    let mut after = before.clone();
+    change(&mut after);
+    let ends = Ends { expires: after.expires_at, retires: after.retires_at, revoked: after.revoked_at };
+    let after = ApiKey { updated_at: now, state: ends.state(now), ..after };
+    sqlx::query!(
+        "update api_keys set name = $3, scopes = $4, allowed_cidrs = $5, retires_at = $6, revoked_at = $7, updated_at = $8,
+                             rate_per_minute = $9, rate_per_hour = $10
+         where tenant_id = $1 and id = $2",
+        tx.tenant().uuid(),
+        after.id.uuid(),
+        after.name,
+        &after.scopes,
+        &after.allowed_cidrs,
+        after.retires_at as Option<Timestamp>,
+        after.revoked_at as Option<Timestamp>,
+        now,
+        after.rate_limit.per_minute,
+        after.rate_limit.per_hour
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(Change::Updated { before, after })
+}
+
+/// What an owner is called in the organisation.
+pub(super) async fn name_of_member(tx: &mut TenantTx<Write>, user: UserId) -> Result<Option<String>> {
+    let name = sqlx::query_scalar!(
+        "select full_name from memberships where tenant_id = $1 and user_id = $2",
+        tx.tenant().uuid(),
+        user.uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(name)
+}
+
+/// Everything that decides what a key may do now.
+pub(super) struct Standing {
+    pub(super) tenant: TenantId,
+    pub(super) owner: Principal,
+    pub(super) digest: KeyDigest,
+    /// Not revoked, and its owner may act.
+    pub(super) alive: bool,
+    pub(super) tenant_active: bool,
+    pub(super) ends: Ends,
+    pub(super) scopes: Vec<String>,
+    pub(super) allowed_cidrs: Vec<String>,
+    pub(super) rates: KeyRates,
+    pub(super) roles: Vec<String>,
+    pub(super) permissions: Vec<String>,
+    pub(super) teams: Arc<[TeamId]>,
+}
+
+/// The key of this identifier, of whatever tenant: nobody knows yet whose it is.
+pub(super) async fn standing(tx: &mut SystemTx, id: KeyId) -> Result<Option<Standing>> {
+    let row = sqlx::query!(
+        r#"select k.tenant_id as "tenant: TenantId", k.user_id as "user: UserId", k.service_account_id as "account: ServiceAccountId",
+                  k.digest, k.scopes, k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.expires_at, k.retires_at, k.revoked_at,
+                  k.revoked_at is null and t.status <> 'deleted'
+                      and coalesce(u.status = 'active' and m.status = 'active', s.status = 'active', false) as "alive!",
+                  t.status = 'active' as "tenant_active!",
+                  coalesce(m.roles, s.roles, '{}') as "roles!",
+                  coalesce(m.permissions, s.permissions, '{}')
+                      || array(select unnest(r.permissions) from roles r where r.tenant_id = k.tenant_id and r.name = any(m.roles)) as "permissions!",
+                  array(select team_id from team_members tm where tm.tenant_id = m.tenant_id and tm.user_id = m.user_id) as "teams!: Vec<TeamId>"
+           from api_keys k
+           join tenants t on t.tenant_id = k.tenant_id
+           left join memberships m on m.tenant_id = k.tenant_id and m.user_id = k.user_id
+           left join users u on u.id = k.user_id
+           left join service_accounts s on s.tenant_id = k.tenant_id and s.id = k.service_account_id
+           where k.id = $1"#,
+        id.uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let owner = row.user.map(Principal::User).or(row.account.map(Principal::ServiceAccount));
+    Ok(Some(Standing {
+        tenant: row.tenant,
+        owner: owner.ok_or_else(|| Error::internal("a key of nobody"))?,
+        digest: row.digest.try_into().map_err(|_| Error::internal("a digest has not 32 bytes"))?,
+        alive: row.alive,
+        tenant_active: row.tenant_active,
+        ends: Ends { expires: row.expires_at, retires: row.retires_at, revoked: row.revoked_at },
+        scopes: row.scopes,
+        allowed_cidrs: row.allowed_cidrs,
+        rates: RateLimit { per_minute: row.rate_per_minute, per_hour: row.rate_per_hour }.rates(),
+        roles: row.roles,
+        permissions: row.permissions,
+        teams: row.teams.into(),
+    }))
+}
+
+/// A use of a key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LastUse {
+    pub(super) at: Timestamp,
+    pub(super) address: Option<IpAddr>,
+}
+
+/// Writes when keys were last used; another node may have written a later use.
+pub(super) async fn note_uses(tx: &mut SystemTx, uses: &HashMap<KeyId, LastUse>) -> Result<()> {
+    // In one order: two nodes that write the same keys must not wait for each other.
+    let mut uses: Vec<_> = uses.iter().collect();
+    uses.sort_unstable_by_key(|(key, _)| **key);
+    let keys: Vec<Uuid> = uses.iter().map(|(key, _)| key.uuid()).collect();
+    let times: Vec<Timestamp> = uses.iter().map(|(_, last)| last.at).collect();
+    let addresses: Vec<Option<String>> =
+        uses.iter().map(|(_, last)| last.address.map(|address| address.to_canonical().to_string())).collect();
+    sqlx::query!(
+        "with used as (
+             select k.tenant_id, k.id, u.at, u.address
+             from unnest($1::uuid[], $2::timestamptz[], $3::text[]) with ordinality as u (id, at, address, place)
+             join api_keys k on k.id = u.id
+             where k.last_used_at is null or k.last_used_at < u.at
+             order by k.id for update of k)
+         update api_keys k set last_used_at = used.at, last_used_address = used.address
+         from used where k.tenant_id = used.tenant_id and k.id = used.id",
+        &keys,
+        &times as &[Timestamp],
+        &addresses as &[Option<String>]
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}

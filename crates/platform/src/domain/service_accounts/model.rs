@@ -1,0 +1,98 @@
+use serde::{Deserialize, Serialize};
+use tenure_kernel::{PermissionId, PermissionSet, Problem, Resource, Result, ServiceAccountId, Timestamp};
+use utoipa::ToSchema;
+
+use crate::domain::access;
+
+/// A member that is no person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServiceAccount {
+    /// Identifier.
+    pub id: ServiceAccountId,
+    /// Unique in the organisation, without regard to case.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Whether its keys work.
+    pub status: ServiceAccountStatus,
+    /// Names of its roles.
+    pub roles: Vec<String>,
+    /// Single permissions beside the roles'.
+    pub permissions: Vec<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Resource for ServiceAccount {
+    fn resource_id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl ServiceAccount {
+    /// What it may do while it is active.
+    #[must_use]
+    pub fn effective(&self) -> PermissionSet {
+        access::effective(&self.roles, &self.permissions)
+    }
+}
+
+/// Whether a service account may act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceAccountStatus {
+    /// Its keys work.
+    Active,
+    /// They do not, until it is active again.
+    Deactivated,
+}
+
+impl ServiceAccountStatus {
+    /// As it is stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Deactivated => "deactivated",
+        }
+    }
+
+    /// From what is stored; whatever is unknown may not act.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        if text == "active" { Self::Active } else { Self::Deactivated }
+    }
+}
+
+/// 1 to 100 characters without control characters, trimmed.
+pub(super) fn parse_name(text: &str) -> Result<String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) {
+        return Err(Problem::invalid("/name", "must be 1 to 100 characters without control characters").into());
+    }
+    Ok(text.to_owned())
+}
+
+/// At most 1,000 characters; line breaks are fine, other control characters are not.
+pub(super) fn parse_description(text: &str) -> Result<String> {
+    if text.chars().count() > 1000 || text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+        let detail = "must be at most 1000 characters without control characters";
+        return Err(Problem::invalid("/description", detail).into());
+    }
+    Ok(text.to_owned())
+}
+
+/// Single permissions by name: no wildcards, which a later release would widen.
+pub(super) fn parse_permissions(names: &[String]) -> Result<Vec<String>> {
+    let mut held = PermissionSet::NONE;
+    for (place, name) in names.iter().enumerate() {
+        let known = PermissionId::ALL.iter().find(|id| id.as_str() == name);
+        let known = known.ok_or_else(|| {
+            Problem::invalid(format!("/permissions/{place}"), "must be a permission, like `workflow:read`")
+        })?;
+        held = held.union(PermissionSet::of(&[*known]));
+    }
+    Ok(held.iter().map(PermissionId::as_str).map(str::to_owned).collect())
+}

@@ -1,0 +1,54 @@
+//! `tenure key` against a server that runs.
+
+use serde_json::Value;
+
+use crate::harness::{Server, data_dir, run, tenure};
+
+#[test]
+fn keys_are_made_listed_rotated_and_revoked_from_outside() {
+    let data = data_dir();
+    let server = Server::start(data.path());
+    let token = server.register("ada");
+    let address = format!("http://{}", server.address);
+    let nowhere = data_dir();
+    let key = |args: &[&str]| {
+        let mut command = tenure(nowhere.path());
+        command.arg("key").args(args).env("TENURE_SERVER", &address).env("TENURE_TOKEN", &token);
+        run(&mut command)
+    };
+    let works = |key: &str| server.ask("GET", "/api/v1/teams", &[("x-api-key", key)], "").status;
+
+    let (code, list, note) = key(&["list"]);
+    assert_eq!((code, list.as_str()), (0, ""), "{note}");
+    let (code, first, note) =
+        key(&["create", "--name", "CI", "--scope", "team:read", "--scope", "workflow:*", "--cidr", "127.0.0.0/8"]);
+    assert_eq!(code, 0, "{note}");
+    let first = first.trim();
+    assert!(first.starts_with("tnr_dev_") && note.contains("not shown again"), "{first} {note}");
+    assert_eq!(works(first), 200);
+
+    let (_, list, _) = key(&["list", "--json"]);
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let id = list["items"][0]["id"].as_str().unwrap().to_owned();
+    let (_, shown, _) = key(&["list"]);
+    assert!(shown.contains(&id) && shown.contains("active") && !shown.contains(first), "{shown}");
+
+    let (code, rotated, note) = key(&["rotate", &id, "--grace-seconds", "0", "--json"]);
+    assert_eq!(code, 0, "{note}");
+    let rotated: Value = serde_json::from_str(&rotated).unwrap();
+    let second = rotated["key"].as_str().unwrap();
+    assert_eq!((works(first), works(second)), (401, 200));
+    let (code, revoked, _) = key(&["revoke", rotated["api_key"]["id"].as_str().unwrap()]);
+    assert!(code == 0 && revoked.trim().ends_with("revoked"), "{revoked}");
+    assert_eq!(works(second), 401);
+
+    // What goes wrong is told in the server's words, and nothing secret leaves for just anywhere.
+    let (code, _, errors) = key(&["create", "--name", "x", "--scope", "team:fly"]);
+    assert!(code == 1 && errors.contains("/scopes/0: must be a permission"), "{errors}");
+    let (code, _, errors) = key(&["list", "--token", "tnr_nonsense"]);
+    assert!(code == 1 && errors.contains("not valid"), "{errors}");
+    let (code, _, errors) = key(&["list", "--server", "http://tenure.example.com"]);
+    assert!(code == 2 && errors.contains("https://"), "{errors}");
+    let (code, _, errors) = run(tenure(nowhere.path()).args(["key", "list"]));
+    assert!(code == 2 && errors.contains("TENURE_TOKEN"), "{errors}");
+}
