@@ -271,7 +271,7 @@ fn created(issued: IssuedKey) -> Created<IssuedKey> {
     Created(issued, Some(location))
 }
 
-/// What widens or makes keys wants a login: who got hold of a key must not be able to outlive it.
+/// What widens or makes keys wants a login: who got hold of a key must not get more than it.
 fn only_a_login(actor: &Actor) -> Result<()> {
     if actor.key.is_none() {
         return Ok(());
