@@ -1,8 +1,8 @@
 import { Bot, CirclePause, CirclePlay, Pencil, Plus, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { useMay } from '~/api/query';
-import type { Role, ServiceAccount } from '~/api/types';
-import { known, RoleChoice } from '~/features/members/RoleChoice';
+import type { ServiceAccount, SystemRole } from '~/api/types';
+import { RoleChoice } from '~/features/members/RoleChoice';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { Form, TextField } from '~/ui/form';
@@ -160,19 +160,19 @@ interface FieldsProps {
   account: ServiceAccount | undefined;
   change: ReturnType<typeof useCreateServiceAccount> | ReturnType<typeof useUpdateServiceAccount>;
   action: string;
-  onSubmit: (values: { name: string; description: string; roles: Role[] }) => void;
+  onSubmit: (values: { name: string; description: string; roles: SystemRole[] }) => void;
   onDone: () => void;
 }
 
 function Fields({ account, change, action, onSubmit, onDone }: FieldsProps) {
   const [name, setName] = useState(account?.name ?? '');
   const [description, setDescription] = useState(account?.description ?? '');
-  const [roles, setRoles] = useState<Role[]>(account ? known(account.roles) : ['executor']);
+  const [roles, setRoles] = useState<string[]>(account?.roles ?? ['executor']);
   return (
     <Form
       problem={change.error}
       fields={['name', 'description']}
-      onSubmit={() => onSubmit({ name, description, roles })}
+      onSubmit={() => onSubmit({ name, description, roles: roles as SystemRole[] })}
     >
       <TextField
         label="Name"
@@ -192,7 +192,7 @@ function Fields({ account, change, action, onSubmit, onDone }: FieldsProps) {
         rows={3}
         hint="Optional. What it is for, or whom to ask."
       />
-      <RoleChoice value={roles} onChange={setRoles} />
+      <RoleChoice value={roles} onChange={setRoles} systemOnly />
       <div className="form-actions">
         <Button onPress={onDone}>Cancel</Button>
         <Button type="submit" tone="primary" isPending={change.isPending}>
