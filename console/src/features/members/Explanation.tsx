@@ -10,10 +10,10 @@ export function Explanation({ member, onClose }: { member: Member; onClose: () =
   return (
     <>
       <Loaded query={useQuery(explanationQuery(member.id))} label="permissions">
-        {({ items }) => (
+        {({ permissions }) => (
           <Table
             label={`What ${member.full_name} may do`}
-            rows={items}
+            rows={permissions}
             rowKey={(item) => item.permission}
             columns={[
               {

@@ -172,7 +172,7 @@ async fn what_a_member_may_do_is_explained() {
     assert_eq!((&given["attributes"], &given["permissions"]), (&attributes, &json!(["secret:read"])));
     let of = async |permission: &str| {
         let explained = app.get(&ada, &format!("/permissions/explain?user={}", bob.user_id())).await.expect(200);
-        let all = explained["items"].as_array().unwrap();
+        let all = explained["permissions"].as_array().unwrap();
         assert_eq!(all.len(), tenure_kernel::PermissionId::ALL.len());
         all.iter().find(|item| item["permission"] == permission).unwrap().clone()
     };
@@ -191,7 +191,7 @@ async fn what_a_member_may_do_is_explained() {
     // What is explained is what holds.
     let held = app.get(&bob, "/auth/me").await.expect(200)["permissions"].clone();
     let explained = app.get(&ada, &format!("/permissions/explain?user={}", bob.user_id())).await.expect(200);
-    let allowed: Vec<Value> = explained["items"]
+    let allowed: Vec<Value> = explained["permissions"]
         .as_array()
         .unwrap()
         .iter()

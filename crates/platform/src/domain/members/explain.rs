@@ -14,8 +14,8 @@ pub struct Explanation {
     user: UserId,
     /// Where their membership stands: only an active one may do anything.
     status: MemberStatus,
-    /// Every permission there is, in the catalogue's order.
-    items: Vec<Explained>,
+    /// Every one there is, in the order of the catalogue.
+    permissions: Vec<Explained>,
 }
 
 /// One permission.
@@ -73,5 +73,9 @@ pub(super) fn explain(member: Member, roles: &[Role]) -> Explanation {
         };
         Explained { permission: id.as_str(), description: id.description(), allowed, because, why }
     };
-    Explanation { user: member.id, status: member.status, items: PermissionId::ALL.iter().map(explained).collect() }
+    Explanation {
+        user: member.id,
+        status: member.status,
+        permissions: PermissionId::ALL.iter().map(explained).collect(),
+    }
 }

@@ -5,8 +5,8 @@ use tenure_kernel::bus::Message;
 use tenure_kernel::extract::PathName;
 use tenure_kernel::permission::{RoleRead, RoleWrite};
 use tenure_kernel::{
-    Access, Authorized, Created, Json, NoContent, OnConstraint as _, Path, PermissionId, Permitted, Problem, Result,
-    Sample,
+    Access, Authorized, Created, Json, NoContent, OnConstraint as _, Page, Path, PermissionId, Permitted, Problem,
+    Result, Sample,
 };
 use utoipa::ToSchema;
 
@@ -36,20 +36,6 @@ pub struct PermissionInfo {
     description: &'static str,
     /// Whether it changes something.
     writes: bool,
-}
-
-/// Every permission, in the catalogue's order.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct PermissionList {
-    /// All of them.
-    items: Vec<PermissionInfo>,
-}
-
-/// Every role.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct RoleList {
-    /// All of them.
-    items: Vec<Role>,
 }
 
 /// A role to be.
@@ -87,18 +73,18 @@ impl Sample for RoleChange {
     }
 }
 
-async fn permissions(_cx: Authorized<RoleRead>) -> Result<Json<PermissionList>> {
+async fn permissions(_cx: Authorized<RoleRead>) -> Result<Json<Page<PermissionInfo>>> {
     let info = |id: &PermissionId| PermissionInfo {
         name: id.as_str(),
         description: id.description(),
         writes: id.access() == Access::Write,
     };
-    Ok(Json(PermissionList { items: PermissionId::ALL.iter().map(info).collect() }))
+    Ok(Json(Page { items: PermissionId::ALL.iter().map(info).collect(), next_cursor: None }))
 }
 
-async fn list(cx: Authorized<RoleRead>) -> Result<Json<RoleList>> {
+async fn list(cx: Authorized<RoleRead>) -> Result<Json<Page<Role>>> {
     let items = cx.read(async |tx| store::list(tx).await).await?;
-    Ok(Json(RoleList { items }))
+    Ok(Json(Page { items, next_cursor: None }))
 }
 
 async fn get(cx: Authorized<RoleRead>, Path(name): Path<PathName>) -> Result<Json<Role>> {
