@@ -4,7 +4,6 @@ import type { components } from './schema';
 export type Schemas = components['schemas'];
 export type Me = Schemas['Me'];
 export type Role = Schemas['Role'];
-export type SystemRole = Schemas['SystemRole'];
 export type Team = Schemas['Team'];
 export type TeamMember = Schemas['TeamMember'];
 export type Member = Schemas['Member'];

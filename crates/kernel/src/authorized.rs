@@ -263,6 +263,11 @@ impl Authenticated {
         &self.kernel
     }
 
+    /// Records the refusal, if the error is one.
+    pub async fn refused(&self, error: Error) -> Error {
+        self.kernel.refused(Some(self.cx.tenant()), self.cx.actor(), &self.cx.origin, error).await
+    }
+
     /// Reads the tenant's rows in one read-only transaction.
     ///
     /// # Errors

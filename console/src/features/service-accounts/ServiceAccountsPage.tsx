@@ -1,7 +1,7 @@
 import { Bot, CirclePause, CirclePlay, Pencil, Plus, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { useMay } from '~/api/query';
-import type { ServiceAccount, SystemRole } from '~/api/types';
+import type { ServiceAccount } from '~/api/types';
 import { RoleChoice } from '~/features/members/RoleChoice';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
@@ -160,19 +160,19 @@ interface FieldsProps {
   account: ServiceAccount | undefined;
   change: ReturnType<typeof useCreateServiceAccount> | ReturnType<typeof useUpdateServiceAccount>;
   action: string;
-  onSubmit: (values: { name: string; description: string; roles: SystemRole[] }) => void;
+  onSubmit: (values: { name: string; description: string; roles: string[] }) => void;
   onDone: () => void;
 }
 
 function Fields({ account, change, action, onSubmit, onDone }: FieldsProps) {
   const [name, setName] = useState(account?.name ?? '');
   const [description, setDescription] = useState(account?.description ?? '');
-  const [roles, setRoles] = useState<string[]>(account?.roles ?? ['executor']);
+  const [roles, setRoles] = useState(account?.roles ?? ['executor']);
   return (
     <Form
       problem={change.error}
       fields={['name', 'description']}
-      onSubmit={() => onSubmit({ name, description, roles: roles as SystemRole[] })}
+      onSubmit={() => onSubmit({ name, description, roles })}
     >
       <TextField
         label="Name"
@@ -192,7 +192,7 @@ function Fields({ account, change, action, onSubmit, onDone }: FieldsProps) {
         rows={3}
         hint="Optional. What it is for, or whom to ask."
       />
-      <RoleChoice value={roles} onChange={setRoles} systemOnly />
+      <RoleChoice value={roles} onChange={setRoles} />
       <div className="form-actions">
         <Button onPress={onDone}>Cancel</Button>
         <Button type="submit" tone="primary" isPending={change.isPending}>

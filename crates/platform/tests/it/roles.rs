@@ -261,6 +261,35 @@ async fn keys_follow_the_roles_of_their_person() {
     assert_eq!(status("/teams").await.as_u16(), 200);
 }
 
+/// Service accounts have roles under the same rules as people.
+#[tokio::test(flavor = "multi_thread")]
+async fn service_accounts_have_roles_of_the_organisation() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada", "Engines").await;
+    role(&app, &ada, "reader", &["team:read", "secret:read"]).await;
+    role(&app, &ada, "steward", &["service_account:*", "role:*", "team:read"]).await;
+    let eve = with_roles(&app, &ada, "eve", &["steward"]).await;
+    let robot = json!({"name": "Robot", "roles": ["reader"]});
+    app.post(&eve, "/service-accounts", robot.clone()).await.problem(403, "permission-denied");
+    let robot = app.post(&ada, "/service-accounts", robot).await.expect(201);
+    let path = format!("/service-accounts/{}", robot["id"].as_str().unwrap());
+    app.patch(&eve, &path, json!({"roles": []})).await.problem(403, "permission-denied");
+    let key = json!({"name": "k", "scopes": ["team:read", "secret:read"], "service_account": robot["id"]});
+    let key = app.post(&ada, "/api-keys", key).await.expect(201)["key"].as_str().unwrap().to_owned();
+    let status = async |path: &str| app.send(Method::GET, &format!("/api/v1{path}"), Some(&key), None).await.status;
+    assert_eq!(status("/secrets").await.as_u16(), 200);
+    let _ = app.patch(&ada, "/roles/reader", json!({"permissions": ["team:read"]})).await.expect(200);
+    let begun = Instant::now();
+    while status("/secrets").await != 403 {
+        assert!(begun.elapsed() < Duration::from_secs(1), "the key still holds what the role lost");
+    }
+    app.delete(&ada, "/roles/reader").await.problem(409, "conflict");
+    let unknown = app.patch(&ada, &path, json!({"roles": ["nobody"]})).await.problem(422, "invalid");
+    assert_eq!(unknown["errors"][0]["pointer"], "/roles/0");
+    let _ = app.patch(&ada, &path, json!({"roles": ["viewer"]})).await.expect(200);
+    let _ = app.delete(&ada, "/roles/reader").await.expect(204);
+}
+
 /// A role is deleted while it is given: whichever comes first, nobody has a role that is not there.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_has_a_role_that_is_gone() {

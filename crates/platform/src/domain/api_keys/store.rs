@@ -258,7 +258,7 @@ pub(super) async fn standing(tx: &mut SystemTx, id: KeyId) -> Result<Option<Stan
                   t.status = 'active' as "tenant_active!",
                   coalesce(m.roles, s.roles, '{}') as "roles!",
                   coalesce(m.permissions, s.permissions, '{}')
-                      || array(select unnest(r.permissions) from roles r where r.tenant_id = k.tenant_id and r.name = any(m.roles)) as "permissions!",
+                      || array(select unnest(r.permissions) from roles r where r.tenant_id = k.tenant_id and r.name = any(coalesce(m.roles, s.roles))) as "permissions!",
                   array(select team_id from team_members tm where tm.tenant_id = m.tenant_id and tm.user_id = m.user_id) as "teams!: Vec<TeamId>"
            from api_keys k
            join tenants t on t.tenant_id = k.tenant_id

@@ -70,7 +70,7 @@ async fn change(cx: Authenticated, State(app): State<App>, Json(change): Json<Pa
         })
         .await?;
     if let Some(seconds) = wait {
-        return Err(refused(&cx, lockout::too_soon(seconds).into()).await);
+        return Err(cx.refused(lockout::too_soon(seconds).into()).await);
     }
     let new = parse_password(&change.new_password, "/new_password", &[&names.username, &names.email])?;
     let fits = change.current_password.len() <= MAX_PASSWORD;
@@ -98,10 +98,6 @@ async fn change(cx: Authenticated, State(app): State<App>, Json(change): Json<Pa
         })
         .await?;
     Ok(NoContent)
-}
-
-pub(super) async fn refused(cx: &Authenticated, error: Error) -> Error {
-    cx.kernel().refused(Some(cx.cx().tenant()), cx.cx().actor(), &cx.cx().origin, error).await
 }
 
 /// Counts and records that the current password was wrong. A field that is wrong, no 401: the login itself is good, and

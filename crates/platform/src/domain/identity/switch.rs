@@ -12,7 +12,6 @@ use tenure_kernel::{
 use utoipa::ToSchema;
 
 use super::authenticator::suspended;
-use super::change_password::refused;
 use super::cookie::{self, RefreshIn};
 use super::event::{SessionEvent, UserEvent};
 use super::http::{LoggedInAnswer, OrganizationRef, answer, client};
@@ -101,7 +100,7 @@ async fn switch(
         .await;
     let (session, user, there) = match begun {
         Ok(begun) => begun,
-        Err(error) => return Err(refused(&cx, error).await),
+        Err(error) => return Err(cx.refused(error).await),
     };
     let organization = OrganizationRef::new(there.tenant, there.slug, there.name);
     answer(&app, &headers, StatusCode::OK, to.refresh, token, &session, user, organization).map(Raw::new)

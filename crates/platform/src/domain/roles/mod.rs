@@ -11,5 +11,5 @@ mod store;
 
 pub use event::RoleEvent;
 pub use http::routes;
-pub use model::{Role, RoleName, parse_names, parse_permissions};
+pub use model::{Role, RoleName, parse_description, parse_names, parse_permissions};
 pub use store::{of_names, within_own};

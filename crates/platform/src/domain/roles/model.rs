@@ -141,7 +141,7 @@ fn nearest(text: &str) -> Option<&'static str> {
 ///
 /// # Errors
 /// 422 at `/description`.
-pub(super) fn parse_description(text: &str) -> Result<&str> {
+pub fn parse_description(text: &str) -> Result<&str> {
     if text.chars().count() > 1000 || text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
         let detail = "must be at most 1000 characters without control characters";
         return Err(Problem::invalid("/description", detail).into());

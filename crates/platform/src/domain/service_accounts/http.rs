@@ -4,16 +4,17 @@ use serde::Deserialize;
 use tenure_kernel::bus::Message;
 use tenure_kernel::permission::{RoleAssign, ServiceAccountRead, ServiceAccountWrite};
 use tenure_kernel::{
-    All, Authorized, Code, Created, Json, NoContent, OnConstraint as _, Page, PageQuery, Path, PermissionSet, Problem,
-    Query, Result, Sample, ServiceAccountId,
+    All, Authorized, Created, Json, NoContent, OnConstraint as _, Page, PageQuery, Path, PermissionSet, Problem, Query,
+    Result, Sample, ServiceAccountId, TenantTx, Write,
 };
 use utoipa::ToSchema;
 
 use super::event::ServiceAccountEvent;
-use super::model::{ServiceAccount, ServiceAccountStatus, parse_description, parse_name, parse_permissions};
+use super::model::{ServiceAccount, ServiceAccountStatus, parse_name, parse_permissions};
 use super::store;
 use crate::app::Routes;
 use crate::domain::access::SystemRole;
+use crate::domain::roles;
 
 /// The slice's routes.
 pub fn routes() -> Routes {
@@ -36,7 +37,7 @@ pub struct NewServiceAccount {
     description: String,
     /// Its roles; `executor` unless roles or permissions are told.
     #[serde(default)]
-    roles: Vec<SystemRole>,
+    roles: Vec<String>,
     /// Single permissions beside the roles'.
     #[serde(default)]
     permissions: Vec<String>,
@@ -59,7 +60,7 @@ pub struct ServiceAccountChange {
     /// Its new status.
     status: Option<ServiceAccountStatus>,
     /// Its new roles, all of them.
-    roles: Option<Vec<SystemRole>>,
+    roles: Option<Vec<String>>,
     /// Its new single permissions, all of them.
     permissions: Option<Vec<String>>,
 }
@@ -82,10 +83,12 @@ async fn create(
     cx: Authorized<All<(ServiceAccountWrite, RoleAssign)>>,
     Json(new): Json<NewServiceAccount>,
 ) -> Result<Created<ServiceAccount>> {
-    let (name, description) = (parse_name(&new.name)?, parse_description(&new.description)?);
+    let (name, description) = (parse_name(&new.name)?, roles::parse_description(&new.description)?.to_owned());
     let permissions = parse_permissions(&new.permissions)?;
-    let nothing_told = new.roles.is_empty() && permissions.is_empty();
-    let roles = names(if nothing_told { &[SystemRole::Executor] } else { &new.roles });
+    let mut roles = roles::parse_names(&new.roles)?;
+    if roles.is_empty() && permissions.is_empty() {
+        roles.push(SystemRole::Executor.as_str().to_owned());
+    }
     let held = cx.cx().identity.permissions;
     let account = cx
         .write(async |tx| {
@@ -99,11 +102,13 @@ async fn create(
                 created_at: tx.now(),
                 updated_at: tx.now(),
             };
-            within_own(held, &account)?;
+            within_own(tx, held, &account).await?;
             Ok(store::insert(tx, account).await?.audited(ServiceAccountEvent::CREATED))
         })
         .await;
-    let account = account.on_constraint("service_accounts_name_key", name_taken)?;
+    let account = account
+        .on_constraint("service_accounts_name_key", name_taken)
+        .on_constraint("memberships_roles_exist", role_is_gone)?;
     let location = format!("/api/v1/service-accounts/{}", account.id);
     Ok(Created(account, Some(location)))
 }
@@ -114,7 +119,8 @@ async fn update(
     Json(change): Json<ServiceAccountChange>,
 ) -> Result<Json<ServiceAccount>> {
     let name = change.name.as_deref().map(parse_name).transpose()?;
-    let description = change.description.as_deref().map(parse_description).transpose()?;
+    let description = change.description.as_deref().map(roles::parse_description).transpose()?;
+    let roles = change.roles.as_deref().map(roles::parse_names).transpose()?;
     let permissions = change.permissions.as_deref().map(parse_permissions).transpose()?;
     let held = cx.cx().identity.permissions;
     let account = cx
@@ -122,17 +128,20 @@ async fn update(
             let account = tx.load::<ServiceAccount>(id).await?;
             let mut after = ServiceAccount { status: change.status.unwrap_or(account.status), ..account.clone() };
             after.name = name.unwrap_or(after.name);
-            after.description = description.unwrap_or(after.description);
-            after.roles = change.roles.as_deref().map_or(after.roles, names);
+            after.description = description.map_or(after.description, str::to_owned);
+            after.roles = roles.unwrap_or(after.roles);
             after.permissions = permissions.unwrap_or(after.permissions);
             // Neither what is given nor what is taken away may go beyond what the actor holds.
-            within_own(held, &account)?;
-            within_own(held, &after)?;
+            within_own(tx, held, &account).await?;
+            within_own(tx, held, &after).await?;
             tx.announce(Message::ServiceAccountChanged { account: id }).await?;
             Ok(store::update(tx, account, after).await?.audited(ServiceAccountEvent::UPDATED))
         })
         .await;
-    account.on_constraint("service_accounts_name_key", name_taken).map(Json)
+    account
+        .on_constraint("service_accounts_name_key", name_taken)
+        .on_constraint("memberships_roles_exist", role_is_gone)
+        .map(Json)
 }
 
 async fn delete(
@@ -142,7 +151,7 @@ async fn delete(
     let held = cx.cx().identity.permissions;
     cx.write(async |tx| {
         let account = tx.load::<ServiceAccount>(id).await?;
-        within_own(held, &account)?;
+        within_own(tx, held, &account).await?;
         if store::has_live_keys(tx, &account).await? {
             let detail = "a service account with keys that work cannot be deleted; revoke them first";
             return Err(Problem::conflict(detail).into());
@@ -154,20 +163,14 @@ async fn delete(
     Ok(NoContent)
 }
 
-fn names(roles: &[SystemRole]) -> Vec<String> {
-    let mut names: Vec<String> = roles.iter().map(|role| role.as_str().to_owned()).collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+/// Nobody gives, or takes, a permission that they do not hold.
+async fn within_own(tx: &mut TenantTx<Write>, held: PermissionSet, account: &ServiceAccount) -> Result<()> {
+    let tenant = tx.tenant();
+    roles::within_own(&mut *tx, tenant, held, &account.roles, &account.permissions).await
 }
 
-fn within_own(held: PermissionSet, account: &ServiceAccount) -> Result<()> {
-    let missing = account.effective().missing_from(held);
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let detail = format!("this service account holds permissions that you do not hold: {missing}");
-    Err(Problem::new(Code::PermissionDenied, detail).with("permission", missing.to_string()).into())
+fn role_is_gone() -> Problem {
+    Problem::invalid("/roles", "one of them was deleted meanwhile")
 }
 
 fn name_taken() -> Problem {

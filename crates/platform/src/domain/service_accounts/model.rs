@@ -2,8 +2,6 @@ use serde::{Deserialize, Serialize};
 use tenure_kernel::{PermissionId, PermissionSet, Problem, Resource, Result, ServiceAccountId, Timestamp};
 use utoipa::ToSchema;
 
-use crate::domain::access;
-
 /// A member that is no person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceAccount {
@@ -28,14 +26,6 @@ pub struct ServiceAccount {
 impl Resource for ServiceAccount {
     fn resource_id(&self) -> String {
         self.id.to_string()
-    }
-}
-
-impl ServiceAccount {
-    /// What it may do while it is active.
-    #[must_use]
-    pub fn effective(&self) -> PermissionSet {
-        access::effective(&self.roles, &self.permissions)
     }
 }
 
@@ -71,15 +61,6 @@ pub(super) fn parse_name(text: &str) -> Result<String> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) {
         return Err(Problem::invalid("/name", "must be 1 to 100 characters without control characters").into());
-    }
-    Ok(text.to_owned())
-}
-
-/// At most 1,000 characters; line breaks are fine, other control characters are not.
-pub(super) fn parse_description(text: &str) -> Result<String> {
-    if text.chars().count() > 1000 || text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
-        let detail = "must be at most 1000 characters without control characters";
-        return Err(Problem::invalid("/description", detail).into());
     }
     Ok(text.to_owned())
 }
