@@ -16,7 +16,7 @@ use crate::{
     context::Context,
     files,
     progress::{minutes, step},
-    setup, shell,
+    python, setup, shell,
 };
 
 /// What the modules depend on.
@@ -179,14 +179,7 @@ fn debian_packages(cx: &Context) -> anyhow::Result<()> {
 }
 
 fn python(cx: &Context, to: &Path) -> anyhow::Result<()> {
-    let venv = cx.cache.join("python").join(COMPONENTIZE_PY.replace("==", "-"));
-    let tool = venv.join("bin/componentize-py");
-    if !shell::answers(&tool.to_string_lossy()) {
-        shell::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))
-            .context("Python's venv is needed: on Debian `apt-get install python3-venv`")?;
-        let mut pip = Command::new(venv.join("bin/pip"));
-        shell::run(pip.args(["install", "--quiet", "--disable-pip-version-check", COMPONENTIZE_PY]))?;
-    }
+    let tool = python::environment(cx, COMPONENTIZE_PY, "componentize-py")?;
     let mut componentize = Command::new(tool);
     componentize
         .current_dir(&cx.root)

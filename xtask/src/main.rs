@@ -15,6 +15,7 @@ mod openapi;
 mod orphans;
 mod passwords;
 mod progress;
+mod python;
 mod release;
 mod setup;
 mod shell;

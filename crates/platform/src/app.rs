@@ -18,8 +18,8 @@ use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
 use crate::domain::policies::ConfiguredPolicy;
 use crate::domain::workflows::PlanCache;
 use crate::domain::{
-    api_keys, approvals, audit, executions, identity, members, plugins, quotas, roles, secrets, service_accounts,
-    teams, tenancy, workflows,
+    api_keys, approvals, audit, executions, identity, invitations, mail, members, plugins, quotas, roles, secrets,
+    service_accounts, teams, tenancy, workflows,
 };
 use crate::sandbox::Sandbox;
 
@@ -45,6 +45,8 @@ pub struct App {
     pub credentials: Arc<CredentialAuthenticator>,
     /// Hashes passwords.
     pub passwords: Passwords,
+    /// Delivers messages.
+    pub mail: mail::Mailer,
     /// Runs what tenants write.
     pub sandbox: Sandbox,
     /// Compiled workflow versions.
@@ -93,6 +95,7 @@ impl App {
             live: Arc::clone(&live),
             config: config.engine.clone(),
         });
+        let mail = mail::Mailer::new(kernel.clone(), config.mail.clone(), config.production)?;
         let verifications = audit::Verifications::default();
         Ok(Self {
             kernel,
@@ -100,6 +103,7 @@ impl App {
             tokens,
             credentials,
             passwords,
+            mail,
             sandbox,
             plans,
             policy,
@@ -112,7 +116,7 @@ impl App {
     /// What runs beside the requests; ends only when dropped.
     pub async fn run(&self) {
         let upkeep = async { tokio::join!(self.keep_up(), self.keep_clean(), self.keep_objects()) };
-        tokio::join!(self.kernel.run_bus(), upkeep, self.sealer().run(), self.engine.run());
+        tokio::join!(self.kernel.run_bus(), upkeep, self.sealer().run(), self.engine.run(), self.mail.run());
     }
 
     /// What seals events; [`App::run`] runs one.
@@ -178,7 +182,9 @@ impl App {
     /// # Errors
     /// PostgreSQL's; what was deleted before stays deleted.
     pub async fn sweep(&self) -> Result<u64> {
-        Ok(self.kernel.sweep_idempotency_keys().await? + identity::sweep(&self.kernel).await?)
+        Ok(self.kernel.sweep_idempotency_keys().await?
+            + identity::sweep(&self.kernel).await?
+            + mail::sweep(&self.kernel).await?)
     }
 
     /// The router of everything under `/api/v1`, the well-known paths, and the table of all routes.
@@ -201,11 +207,13 @@ pub fn routes() -> Routes {
     let slices = Routes::new("")
         .merge(identity::instance_routes())
         .merge(identity::routes())
+        .merge(mail::routes())
         .merge(members::routes())
         .merge(roles::routes())
         .merge(service_accounts::routes())
         .merge(api_keys::routes())
         .merge(teams::routes())
+        .merge(invitations::routes())
         .merge(secrets::routes())
         .merge(quotas::routes())
         .merge(audit::routes())
@@ -222,6 +230,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
     let slices = [
         tenure_kernel::refusal::RequestEvent::ALL,
         tenancy::OrganizationEvent::ALL,
+        mail::MailEvent::ALL,
         identity::UserEvent::ALL,
         identity::SessionEvent::ALL,
         members::MemberEvent::ALL,
@@ -229,6 +238,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         service_accounts::ServiceAccountEvent::ALL,
         api_keys::ApiKeyEvent::ALL,
         teams::TeamEvent::ALL,
+        invitations::InvitationEvent::ALL,
         secrets::SecretEvent::ALL,
         quotas::QuotaEvent::ALL,
         audit::AuditEvent::ALL,

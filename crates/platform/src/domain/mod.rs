@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod tenancy;
+pub mod mail;
 pub mod identity;
 pub mod roles;
 pub mod members;
@@ -10,6 +11,7 @@ pub mod api_keys;
 pub mod quotas;
 pub mod secrets;
 pub mod teams;
+pub mod invitations;
 pub mod audit;
 pub mod plugins;
 pub mod workflows;
