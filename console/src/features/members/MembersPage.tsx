@@ -1,7 +1,8 @@
-import { CircleHelp, History, Plus, ShieldCheck, UserCheck, UserRound, UserX } from 'lucide-react';
+import { CircleHelp, History, Mail, Plus, ShieldCheck, UserCheck, UserRound, UserX } from 'lucide-react';
 import { useDeferredValue, useState } from 'react';
 import { useMay, useMe } from '~/api/query';
 import type { Member } from '~/api/types';
+import { Invitations, InviteForm } from '~/features/invitations/Invitations';
 import { useLoginsOf } from '~/features/profile/api';
 import { LoginHistory } from '~/features/profile/LoginHistory';
 import { PermissionChoice } from '~/features/roles/PermissionChoice';
@@ -18,7 +19,10 @@ import { useMembers, useUpdateMember } from './api';
 import { Explanation } from './Explanation';
 import { RoleChoice } from './RoleChoice';
 
-type Open = { kind: 'add' } | { kind: 'roles' | 'status' | 'explain' | 'logins'; member: Member } | undefined;
+type Open =
+  | { kind: 'add' | 'invite' }
+  | { kind: 'roles' | 'status' | 'explain' | 'logins'; member: Member }
+  | undefined;
 const TONE = { invited: 'warn', active: 'ok', locked: 'bad', deactivated: 'idle' } as const;
 
 export function MembersPage() {
@@ -34,9 +38,14 @@ export function MembersPage() {
   const [open, setOpen] = useState<Open>();
   const close = () => setOpen(undefined);
   const add = (
-    <Button tone="primary" isDisabled={!mayChange} onPress={() => setOpen({ kind: 'add' })}>
-      <Plus aria-hidden /> Add member
-    </Button>
+    <>
+      <Button isDisabled={!mayChange} onPress={() => setOpen({ kind: 'invite' })}>
+        <Mail aria-hidden /> Invite by mail
+      </Button>
+      <Button tone="primary" isDisabled={!mayChange} onPress={() => setOpen({ kind: 'add' })}>
+        <Plus aria-hidden /> Add member
+      </Button>
+    </>
   );
   return (
     <Page
@@ -122,6 +131,10 @@ export function MembersPage() {
           },
         ]}
       />
+      <Invitations />
+      <Dialog title="Invite by mail" isOpen={open?.kind === 'invite'} onClose={close}>
+        <InviteForm onDone={close} />
+      </Dialog>
       <Dialog title="Add a member" isOpen={open?.kind === 'add'} onClose={close}>
         <AddMember onDone={close} />
       </Dialog>
