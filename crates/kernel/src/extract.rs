@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use crate::error::{Code, Error, FieldError, Problem, Result};
 use crate::id::{Id, Kind};
 use crate::request::{BodyLimit, MAX_BODY, too_large};
+use crate::strict::Strict;
 
 /// A JSON body, read strictly: the right content type, no larger than the route takes, valid UTF-8, no NUL, no unknown members where the
 /// type refuses them; faults are told with their JSON pointer.
@@ -119,12 +120,15 @@ fn form(bytes: &[u8]) -> Result<BTreeMap<String, String>, Problem> {
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     refuse_nul(bytes)?;
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let pointer = pointer(error.path());
-        let inner = error.into_inner();
+    let mut track = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(&mut reader, &mut track);
+    let value = T::deserialize(Strict(tracked));
+    let value = value.map_err(|inner| {
+        let pointer = pointer(&track.path());
         if inner.is_data() {
             let (line, column, mut detail) = (inner.line(), inner.column(), inner.to_string());
-            detail.truncate(detail.find(" at line ").unwrap_or(detail.len()));
+            detail.truncate(detail.rfind(" at line ").unwrap_or(detail.len()));
+            let detail = shortened(detail);
             let field = FieldError { pointer, detail, code: None };
             let mut problem = Problem::new(Code::Invalid, "some fields are wrong; see errors")
                 .with("line", line)
@@ -144,6 +148,17 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     Ok(value)
 }
 
+/// What is wrong may repeat what was sent, which may be long.
+fn shortened(detail: String) -> String {
+    const LONGEST: usize = 300;
+    if detail.chars().count() <= LONGEST {
+        return detail;
+    }
+    let head: String = detail.chars().take(LONGEST / 2).collect();
+    let tail: String = detail.chars().rev().take(LONGEST / 2).collect::<Vec<_>>().into_iter().rev().collect();
+    format!("{head} … {tail}")
+}
+
 /// PostgreSQL stores no NUL in `text` or `jsonb`: it is refused here, before anything begins.
 fn refuse_nul(bytes: &[u8]) -> Result<()> {
     let raw = bytes.contains(&0);
@@ -161,8 +176,10 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     path.iter().fold(String::new(), |pointer, segment| match segment {
         Segment::Seq { index } => format!("{pointer}/{index}"),
-        Segment::Map { key } => format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
-        Segment::Enum { .. } | Segment::Unknown => pointer,
+        Segment::Map { key } | Segment::Enum { variant: key } => {
+            format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+        }
+        Segment::Unknown => pointer,
     })
 }
 
@@ -300,7 +317,7 @@ where
         parsed.map(Self).map_err(|error| {
             let path = error.path().to_string();
             let pointer = if path == "." { "#query".to_owned() } else { format!("#query/{path}") };
-            Problem::invalid(pointer, error.into_inner().to_string()).into()
+            Problem::invalid(pointer, shortened(error.into_inner().to_string())).into()
         })
     }
 }
@@ -327,6 +344,39 @@ mod tests {
         assert_eq!(problem("{").code, Code::BadRequest);
         assert_eq!(problem("{\"names\": []} x").code, Code::BadRequest);
         assert_eq!(problem(&"[".repeat(10_000)).code, Code::Invalid);
+        let long = problem(&format!("{{\"names\": \"{}\"}}", "x".repeat(10_000)));
+        assert!(
+            long.errors[0].detail.len() < 400 && long.errors[0].detail.ends_with("expected a sequence"),
+            "{long:?}"
+        );
+    }
+
+    #[test]
+    fn an_object_is_not_read_off_a_list() {
+        #[derive(Debug, serde::Deserialize, PartialEq)]
+        #[serde(rename_all = "snake_case")]
+        enum Choice {
+            Of { doc: Doc },
+            One(Doc),
+        }
+        let wrong = problem(r#"[["a"]]"#);
+        assert_eq!(
+            (wrong.code, wrong.errors[0].detail.as_str()),
+            (Code::Invalid, "invalid type: sequence, expected an object")
+        );
+        let nested = |body: &str| {
+            parse_json::<Vec<Option<Choice>>>(body.as_bytes()).map_err(|error| error.problem().errors.remove(0).pointer)
+        };
+        for (body, at) in [
+            (r#"[{"of": [[["a"]]]}]"#, "/0/of"),
+            (r#"[null, {"of": {"doc": [["a"]]}}]"#, "/1/of/doc"),
+            (r#"[{"one": [["a"]]}]"#, "/0/one"),
+        ] {
+            assert_eq!(nested(body), Err(at.to_owned()), "{body}");
+        }
+        let doc = || Doc { names: vec!["a".to_owned()] };
+        let good = nested(r#"[{"of": {"doc": {"names": ["a"]}}}, {"one": {"names": ["a"]}}, null]"#);
+        assert_eq!(good, Ok(vec![Some(Choice::Of { doc: doc() }), Some(Choice::One(doc())), None]));
     }
 
     #[test]

@@ -32,8 +32,10 @@ pub mod request;
 pub mod routes;
 mod sealed;
 mod statements;
+mod strict;
 mod system_tx;
 mod tenant_tx;
+pub mod text;
 
 pub use authorized::{Anonymous, Authenticated, Authorized, bearer};
 pub use clock::{Clock, Timestamp};

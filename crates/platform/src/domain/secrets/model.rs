@@ -1,7 +1,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use tenure_kernel::{KeyId, Personal, Problem, Resource, Result, SecretId, Timestamp, UserId, WorkflowId};
+use tenure_kernel::{KeyId, Personal, Problem, Resource, Result, SecretId, Timestamp, UserId, WorkflowId, text};
 use tenure_seal::SecretString;
 use utoipa::ToSchema;
 
@@ -109,7 +109,7 @@ impl fmt::Debug for SecretValue {
     }
 }
 
-/// What a secret is for: at most 500 characters; line breaks are fine, other control characters are not.
+/// What a secret is for: at most 500 characters on any number of lines.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SecretDescription(pub(super) String);
 
@@ -117,11 +117,7 @@ impl SecretDescription {
     /// # Errors
     /// 422 at `/description`.
     pub fn parse(text: &str) -> Result<Self> {
-        if text.chars().count() > 500 || text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
-            let rule = "must be at most 500 characters without control characters";
-            return Err(Problem::invalid("/description", rule).into());
-        }
-        Ok(Self(text.to_owned()))
+        text::prose(text, "/description", 500).map(|text| Self(text.to_owned()))
     }
 }
 
