@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::authorized::{Anonymous, Authenticated, Authorized};
 use crate::error::Result;
-use crate::extract::{Created, Json, JsonOrNothing, NoContent, Path, PathParams, Query, Sample};
+use crate::extract::{Created, Form, Json, JsonOrNothing, NoContent, Path, PathParams, Query, Sample};
 use crate::permission::{Access, Mode as _, Permission, PermissionSet};
 
 /// Who may call a route.
@@ -136,6 +136,15 @@ impl<T: Sample> Input for JsonOrNothing<T> {
         if let Some(body) = &mut description.body {
             body.required = Some(Required::False);
         }
+    }
+}
+
+impl<T: ToSchema> Input for Form<T> {
+    fn describe(description: &mut Description) {
+        let schema = description.schema::<T>();
+        let content = ContentBuilder::new().schema(Some(schema)).build();
+        let body = RequestBodyBuilder::new().required(Some(Required::True));
+        description.body = Some(body.content("application/x-www-form-urlencoded", content).build());
     }
 }
 

@@ -75,6 +75,44 @@ where
     }
 }
 
+/// A form (`application/x-www-form-urlencoded`) that is described by `T`, or why it cannot be read: the endpoints that OAuth 2
+/// describes word their refusals themselves. A parameter without a value counts as absent (RFC 6749, 3.2), one that stands
+/// twice is refused, and what is unknown is kept, to be ignored.
+#[derive(Debug)]
+pub struct Form<T>(pub Result<BTreeMap<String, String>, Problem>, std::marker::PhantomData<fn() -> T>);
+
+impl<S: Send + Sync, T> FromRequest<S> for Form<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        let media = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let limit = request.extensions().get::<BodyLimit>().map_or(MAX_BODY, |limit| limit.0);
+        let read = match Bytes::from_request(request, state).await {
+            _ if media != "application/x-www-form-urlencoded" => {
+                Err(Problem::new(Code::UnsupportedMedia, "send the body as application/x-www-form-urlencoded"))
+            }
+            Ok(bytes) => form(&bytes),
+            Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large(limit)),
+            Err(_) => Err(Problem::new(Code::BadRequest, "the body could not be read to its end")),
+        };
+        Ok(Self(read, std::marker::PhantomData))
+    }
+}
+
+fn form(bytes: &[u8]) -> Result<BTreeMap<String, String>, Problem> {
+    let mut read = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(bytes) {
+        if name.contains('\0') || value.contains('\0') {
+            return Err(Problem::new(Code::BadRequest, "a parameter contains NUL"));
+        }
+        if !value.is_empty() && read.insert(name.clone().into_owned(), value.into_owned()).is_some() {
+            return Err(Problem::new(Code::BadRequest, format!("the parameter {name} stands more than once")));
+        }
+    }
+    Ok(read)
+}
+
 /// Parses a JSON document of a caller's.
 ///
 /// # Errors
@@ -346,6 +384,28 @@ mod tests {
         assert_eq!(problem("{\"names\": [\"\\u0000\"]}").code, Code::Invalid);
         assert_eq!(problem("{\"names\": [\"\0\"]}").code, Code::Invalid);
         assert_eq!(parse_json::<Doc>(br#"{"names": ["\\u0000"]}"#).unwrap(), Doc { names: vec!["\\u0000".to_owned()] });
+    }
+
+    proptest::proptest! {
+        /// Whatever comes is read or refused; what is read has a value, and each parameter once.
+        #[test]
+        fn a_form_is_read_or_refused(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            if let Ok(read) = form(&bytes) {
+                proptest::prop_assert!(read.values().all(|value| !value.is_empty() && !value.contains('\0')));
+            }
+        }
+
+        #[test]
+        fn what_was_written_into_a_form_is_read(pairs in proptest::collection::btree_map("[a-z_]{1,8}", "[^\0]{1,20}", 0..8)) {
+            let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
+            proptest::prop_assert_eq!(form(text.as_bytes()), Ok(pairs));
+        }
+    }
+
+    #[test]
+    fn a_parameter_twice_is_refused_and_one_without_a_value_is_absent() {
+        assert!(form(b"a=1&a=2").is_err());
+        assert_eq!(form(b"a=&b=x+y&a=").unwrap(), BTreeMap::from([("b".to_owned(), "x y".to_owned())]));
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub use clock::{Clock, Timestamp};
 pub use context::{Actor, Context, Identity, Origin, Principal};
 pub use error::{Code, Error, OnConstraint, Problem, Result};
 pub use event::{Action, Audited, Change, NewEvent, Resource};
-pub use extract::{Created, Json, JsonOrNothing, NoContent, Path, Query, Sample};
+pub use extract::{Created, Form, Json, JsonOrNothing, NoContent, Path, Query, Sample};
 pub use id::*;
 pub use job::{Job, JobKind};
 pub use kernel::{Authenticator, Credential, Kernel, KernelConfig, Rejected, WeakKernel};

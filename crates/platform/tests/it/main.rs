@@ -14,6 +14,7 @@ mod approvals;
 mod audit;
 mod bad_input;
 mod catalogue;
+mod delegation;
 mod durability;
 mod engine;
 mod escapes;

@@ -46,10 +46,17 @@ fn on_behalf_of(app: &TestApp, actor: &Actor) -> Authorized<WorkflowRead> {
     let user = actor.user_id().parse().unwrap();
     let identity = Identity {
         tenant: actor.tenant(),
-        actor: tenure_kernel::Actor { principal: Principal::User(user), session: None, key: None, on_behalf_of: None },
+        actor: tenure_kernel::Actor {
+            principal: Principal::User(user),
+            session: None,
+            key: None,
+            on_behalf_of: None,
+            delegation: None,
+        },
         permissions: SystemRole::Admin.permissions(),
         teams: Arc::default(),
         rates: tenure_kernel::limits::KeyRates::default(),
+        workflow: None,
     };
     app.app.kernel.act_as(Arc::new(identity), Origin::default()).unwrap()
 }
