@@ -35,7 +35,7 @@ pub(crate) fn build(cx: &Context) -> anyhow::Result<PathBuf> {
         let draft = guests.join(format!("{key}.new-{}", std::process::id()));
         fs::create_dir_all(&draft).with_context(|| format!("cannot create {}", draft.display()))?;
         step(cx, "build the expression guest", minutes(4), || expressions(cx, &draft))?;
-        step(cx, "build the Python guest", minutes(1), || python(cx, &draft))?;
+        step(cx, "build the Python guest", minutes(1), || python_guest(cx, &draft))?;
         let manifest = serde_json::json!({ "sources": key, "python": COMPONENTIZE_PY, "files": ["expressions.wasm", "python.wasm"] });
         files::write(&draft.join("manifest.json"), format!("{manifest:#}\n"))?;
         let _ = fs::remove_dir_all(&finished);
@@ -178,8 +178,8 @@ fn debian_packages(cx: &Context) -> anyhow::Result<()> {
     })
 }
 
-fn python(cx: &Context, to: &Path) -> anyhow::Result<()> {
-    let tool = python::environment(cx, COMPONENTIZE_PY, "componentize-py")?;
+fn python_guest(cx: &Context, to: &Path) -> anyhow::Result<()> {
+    let tool = python::environment(cx, &COMPONENTIZE_PY.replace("==", "-"), COMPONENTIZE_PY)?.join("componentize-py");
     let mut componentize = Command::new(tool);
     componentize
         .current_dir(&cx.root)

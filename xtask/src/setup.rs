@@ -8,12 +8,12 @@ use tenure_pgembed::Binaries;
 
 use crate::{
     context::Context,
-    progress::{minutes, seconds, step},
+    progress::{minutes, step},
     python, shell,
 };
 
 const OLDEST_NODE: u32 = 20;
-const OLDEST_PYTHON: (u32, u32) = (3, 9);
+const OLDEST_PYTHON: (u32, u32) = (3, 10);
 
 /// What building and running needs: installs what is missing where that is possible, and otherwise names the command
 /// that does.
@@ -32,7 +32,7 @@ pub(crate) fn everything(cx: &Context) -> anyhow::Result<()> {
 
 /// What only the tests of mail need.
 pub(crate) fn mail_server(cx: &Context) -> anyhow::Result<()> {
-    step(cx, "find or install a mail server for the tests", seconds(10), || python::mail_server(cx))
+    python::mail_server(cx)
 }
 
 fn ensure_postgres(cx: &Context) -> anyhow::Result<()> {
@@ -78,7 +78,7 @@ fn ensure_node() -> anyhow::Result<()> {
 
 fn ensure_python(cx: &Context) -> anyhow::Result<()> {
     let advice =
-        "install Python 3.9 or newer with venv and pip (Debian: `apt-get install python3 python3-venv python3-pip`)";
+        "install Python 3.10 or newer with venv and pip (Debian: `apt-get install python3 python3-venv python3-pip`)";
     let text = shell::capture(Command::new("python3").arg("--version")).context(advice)?;
     let version = String::from_utf8_lossy(&text);
     let [major, minor, ..] = numbers(&version)[..] else { bail!("`python3 --version` says {version:?}; {advice}") };

@@ -18,8 +18,8 @@ use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
 use crate::domain::policies::ConfiguredPolicy;
 use crate::domain::workflows::PlanCache;
 use crate::domain::{
-    api_keys, approvals, audit, executions, identity, invitations, mail, members, plugins, quotas, roles, secrets,
-    service_accounts, teams, tenancy, workflows,
+    api_keys, approvals, audit, executions, identity, invitations, mail, members, oauth, plugins, quotas, roles,
+    secrets, service_accounts, teams, tenancy, workflows,
 };
 use crate::sandbox::Sandbox;
 
@@ -212,6 +212,7 @@ pub fn routes() -> Routes {
         .merge(roles::routes())
         .merge(service_accounts::routes())
         .merge(api_keys::routes())
+        .merge(oauth::routes())
         .merge(teams::routes())
         .merge(invitations::routes())
         .merge(secrets::routes())
@@ -237,6 +238,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         roles::RoleEvent::ALL,
         service_accounts::ServiceAccountEvent::ALL,
         api_keys::ApiKeyEvent::ALL,
+        oauth::DelegationEvent::ALL,
         teams::TeamEvent::ALL,
         invitations::InvitationEvent::ALL,
         secrets::SecretEvent::ALL,

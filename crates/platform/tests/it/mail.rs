@@ -243,19 +243,19 @@ async fn a_relay_that_refuses_the_login_keeps_messages_waiting() {
 async fn names_and_addresses_of_the_world_arrive_and_begin_no_header() {
     let server = MailServer::start(&[]);
     let app = TestApp::with(by_smtp(&server.url())).await;
-    let organization = "Größe & Söhne 日本 \u{2028}Bcc: eve@example.com";
+    let organization = "Größe & Söhne 日本 Bcc: eve@example.com";
     let ada = app.register("ada", organization).await;
     let _ = app.post(&ada, "/invitations", json!({"email": "jürgen@exämple.de"})).await.expect(201);
     let messages = server.wait_for(2).await;
     let invitation = messages.iter().find(|message| message["to"][0] != "ada@example.com").unwrap();
     assert_eq!(invitation["to"], json!(["jürgen@exämple.de"]));
-    assert_eq!(header(invitation, "Subject"), "Invitation to Größe & Söhne 日本  Bcc: eve@example.com");
+    assert_eq!(header(invitation, "Subject"), "Invitation to Größe & Söhne 日本 Bcc: eve@example.com");
     let names: Vec<&str> =
         invitation["headers"].as_array().unwrap().iter().map(|pair| pair[0].as_str().unwrap()).collect();
     assert!(!names.contains(&"Bcc") && !names.contains(&"Cc"), "{names:?}");
     assert!(invitation["text"].as_str().unwrap().contains("日本"));
     // Line breaks do not even get into a name.
-    for name in ["Ada\r\nBcc: eve@example.com", "Ada\nX", "Ada\rX"] {
+    for name in ["Ada\r\nBcc: eve@example.com", "Ada\nX", "Ada\rX", "Ada\u{2028}X"] {
         let body = json!({
             "email": "b@example.com", "username": "eve", "password": PASSWORD, "full_name": name, "organization_name": "E"
         });

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tenure_kernel::text::is_plain;
 use zeroize::Zeroizing;
 
 /// Subject and text of a message.
@@ -53,10 +54,9 @@ impl Words<'_> {
     }
 }
 
-/// The same without what would end a line.
+/// The same without what would end a line, or hide what it is.
 pub(super) fn one_line(text: &str) -> String {
-    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    let plain: String = text.chars().map(|c| if breaks(c) { ' ' } else { c }).collect();
+    let plain: String = text.chars().map(|c| if is_plain(c) { c } else { ' ' }).collect();
     plain.trim().to_owned()
 }
 
