@@ -18,8 +18,8 @@ use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
 use crate::domain::policies::ConfiguredPolicy;
 use crate::domain::workflows::PlanCache;
 use crate::domain::{
-    account, api_keys, approvals, audit, executions, identity, imports, members, offboarding, plugins, quotas, roles,
-    secrets, service_accounts, teams, tenancy, workflows,
+    account, api_keys, approvals, audit, executions, identity, imports, members, oauth, offboarding, plugins, quotas,
+    roles, secrets, service_accounts, teams, tenancy, workflows,
 };
 use crate::sandbox::Sandbox;
 
@@ -211,6 +211,7 @@ pub fn routes() -> Routes {
         .merge(roles::routes())
         .merge(service_accounts::routes())
         .merge(api_keys::routes())
+        .merge(oauth::routes())
         .merge(teams::routes())
         .merge(imports::routes())
         .merge(secrets::routes())
@@ -237,6 +238,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         roles::RoleEvent::ALL,
         service_accounts::ServiceAccountEvent::ALL,
         api_keys::ApiKeyEvent::ALL,
+        oauth::DelegationEvent::ALL,
         teams::TeamEvent::ALL,
         imports::ImportEvent::ALL,
         secrets::SecretEvent::ALL,

@@ -15,6 +15,7 @@ mod approvals;
 mod audit;
 mod bad_input;
 mod catalogue;
+mod delegation;
 mod durability;
 mod engine;
 mod escapes;

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tenure_kernel::{Personal, Problem, Resource, Result, Timestamp, UserId};
+use tenure_kernel::{Personal, Problem, Resource, Result, Timestamp, UserId, text};
 use utoipa::ToSchema;
 
 /// A person as this organisation knows them.
@@ -74,7 +74,7 @@ pub fn parse_attributes(attributes: &Attributes) -> Result<()> {
     if attributes.len() > MAX_ATTRIBUTES {
         return Err(Problem::invalid("/attributes", format!("must be at most {MAX_ATTRIBUTES}")).into());
     }
-    let clean = |text: &String| text.chars().count() <= 200 && !text.chars().any(char::is_control);
+    let clean = |text: &String| text.chars().count() <= 200 && text.chars().all(text::is_plain);
     for (name, value) in attributes {
         let named = name.len() <= 63
             && name.starts_with(|c: char| c.is_ascii_lowercase())
