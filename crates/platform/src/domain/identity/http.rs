@@ -18,6 +18,7 @@ use super::attempt::{Attempt, refuse_login};
 use super::authenticator::suspended;
 use super::change_password;
 use super::cookie::{self, RefreshIn};
+use super::delete_account;
 use super::event::{SessionEvent, UserEvent, started};
 use super::lockout::{self, Subjects};
 use super::model::{Email, NewPerson, Session, User, Username, parse_name, parse_password};
@@ -41,6 +42,7 @@ pub fn routes() -> Routes {
         .merge(sessions::routes())
         .merge(switch::routes())
         .merge(change_password::routes())
+        .merge(delete_account::routes())
 }
 
 /// Public keys; at the root, where other services look for them.
