@@ -7,35 +7,41 @@ import { Button } from '~/ui/button';
 import { Dialog } from '~/ui/dialog';
 import { Loaded, Notice, ProblemNotice } from '~/ui/states';
 import { List } from '~/ui/table';
-import { isMoving, saveReport, useChangeImport, useImport, useImportLines, useStartImport } from './api';
-
-interface ImportDialogProps {
-  /** An import of before, to look at. */
-  past?: string | undefined;
-  onClose: () => void;
-}
+import { Time } from '~/ui/time';
+import {
+  isMoving,
+  saveReport,
+  useChangeImport,
+  useImport,
+  useImportLines,
+  useImports,
+  useStartImport,
+} from './api';
 
 /** From a file over its dry run to the import, and back. */
-export function ImportDialog({ past, onClose }: ImportDialogProps) {
+export function ImportDialog({ onClose }: { onClose: () => void }) {
   const [file, setFile] = useState<{ name: string; csv: string }>();
-  const [id, setId] = useState(past);
+  const [id, setId] = useState<string>();
   const start = useStartImport();
   const begin = (csv: string, dry_run: boolean) =>
     start.mutate({ csv, dry_run }, { onSuccess: (made) => setId(made.id) });
   return (
     <Dialog title="Import people" isOpen wide onClose={onClose}>
       {id === undefined ? (
-        <Choose
-          file={file}
-          problem={start.error}
-          isPending={start.isPending}
-          onFile={(next) => {
-            start.reset();
-            setFile(next);
-          }}
-          onTry={(csv) => begin(csv, true)}
-          onClose={onClose}
-        />
+        <>
+          <Choose
+            file={file}
+            problem={start.error}
+            isPending={start.isPending}
+            onFile={(next) => {
+              start.reset();
+              setFile(next);
+            }}
+            onTry={(csv) => begin(csv, true)}
+            onClose={onClose}
+          />
+          <Earlier onOpen={setId} />
+        </>
       ) : (
         <>
           {start.error && <ProblemNotice problem={start.error} />}
@@ -104,6 +110,41 @@ function Choose({ file, problem, isPending, onFile, onTry, onClose }: ChooseProp
         </Button>
       </div>
     </div>
+  );
+}
+
+/** Imports of before: a report is kept for 90 days, and so long what was added can be taken back. */
+function Earlier({ onOpen }: { onOpen: (id: string) => void }) {
+  const pages = useImports();
+  if (!pages.items?.length) return null;
+  return (
+    <section className="stack" aria-label="Earlier imports">
+      <h3>Earlier imports</h3>
+      <List
+        label="earlier imports"
+        pages={pages}
+        rowKey={({ id }) => id}
+        empty={null}
+        columns={[
+          { header: 'When', fit: true, cell: ({ created_at }) => <Time iso={created_at} relative /> },
+          {
+            header: 'What came of it',
+            cell: (it) => (isMoving(it) ? `${it.state}: ${it.done} of ${it.total} lines` : summary(it)),
+          },
+          {
+            header: 'Open',
+            hideHeader: true,
+            end: true,
+            fit: true,
+            cell: ({ id }) => (
+              <Button small onPress={() => onOpen(id)}>
+                Open
+              </Button>
+            ),
+          },
+        ]}
+      />
+    </section>
   );
 }
 

@@ -63,8 +63,14 @@ export function MemberDialogs({ open, onClose }: MemberDialogsProps) {
           <Offboard member={member} onDone={onClose} />
         </Dialog>
       );
-    case 'status':
-      return <StatusConfirm member={member} onDone={onClose} />;
+    case 'status': {
+      const to = member.status === 'deactivated' ? 'activate' : 'deactivate';
+      return <StatusConfirm member={member} to={to} onDone={onClose} />;
+    }
+    case 'lock': {
+      const to = member.status === 'locked' ? 'unlock' : 'lock';
+      return <StatusConfirm member={member} to={to} onDone={onClose} />;
+    }
   }
 }
 
@@ -103,24 +109,45 @@ function LoginsOf({ member, onDone }: { member: Member; onDone: () => void }) {
   );
 }
 
-function StatusConfirm({ member, onDone }: { member: Member; onDone: () => void }) {
+const CHANGES = {
+  activate: {
+    verb: 'Activate',
+    status: 'active',
+    says: 'They can log in again with the roles that they had.',
+  },
+  deactivate: {
+    verb: 'Deactivate',
+    status: 'deactivated',
+    says: 'Their sessions here end within a second, and steps that run in their name stop. What they own stays.',
+  },
+  lock: {
+    verb: 'Lock',
+    status: 'locked',
+    says: 'Their sessions here end within a second, and they cannot log in until they are unlocked.',
+  },
+  unlock: { verb: 'Unlock', status: 'active', says: 'They can log in again.' },
+} as const;
+
+interface StatusConfirmProps {
+  member: Member;
+  to: keyof typeof CHANGES;
+  onDone: () => void;
+}
+
+function StatusConfirm({ member, to, onDone }: StatusConfirmProps) {
   const save = useUpdateMember(member.id);
-  const activate = member.status === 'deactivated';
+  const { verb, status, says } = CHANGES[to];
   return (
     <Confirm
-      title={activate ? `Activate ${member.full_name}?` : `Deactivate ${member.full_name}?`}
-      action={activate ? 'Activate' : 'Deactivate'}
+      title={`${verb} ${member.full_name}?`}
+      action={verb}
       isOpen
       isPending={save.isPending}
       problem={save.error}
       onClose={onDone}
-      onConfirm={() => save.mutate({ status: activate ? 'active' : 'deactivated' }, { onSuccess: onDone })}
+      onConfirm={() => save.mutate({ status }, { onSuccess: onDone })}
     >
-      <p>
-        {activate
-          ? 'They can log in again with the roles that they had.'
-          : 'Their sessions here end within a second, and steps that run in their name stop. What they own stays.'}
-      </p>
+      <p>{says}</p>
     </Confirm>
   );
 }

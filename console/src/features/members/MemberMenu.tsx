@@ -1,4 +1,15 @@
-import { CircleHelp, DoorOpen, History, LogIn, ShieldCheck, Tags, UserCheck, UserX } from 'lucide-react';
+import {
+  CircleHelp,
+  DoorOpen,
+  History,
+  Lock,
+  LockOpen,
+  LogIn,
+  ShieldCheck,
+  Tags,
+  UserCheck,
+  UserX,
+} from 'lucide-react';
 import { useMay } from '~/api/query';
 import type { Member } from '~/api/types';
 import { MenuItem, RowMenu } from '~/ui/menu';
@@ -8,6 +19,7 @@ export type MemberDialogKind =
   | 'roles'
   | 'attributes'
   | 'status'
+  | 'lock'
   | 'offboard'
   | 'explain'
   | 'logins'
@@ -41,6 +53,16 @@ export function MemberMenu({ member, mayChange, isSelf, onOpen }: MemberMenuProp
       <MenuItem label="Login history" isDisabled={!mayAudit} onAction={() => onOpen('logins')}>
         <LogIn aria-hidden /> Login history…
       </MenuItem>
+      {(member.status === 'active' || member.status === 'locked') && (
+        <MenuItem
+          label={member.status === 'locked' ? 'Unlock' : 'Lock'}
+          isDisabled={!mayChange || isSelf}
+          onAction={() => onOpen('lock')}
+        >
+          {member.status === 'locked' ? <LockOpen aria-hidden /> : <Lock aria-hidden />}
+          {member.status === 'locked' ? 'Unlock…' : 'Lock…'}
+        </MenuItem>
+      )}
       <MenuItem
         label={gone ? 'Activate' : 'Deactivate'}
         danger={!gone}

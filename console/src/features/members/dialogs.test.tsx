@@ -61,6 +61,7 @@ async function server(request: Request): Promise<Response> {
     return answer({ ...imports[id], state: 'waiting', done: 0 }, 201);
   }
   const [, id] = /^\/api\/v1\/users\/imports\/(\w+)/.exec(pathname) ?? [];
+  if (line === 'GET /users/imports') return answer({ items: Object.values(imports), next_cursor: null });
   if (id && pathname.endsWith('/lines'))
     return answer({
       items: [
@@ -148,6 +149,29 @@ it('tries a file before it adds anybody, and takes an import back', async () => 
   await userEvent.click(screen.getByRole('button', { name: 'Undo the import' }));
   expect(await screen.findByText('1 removed again, 1 stayed')).toBeTruthy();
   expect(screen.queryByRole('button', { name: 'Undo the import' })).toBeNull();
+});
+
+it('opens an import of before', async () => {
+  imports = {
+    imp_old: {
+      id: 'imp_old',
+      dry_run: false,
+      state: 'stopped',
+      stopped_because: 'somebody cancelled it',
+      total: 9,
+      done: 4,
+      added: 4,
+      refused: 0,
+      undone: 0,
+      kept: 0,
+      created_at: '2026-01-01T00:00:00Z',
+    },
+  };
+  show(<ImportDialog onClose={() => {}} />);
+  expect(await screen.findByText('4 added, 0 refused')).toBeTruthy();
+  await userEvent.click(screen.getByRole('button', { name: 'Open' }));
+  expect(await screen.findByText('It stopped: somebody cancelled it.')).toBeTruthy();
+  expect(screen.getByRole('button', { name: 'Undo the import' })).toBeTruthy();
 });
 
 it('shows what somebody owns, and gives it to another than them', async () => {
