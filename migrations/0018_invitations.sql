@@ -44,3 +44,16 @@ $$;
 revoke all on function role_has_no_invitations() from public;
 create trigger roles_not_invited after delete on roles
 for each row execute function role_has_no_invitations();
+
+-- Who deletes their account leaves no address behind: an invitation that they accepted forgets it.
+create function forget_invited_person() returns trigger
+language plpgsql security definer set search_path = public, pg_temp
+as $$
+begin
+    update invitations set email = 'deleted@invalid' where accepted_by = old.id;
+    return null;
+end
+$$;
+revoke all on function forget_invited_person() from public;
+create trigger users_forget_invitations after delete on users
+for each row execute function forget_invited_person();

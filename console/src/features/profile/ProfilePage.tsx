@@ -7,6 +7,7 @@ import { useOwnLogins } from './api';
 import { ChangeEmail } from './ChangeEmail';
 import { ChangePassword } from './ChangePassword';
 import { LoginHistory } from './LoginHistory';
+import { OwnData } from './OwnData';
 import { Sessions } from './Sessions';
 import './profile.css';
 
@@ -41,6 +42,7 @@ export function ProfilePage() {
             {hasLogins && <ChangePassword username={user.username} />}
             {hasLogins && <ChangeEmail />}
             {hasLogins && <OwnLogins />}
+            {hasLogins && <OwnData />}
           </div>
         )}
       </Loaded>

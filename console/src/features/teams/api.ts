@@ -7,9 +7,11 @@ import { toast } from '~/ui/toast';
 
 const KEY = ['teams'];
 
-export function useTeams() {
-  return usePages([...KEY, 'list'], (cursor) =>
-    unwrap(api.GET('/api/v1/teams', { params: { query: { cursor } } })),
+export function useTeams(enabled = true) {
+  return usePages(
+    [...KEY, 'list'],
+    (cursor) => unwrap(api.GET('/api/v1/teams', { params: { query: { cursor } } })),
+    { enabled },
   );
 }
 

@@ -228,6 +228,20 @@ async fn whether_people_come_by_invitation_is_a_setting() {
     post(&alone, "/auth/register", register).await.problem(403, "registration-closed");
 }
 
+/// Who deletes their account is in no list of invitations any more, either.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_forgets_who_deleted_their_account() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada", "Engines").await;
+    let (invitation, link) = invite(&app, &ada, json!({"email": "grace@example.com"})).await;
+    let _ = post(&app, "/invitations/accept", person(&link, "grace")).await.expect(201);
+    let grace = app.log_in("grace").await;
+    let _ = app.post(&grace, "/auth/me/delete", json!({"current_password": PASSWORD})).await.expect(204);
+    let path = format!("/invitations/{}", invitation["id"].as_str().unwrap());
+    let left = app.get(&ada, &path).await.expect(200);
+    assert_eq!((&left["email"], &left["state"]), (&json!("deleted@invalid"), &json!("accepted")));
+}
+
 /// Of two that open one link at once, one joins.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_is_used_once_also_by_two_at_once() {

@@ -9,6 +9,7 @@
     reason = "a test wants the first thing that goes wrong to stop it, and looks at tables past the kernel"
 )]
 
+mod account;
 mod api_keys;
 mod approvals;
 mod audit;
@@ -24,6 +25,7 @@ mod foreign_keys;
 mod guests;
 mod by_mail;
 mod identity;
+mod imports;
 mod isolation;
 mod invitations;
 mod logins;
@@ -31,6 +33,7 @@ mod mail;
 mod mailbox;
 mod matrix;
 mod members;
+mod offboarding;
 mod openapi;
 mod passwords;
 mod people;
@@ -44,6 +47,7 @@ mod roles;
 mod secrets;
 mod sessions;
 mod service_accounts;
+mod signing_keys;
 mod slots;
 mod switch;
 mod teams;

@@ -46,7 +46,7 @@ impl Sample for PasswordChange {
 
 /// What the check of the current password needs to know.
 pub(super) struct Known {
-    password: Option<String>,
+    pub(super) password: Option<String>,
     pub(super) subjects: Subjects,
     pub(super) tenants: Vec<TenantId>,
 }

@@ -20,6 +20,9 @@ tenure_kernel::actions! {
         EMAIL_CHANGE_REQUESTED = "email-change-requested", "A person wants another address; it changes when a link that was sent there is opened.";
         EMAIL_CHANGED = "email-changed", "A person's address was changed.";
         JOINED = "joined", "A person agreed to be a member of the organisation: by logging in for the first time, or by going there.";
+        EXPORTED = "exported", "A person saved everything that names them.";
+        DELETED = "deleted", "A person deleted their account: their names are gone from the installation, their memberships, sessions and keys are over.";
+        REMOVED = "removed", "A person whom an import had made, and whom nobody else knows, was removed when it was undone; told on the platform's stream.";
         DECLINED = "declined", "A person declined to be a member of the organisation.";
     }
 }

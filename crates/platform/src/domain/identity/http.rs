@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::attempt::{Attempt, refuse_login};
 use super::authenticator::suspended;
 use super::cookie::{self, RefreshIn};
+use super::delete_account;
 use super::event::{SessionEvent, UserEvent, started};
 use super::lockout::{self, Subjects};
 use super::model::{Email, NewPerson, Session, User, Username, parse_name, parse_password};
@@ -44,6 +45,7 @@ pub fn routes() -> Routes {
         .merge(verify_email::routes())
         .merge(by_mail::routes())
         .merge(change_email::routes())
+        .merge(delete_account::routes())
 }
 
 /// Public keys; at the root, where other services look for them.
@@ -346,12 +348,12 @@ pub(super) async fn refresh(
         Err(error) => return Err(anonymous.refused(error).await),
     };
     let digest = RefreshToken::digest(&presented);
-    let (next, lasts) = (RefreshToken::random()?, app.tokens.config().refresh_ttl);
+    let next = RefreshToken::random()?;
     let result = anonymous
         .kernel()
         .system(SystemReason::Authenticate)
         .from(anonymous.origin())
-        .run(async |tx| match store::rotate(tx, &digest, &next, lasts).await? {
+        .run(async |tx| match store::rotate(tx, &digest, &next, app.tokens.config()).await? {
             Presented::Nothing => {
                 Ok(Audited::none("refused right below, with an event of its own", Refreshed::Unknown))
             }
@@ -532,7 +534,8 @@ impl Output for JwkSet {
 }
 
 async fn jwks(_anonymous: Anonymous, State(app): State<App>) -> Result<Raw<JwkSet>> {
-    Ok(Raw::new(axum::Json(app.tokens.jwks())))
+    let keep = format!("public, max-age={}", super::signing::KEEP_JWKS_SECONDS);
+    Ok(Raw::new(([(axum::http::header::CACHE_CONTROL, keep)], axum::Json(app.tokens.jwks()?))))
 }
 
 fn reference(organization: &Organization) -> OrganizationRef {
