@@ -138,7 +138,9 @@ async fn what_is_of_no_use_any_more_is_given_up() {
     until("giving up", async || rows(&app, "verify-email").await[0].0 == "failed").await;
     let told: Vec<(String, String)> =
         sqlx::query_as("select about, reason from mail_failures").fetch_all(&mut app.admin().await).await.unwrap();
-    assert_eq!(told, [(ada.user_id().to_owned(), "it could not be delivered in time".to_owned())]);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].0, ada.user_id());
+    assert!(told[0].1.starts_with("it could not be delivered in time"), "{told:?}");
     clock.advance(Duration::from_secs(60 * 24 * 3600));
     assert!(app.app.sweep().await.unwrap() > 0);
     assert!(rows(&app, "verify-email").await.is_empty(), "the upkeep removes it in the end");

@@ -20,6 +20,8 @@ use super::store::{self, Taken};
 const AT_ONCE: i64 = 4;
 /// What another node wrote down, or this one before it died, is found within this.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Why a message is given up that nobody refused for good.
+const LATE: &str = "it could not be delivered in time";
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
 /// Sends messages, or says that there is no way to.
@@ -137,7 +139,7 @@ impl Mailer {
     async fn hand_over(&self, smtp: &Smtp, message: &Taken) -> Result<Result<(), Refused>> {
         let now = self.kernel.clock().now();
         if message.expires_at <= now {
-            return Ok(Err(Refused { reason: "it could not be delivered in time".to_owned(), for_good: true }));
+            return Ok(Err(Refused { reason: LATE.to_owned(), for_good: true }));
         }
         let Some(sealed) = &message.sealed else {
             return Ok(Err(Refused { reason: "it is empty".to_owned(), for_good: true }));
@@ -150,11 +152,15 @@ impl Mailer {
 
     async fn failed(&self, message: &Taken, refused: &Refused) -> Result<()> {
         let next = self.kernel.clock().now().after(wait(self.config.first_wait, message.attempts));
-        let (id, reason) = (message.id, refused.reason.as_str());
+        let (id, mut reason) = (message.id, refused.reason.clone());
         if !refused.for_good && next < message.expires_at {
             tracing::info!(%id, kind = message.kind, reason, "a message was not delivered, and is tried again");
             return self.put_off(message, next).await;
         }
+        if !refused.for_good {
+            reason = format!("{LATE}; at the last try {reason}");
+        }
+        let reason = reason.as_str();
         tracing::warn!(%id, kind = message.kind, reason, "a message could not be delivered and is given up");
         self.system()
             .run(async |tx| {
