@@ -30,7 +30,9 @@ fn every_test_that_the_table_names_is_there() {
         items += 1;
         for test in cells[4].split(", ").map(|name| name.trim().trim_matches('`')).filter(|name| *name != "–") {
             named += 1;
-            let there = files.contains(test) || text.contains(&format!("fn {test}(")) || text.contains(&format!("test('{test}'"));
+            let there = files.contains(test)
+                || text.contains(&format!("fn {test}("))
+                || text.contains(&format!("test('{test}'"));
             if !there {
                 missing.push(format!("{}: {test}", cells[0]));
             }
