@@ -208,7 +208,12 @@ fn platform_config(config: &Config, guests: GuestPaths) -> PlatformConfig {
         audit: AuditConfig { directory: Some(config.data_dir.join(AUDIT_DIR)) },
         registration: config.registration,
         default_plan: config.default_plan,
-        tokens: TokenConfig { issuer, ..TokenConfig::default() },
+        tokens: TokenConfig {
+            issuer,
+            access_ttl: config.sessions.access_token,
+            refresh_ttl: config.sessions.unused,
+            login_ttl: config.sessions.longest,
+        },
         egress_allow: config.egress_allow.clone(),
         require_signed_plugins: config.require_signed_plugins,
         policy: config.policy.clone(),

@@ -9,6 +9,7 @@
     reason = "a test wants the first thing that goes wrong to stop it, and looks at tables past the kernel"
 )]
 
+mod asvs;
 mod account;
 mod api_keys;
 mod approvals;

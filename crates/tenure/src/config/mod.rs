@@ -11,7 +11,7 @@ mod values;
 use std::path::{Path, PathBuf};
 
 pub(crate) use concerns::{
-    Auth, DatabaseConfig, Environment, KeysConfig, LogConfig, LogFormat, MailSettings, ServerConfig,
+    Auth, DatabaseConfig, Environment, KeysConfig, LogConfig, LogFormat, MailSettings, ServerConfig, SessionSettings,
 };
 use file::File;
 pub(crate) use layers::{Fault, Flags, Layers, Origin, Shown};
@@ -38,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) default_plan: Plan,
     /// Whether logins are asked for.
     pub(crate) auth: Auth,
+    /// How long logins last.
+    pub(crate) sessions: SessionSettings,
     /// How messages are delivered.
     pub(crate) mail: MailSettings,
     /// Rate limits of this node.
@@ -115,6 +117,7 @@ impl Config {
                 if production { Plan::Free } else { Plan::Enterprise },
             ),
             auth: layers.get("auth", "TENURE_AUTH", Auth::On),
+            sessions: SessionSettings::read(layers),
             mail: MailSettings::read(layers),
             rates: concerns::rates(layers),
             log: LogConfig::read(layers),

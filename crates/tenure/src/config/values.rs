@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use tenure_kernel::limits::Rate;
@@ -94,6 +95,32 @@ impl Value for Vec<IpNet> {
 
     fn show(&self) -> serde_json::Value {
         self.iter().map(ToString::to_string).collect::<Vec<_>>().into()
+    }
+}
+
+/// A length of time: a whole number and `s`, `m`, `h` or `d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span(pub(crate) Duration);
+
+impl Span {
+    const UNITS: [(char, u64); 4] = [('d', 24 * 60 * 60), ('h', 60 * 60), ('m', 60), ('s', 1)];
+}
+
+impl Value for Span {
+    fn parse(raw: Raw) -> Result<Self, String> {
+        let given = text(raw)?;
+        let read = Self::UNITS.iter().find_map(|(unit, seconds)| {
+            let number: u64 = given.strip_suffix(*unit)?.parse().ok()?;
+            number.checked_mul(*seconds).filter(|seconds| *seconds > 0)
+        });
+        read.map(|seconds| Self(Duration::from_secs(seconds)))
+            .ok_or_else(|| format!("{given:?} is no length of time; write one like 90s, 15m, 12h or 30d"))
+    }
+
+    fn show(&self) -> serde_json::Value {
+        let seconds = self.0.as_secs();
+        let whole = Self::UNITS.iter().find(|(_, unit)| seconds.is_multiple_of(*unit));
+        whole.map_or(serde_json::Value::Null, |(name, unit)| format!("{}{name}", seconds / unit).into())
     }
 }
 

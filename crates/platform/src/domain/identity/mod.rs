@@ -44,7 +44,7 @@ pub use link_store::{email_reached, join};
 pub use local::LocalLogin;
 pub use model::{Email, NewPerson, User, Username, parse_name, parse_password};
 pub use password::Passwords;
-pub use signing::SigningKeyEvent;
+pub use signing::{LONGEST_TOKEN, SigningKeyEvent};
 pub use signup::{Registration, create_organization};
 pub use store::{find_person, insert_membership, insert_person, user as person, username_is_taken};
 pub use stored_password::is_known_hash;
