@@ -133,6 +133,10 @@ impl App {
             if let Err(error) = self.credentials.write_uses().await {
                 tracing::warn!(%error, "when API keys were last used was not written; the next round tries again");
             }
+            self.engine.settle_calls(false).await;
+            if let Err(error) = quotas::warn(&self.kernel).await {
+                tracing::warn!(%error, "organisations were not told of quotas that are nearly used; the next round tries again");
+            }
             let month = self.kernel.clock().now().month().0;
             if ahead_of != Some(month) {
                 match self.kernel.make_event_partitions().await {
@@ -178,7 +182,8 @@ impl App {
     /// # Errors
     /// PostgreSQL's; what was deleted before stays deleted.
     pub async fn sweep(&self) -> Result<u64> {
-        Ok(self.kernel.sweep_idempotency_keys().await? + identity::sweep(&self.kernel).await?)
+        let kernel = &self.kernel;
+        Ok(kernel.sweep_idempotency_keys().await? + identity::sweep(kernel).await? + quotas::sweep(kernel).await?)
     }
 
     /// The router of everything under `/api/v1`, the well-known paths, and the table of all routes.

@@ -32,6 +32,7 @@ mod plugin_calls;
 mod plugins;
 mod policies;
 mod quotas;
+mod quotas_held;
 mod refusals;
 mod requests;
 mod roles;

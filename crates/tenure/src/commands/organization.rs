@@ -69,12 +69,12 @@ struct Create {
 struct QuotaArgs {
     /// The organisation, by its short name
     slug: String,
-    /// workflows, executions_per_month or concurrent_executions; all are shown if absent
+    /// workflows, executions_per_month, concurrent_executions, storage_bytes or provider_calls_per_month; all are shown if absent
     #[arg(value_parser = parse_quota)]
     quota: Option<Quota>,
     /// The limit from now on
     #[arg(long, value_name = "N", requires = "quota", group = "limit")]
-    max: Option<u32>,
+    max: Option<u64>,
     /// No limit from now on
     #[arg(long, requires = "quota", group = "limit")]
     unlimited: bool,
@@ -128,11 +128,11 @@ fn quota(args: &QuotaArgs, flags: &Flags) -> Outcome {
         output::json(&serde_json::json!({"organization": args.slug, "plan": plan, "items": standings}));
         return Ok(());
     }
-    output::line(format_args!("{:<22} {:>10} {:>10} {:>10}", "quota", plan.as_str(), "set to", "used"));
+    output::line(format_args!("{:<24} {:>12} {:>12} {:>12}", "quota", plan.as_str(), "set to", "used"));
     let told = |limit: Limit| limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
     for QuotaStanding { usage, plan_limit, overridden } in standings {
         let set = if overridden { told(usage.limit) } else { "-".to_owned() };
-        output::line(format_args!("{:<22} {:>10} {set:>10} {:>10}", usage.name.as_str(), told(plan_limit), usage.used));
+        output::line(format_args!("{:<24} {:>12} {set:>12} {:>12}", usage.name.as_str(), told(plan_limit), usage.used));
     }
     Ok(())
 }

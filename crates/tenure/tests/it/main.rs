@@ -22,3 +22,4 @@ mod quotas;
 mod receiver;
 mod run;
 mod terminal;
+mod two_servers;

@@ -105,12 +105,14 @@ pub(super) async fn admit(tx: &mut TenantTx<Write>, app: &App, wanted: &Wanted) 
     let asked = asked(tx, &workflow).await?;
     // From here on the tenant's other requests wait: nothing slow follows.
     quotas::take(tx, Quota::ExecutionsPerMonth, 1).await?;
+    quotas::keep(tx, wanted.id, &stored).await?;
     if store::queue_is_full(tx).await? {
         return Err(queue_full().into());
     }
     let decision = policies::decide(&*app.policy, &mut *tx, now, &asked).await?;
     if !decision.allowed {
         quotas::give_back(tx, Quota::ExecutionsPerMonth, 1).await?;
+        quotas::forget(tx, wanted.id).await?;
         return Ok(Audited::none(
             "its refusal is an event of its own, folded with its repeats",
             Admission::Denied(decision),

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenure_kernel::permission::{PluginCreate, PluginDelete, PluginRead, PluginUpdate};
 use tenure_kernel::{
-    Audited, Authorized, Code, Created, Error, Json, Mode, NewEvent, NoContent, Page, PageQuery, Path, PluginId,
-    Problem, Query, Resource as _, Result, Sample, TenantTx,
+    Audited, Authorized, Code, Created, Error, Json, Mode, NewEvent, NoContent, OnConstraint as _, Page, PageQuery,
+    Path, PluginId, Problem, Query, Resource as _, Result, Sample, TenantTx,
 };
 use tenure_workflow::definition::InputSchema;
 use utoipa::{IntoParams, ToSchema};
@@ -21,6 +21,7 @@ use super::run::{self, TestResult};
 use super::stages::{self, MAX_SOURCE, Stage};
 use super::store;
 use crate::app::{App, Routes};
+use crate::domain::quotas::{self, Quota};
 
 const UPLOAD: &str = "Upload a plugin, or a new version of one.\n\nIt passes stages: manifest, schemas, capabilities, source, examples. What fails is refused with 422 and the report in `stages`; what passes is stored as a draft.";
 const STATUS: &str =
@@ -199,6 +200,7 @@ async fn upload(
     let stored = cx
         .write(async |tx| {
             let stored = store::insert(tx, &upload).await?.audited(PluginVersionEvent::UPLOADED);
+            quotas::take(tx, Quota::StorageBytes, upload.bytes()).await?;
             Ok(stored.map(|version| PluginUpload { version, stages: upload.stages.clone() }))
         })
         .await?;
@@ -241,9 +243,15 @@ async fn delete(cx: Authorized<PluginDelete>, Path(id): Path<PluginId>) -> Resul
         if let Some(users) = users {
             return Err(in_use(&users).into());
         }
-        Ok(store::delete(tx, plugin).await?.audited(PluginEvent::DELETED).map(drop))
+        let freed = store::delete_versions(tx, &plugin).await?;
+        let deleted = store::delete(tx, plugin).await?.audited(PluginEvent::DELETED).map(drop);
+        quotas::give_back(tx, Quota::StorageBytes, freed).await?;
+        Ok(deleted)
     })
-    .await?;
+    .await
+    .on_constraint("execution_plugins_tenant_id_plugin_id_version_fkey", || {
+        Problem::conflict("an execution that uses this plugin began at the same time; try again")
+    })?;
     Ok(NoContent)
 }
 

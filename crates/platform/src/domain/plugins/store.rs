@@ -296,7 +296,22 @@ pub(super) async fn set_status(
     Ok(Change::Updated { before, after })
 }
 
-/// Marks a plugin as deleted: its versions stay for the executions that ran them.
+/// Deletes the versions that no execution keeps; how many bytes they were.
+pub(super) async fn delete_versions(tx: &mut TenantTx<Write>, plugin: &Permitted<Plugin>) -> Result<u64> {
+    let sizes = sqlx::query_scalar!(
+        r#"delete from plugin_versions v where tenant_id = $1 and plugin_id = $2
+             and not exists (select from execution_plugins e
+                             where e.tenant_id = v.tenant_id and e.plugin_id = v.plugin_id and e.version = v.version)
+           returning octet_length(manifest) + octet_length(source) as "bytes!""#,
+        tx.tenant().uuid(),
+        plugin.id.uuid()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(sizes.into_iter().filter_map(|bytes| u64::try_from(bytes).ok()).sum())
+}
+
+/// Marks a plugin as deleted: what is left of its versions stays for the executions that ran them.
 pub(super) async fn delete(tx: &mut TenantTx<Write>, plugin: Permitted<Plugin>) -> Result<Change<Plugin>> {
     let plugin = plugin.into_inner();
     sqlx::query!(

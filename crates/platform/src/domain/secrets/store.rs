@@ -10,6 +10,7 @@ use tenure_seal::SecretBytes;
 
 use super::event::SecretEvent;
 use super::model::{Editor, Grant, Secret, SecretDescription, SecretName, SecretValue};
+use crate::domain::quotas::{self, Quota};
 
 /// Where the sealed value stands: part of what it is authenticated with.
 const SEALED: (&str, &str) = ("secrets", "value");
@@ -113,6 +114,7 @@ pub(super) async fn set(
     let id = before.as_ref().map_or_else(|| tx.new_id(), |secret| secret.id);
     let keys = tx.keys().await?;
     let sealed = keys.seal(SEALED.0, SEALED.1, id.uuid(), value.expose())?;
+    let (held, bytes) = (bytes_of(tx, id).await?, sealed.as_bytes().len() as u64);
     sqlx::query!(
         "insert into secrets as s (tenant_id, id, name, description, version, value, key_id, created_at, updated_at, updated_by)
          values ($1, $2, $3, coalesce($4, ''), 1, $5, $6, $7, $7, $8)
@@ -131,6 +133,10 @@ pub(super) async fn set(
     .execute(&mut *tx)
     .await?;
     let after = written(tx, name).await?;
+    match bytes.checked_sub(held) {
+        Some(more) => quotas::take(tx, Quota::StorageBytes, more).await?,
+        None => quotas::give_back(tx, Quota::StorageBytes, held - bytes).await?,
+    }
     Ok(match before {
         None => Change::Created(after),
         Some(before) => Change::Updated { before, after },
@@ -141,11 +147,25 @@ async fn written(tx: &mut TenantTx<Write>, name: &SecretName) -> Result<Secret> 
     find(tx, name).await?.ok_or_else(|| Error::internal("a secret that was just written is not there"))
 }
 
+/// How much the sealed value of this secret takes; nothing where there is none yet.
+async fn bytes_of(tx: &mut TenantTx<Write>, id: SecretId) -> Result<u64> {
+    let bytes = sqlx::query_scalar!(
+        r#"select octet_length(value) as "bytes!" from secrets where tenant_id = $1 and id = $2"#,
+        tx.tenant().uuid(),
+        id.uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
+}
+
 pub(super) async fn delete(tx: &mut TenantTx<Write>, secret: Permitted<Secret>) -> Result<Change<Secret>> {
     let secret = secret.into_inner();
+    let held = bytes_of(tx, secret.id).await?;
     sqlx::query!("delete from secrets where tenant_id = $1 and id = $2", tx.tenant().uuid(), secret.id.uuid())
         .execute(&mut *tx)
         .await?;
+    quotas::give_back(tx, Quota::StorageBytes, held).await?;
     Ok(Change::Deleted(secret))
 }
 
