@@ -44,7 +44,9 @@ call isolate_tenants('stored_objects');
 create policy engine_counts on stored_objects to tenure_engine using (true) with check (true);
 grant select, insert, delete on stored_objects to tenure_app, tenure_engine;
 
--- A plugin's versions go with it, but for those that an execution keeps.
+-- A plugin's versions go with it, but for those that an execution keeps. Of a plugin that is there none can go.
+create policy goes_with_its_plugin on plugin_versions as restrictive for delete to tenure_app
+using (exists (select from plugins p where p.tenant_id = plugin_versions.tenant_id and p.id = plugin_versions.plugin_id and p.deleted_at is not null));
 grant delete on plugin_versions to tenure_app;
 
 -- What is held already. Objects were not written down until now, and count from here on.
@@ -92,5 +94,11 @@ create policy auth_reads on member_rate_limits for select to tenure_auth using (
 grant select, insert, update, delete on member_rate_limits to tenure_app;
 grant select on member_rate_limits to tenure_auth;
 
-alter table api_keys add column rate_per_day integer check (rate_per_day between 1 and 1000000);
+alter table api_keys add column rate_per_day integer check (rate_per_day between 1 and 1000000000);
+alter table api_keys drop constraint api_keys_rate_per_minute_check;
+alter table api_keys add constraint api_keys_rate_per_minute_check check (rate_per_minute between 1 and 1000000000) not valid;
+alter table api_keys validate constraint api_keys_rate_per_minute_check;
+alter table api_keys drop constraint api_keys_rate_per_hour_check;
+alter table api_keys add constraint api_keys_rate_per_hour_check check (rate_per_hour between 1 and 1000000000) not valid;
+alter table api_keys validate constraint api_keys_rate_per_hour_check;
 grant select (rate_per_day), update (rate_per_day) on api_keys to tenure_app;

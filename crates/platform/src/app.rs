@@ -18,8 +18,8 @@ use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
 use crate::domain::policies::ConfiguredPolicy;
 use crate::domain::workflows::PlanCache;
 use crate::domain::{
-    api_keys, approvals, audit, executions, identity, members, plugins, quotas, roles, secrets, service_accounts,
-    teams, tenancy, workflows,
+    api_keys, approvals, audit, executions, identity, members, plugins, quotas, rate_limits, roles, secrets,
+    service_accounts, teams, tenancy, workflows,
 };
 use crate::sandbox::Sandbox;
 
@@ -112,7 +112,13 @@ impl App {
     /// What runs beside the requests; ends only when dropped.
     pub async fn run(&self) {
         let upkeep = async { tokio::join!(self.keep_up(), self.keep_clean(), self.keep_objects()) };
-        tokio::join!(self.kernel.run_bus(), upkeep, self.sealer().run(), self.engine.run());
+        tokio::join!(
+            self.kernel.run_bus(),
+            self.kernel.limiter().run(),
+            upkeep,
+            self.sealer().run(),
+            self.engine.run()
+        );
     }
 
     /// What seals events; [`App::run`] runs one.
@@ -176,14 +182,15 @@ impl App {
         }
     }
 
-    /// Deletes what has run out: replayed answers after a day, ended sessions, used tokens, old failures of logins. How
-    /// many rows.
+    /// Deletes what has run out: replayed answers after a day, ended sessions, used tokens, old failures of logins, API
+    /// keys long ended, figures of days long past. How many rows.
     ///
     /// # Errors
     /// PostgreSQL's; what was deleted before stays deleted.
     pub async fn sweep(&self) -> Result<u64> {
         let kernel = &self.kernel;
-        Ok(kernel.sweep_idempotency_keys().await? + identity::sweep(kernel).await? + quotas::sweep(kernel).await?)
+        let of_people = identity::sweep(kernel).await? + api_keys::sweep(kernel).await?;
+        Ok(kernel.sweep_idempotency_keys().await? + of_people + quotas::sweep(kernel).await?)
     }
 
     /// The router of everything under `/api/v1`, the well-known paths, and the table of all routes.
@@ -213,6 +220,7 @@ pub fn routes() -> Routes {
         .merge(teams::routes())
         .merge(secrets::routes())
         .merge(quotas::routes())
+        .merge(rate_limits::routes())
         .merge(audit::routes())
         .merge(plugins::routes())
         .merge(workflows::routes())
@@ -236,6 +244,8 @@ pub fn events() -> Vec<&'static ActionInfo> {
         teams::TeamEvent::ALL,
         secrets::SecretEvent::ALL,
         quotas::QuotaEvent::ALL,
+        rate_limits::RateLimitEvent::ALL,
+        rate_limits::MemberLimitEvent::ALL,
         audit::AuditEvent::ALL,
         plugins::PluginEvent::ALL,
         plugins::PluginVersionEvent::ALL,

@@ -2,14 +2,15 @@
 
 pub mod access;
 pub mod tenancy;
+pub mod rate_limits;
 pub mod identity;
 pub mod roles;
 pub mod members;
 pub mod service_accounts;
 pub mod api_keys;
 pub mod quotas;
-pub mod secrets;
 pub mod teams;
+pub mod secrets;
 pub mod audit;
 pub mod plugins;
 pub mod workflows;

@@ -64,6 +64,8 @@ async fn fill(app: &TestApp, name: &str) -> Actor {
     assert!(
         app.put(&admin, &format!("/teams/{team}/members/{}", member.user_id()), json!({})).await.status.is_success()
     );
+    let limit = json!({"per_minute": 1000});
+    let _ = app.put(&admin, &format!("/users/{}/rate-limit", member.user_id()), limit).await.expect(200);
     let key = json!({"name": "Import", "scopes": ["team:read"]});
     let key = app.post(&admin, "/api-keys", key).await.expect(201)["api_key"]["id"].as_str().unwrap().to_owned();
     let _ = app.post(&admin, &format!("/api-keys/{key}/rotate"), json!({})).await.expect(201);

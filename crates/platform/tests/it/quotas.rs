@@ -26,7 +26,7 @@ pub fn acting(app: &TestApp, actor: &Actor) -> Authorized<WorkflowCreate> {
         actor: KernelActor { principal, session: None, key: None, on_behalf_of: None },
         permissions: SystemRole::Developer.permissions(),
         teams: Arc::new([]),
-        rates: tenure_kernel::limits::KeyRates::default(),
+        rates: tenure_kernel::limits::OwnRates::default(),
     };
     app.app.kernel.act_as::<WorkflowCreate>(Arc::new(identity), Origin::default()).unwrap()
 }

@@ -103,6 +103,13 @@ async fn what_an_execution_keeps_of_a_plugin_is_held_after_the_plugin_is_deleted
     assert_eq!(run(&app, &ada, &calls, json!({})).await["state"], "succeeded");
     let _ = app.post(&ada, "/plugins", upload("1.1.0")).await.expect(201);
     let both = used(&app, &ada, Quota::StorageBytes).await;
+    // Not even past the platform does a version go while its plugin is there.
+    let mut login = app.login("tenure_app").await;
+    let inside = format!("begin; set local app.current_tenant_id = '{}'", ada.tenant().uuid());
+    sqlx::raw_sql(sqlx::AssertSqlSafe(inside)).execute(&mut login).await.unwrap();
+    let gone = sqlx::query("delete from plugin_versions").execute(&mut login).await.unwrap();
+    assert_eq!(gone.rows_affected(), 0);
+    sqlx::raw_sql("rollback").execute(&mut login).await.unwrap();
     let _ = app.delete(&ada, &format!("/workflows/{calls}")).await.expect(204);
     let _ = app.delete(&ada, &format!("/plugins/{plugin}")).await.expect(204);
     assert_eq!(used(&app, &ada, Quota::StorageBytes).await, both / 2, "the version that no execution keeps is gone");

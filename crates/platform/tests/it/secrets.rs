@@ -41,7 +41,7 @@ fn acting(app: &TestApp, actor: &Actor) -> Authorized<WorkflowExecute> {
         // May run workflows and holds no permission on secrets: the grant to the workflow is what counts.
         permissions: SystemRole::Executor.permissions(),
         teams: Arc::new([]),
-        rates: tenure_kernel::limits::KeyRates::default(),
+        rates: tenure_kernel::limits::OwnRates::default(),
     };
     app.app.kernel.act_as::<WorkflowExecute>(Arc::new(identity), Origin::default()).unwrap()
 }

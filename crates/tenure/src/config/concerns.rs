@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use tenure_kernel::limits::{Rate, Rates};
+use tenure_kernel::limits::{Rate, Rates, RedisUrl};
 
 use super::layers::Layers;
 use super::values::{DatabaseUrl, Raw, Secret, Value, one_of};
@@ -148,6 +148,11 @@ pub(super) fn rates(layers: &mut Layers<'_>) -> Rates {
         key: get("limits.key", "TENURE_LIMITS_KEY", default.key),
         key_long: get("limits.key_long", "TENURE_LIMITS_KEY_LONG", default.key_long),
     }
+}
+
+/// Where all nodes count requests together.
+pub(super) fn shared_limits(layers: &mut Layers<'_>) -> Option<RedisUrl> {
+    layers.optional("limits.redis_url", "TENURE_LIMITS_REDIS_URL")
 }
 
 /// How log lines look.

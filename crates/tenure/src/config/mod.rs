@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use concerns::{Auth, DatabaseConfig, Environment, KeysConfig, LogConfig, LogFormat, ServerConfig};
 use file::File;
 pub(crate) use layers::{Fault, Flags, Layers, Origin, Shown};
-use tenure_kernel::limits::Rates;
+use tenure_kernel::limits::{Rates, RedisUrl};
 use tenure_platform::domain::identity::Registration;
 use tenure_platform::domain::tenancy::Plan;
 
@@ -36,8 +36,10 @@ pub(crate) struct Config {
     pub(crate) default_plan: Plan,
     /// Whether logins are asked for.
     pub(crate) auth: Auth,
-    /// Rate limits of this node.
+    /// Rate limits.
     pub(crate) rates: Rates,
+    /// Where all nodes count requests together; each counts for itself if absent.
+    pub(crate) shared_limits: Option<RedisUrl>,
     /// What is logged.
     pub(crate) log: LogConfig,
     /// Hosts that outbound calls may reach although their addresses are private.
@@ -112,6 +114,7 @@ impl Config {
             ),
             auth: layers.get("auth", "TENURE_AUTH", Auth::On),
             rates: concerns::rates(layers),
+            shared_limits: concerns::shared_limits(layers),
             log: LogConfig::read(layers),
             egress_allow: layers.get("egress.allow", "TENURE_EGRESS_ALLOW", Vec::new()),
             require_signed_plugins: layers.get("plugins.require_signed", "TENURE_PLUGINS_REQUIRE_SIGNED", production),

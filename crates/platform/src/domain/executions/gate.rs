@@ -119,7 +119,7 @@ pub(super) async fn admit(tx: &mut TenantTx<Write>, app: &App, wanted: &Wanted) 
         ));
     }
     let execution = store::insert(tx, wanted.id, workflow.id, version, requested_by, &stored).await?;
-    plugins::pin(tx, execution.id, &compiled.plugins).await?;
+    plugins::pin(tx, execution.id, workflow.team_id, &compiled.plugins).await?;
     let event = NewEvent::new(ExecutionEvent::REQUESTED, execution.id.to_string())
         .detail("workflow", workflow.id)
         .detail("version", version);

@@ -6,6 +6,7 @@ mod event;
 mod explain;
 mod http;
 mod model;
+mod rates;
 mod store;
 
 pub use event::MemberEvent;
