@@ -286,7 +286,7 @@ impl Limiter {
     pub fn of_caller(&self, identity: &Identity, address: Option<IpAddr>) -> Vec<Wanted> {
         let (tenant, own, rates) = (identity.tenant, &identity.rates, &self.rates);
         let mut wanted = Vec::with_capacity(8);
-        if let Some(key) = identity.actor.key {
+        if let Some(key) = identity.actor.counted_key() {
             let of_key = own.key.rates(Some(rates.key), Some(rates.key_long));
             wanted.extend(of_key.map(|(span, rate)| Wanted { subject: Subject::Key(tenant, key, span), rate }));
         }

@@ -8,6 +8,7 @@ pub mod roles;
 pub mod members;
 pub mod service_accounts;
 pub mod api_keys;
+pub mod oauth;
 pub mod quotas;
 pub mod teams;
 pub mod secrets;

@@ -54,7 +54,14 @@ impl Standings {
         };
         Ok(standing.map(|standing| {
             let rates = OwnRates::default();
-            Arc::new(Identity { tenant, actor, permissions: standing.permissions, teams: standing.teams, rates })
+            Arc::new(Identity {
+                tenant,
+                actor,
+                permissions: standing.permissions,
+                teams: standing.teams,
+                rates,
+                workflow: None,
+            })
         }))
     }
 

@@ -101,6 +101,13 @@ pub struct Login {
     refresh: RefreshIn,
 }
 
+impl Login {
+    /// With a name of either kind, for a client that keeps its refresh token itself.
+    pub(super) fn by_password(name: String, password: Zeroizing<String>, organization: Option<String>) -> Self {
+        Self { username: Some(name), email: None, password, organization, refresh: RefreshIn::Body }
+    }
+}
+
 impl Sample for Login {
     fn sample() -> serde_json::Value {
         serde_json::json!({"username": "ada", "password": "a quiet green meadow"})
@@ -116,6 +123,13 @@ pub struct Refresh {
     /// Where the next one goes. It goes where this one came from; a console may say so.
     #[serde(default, rename = "refresh")]
     _refresh: Option<RefreshIn>,
+}
+
+impl Refresh {
+    /// Of a client that keeps it itself.
+    pub(super) fn of(token: String) -> Self {
+        Self { refresh_token: Some(token), _refresh: None }
+    }
 }
 
 impl Sample for Refresh {
@@ -212,7 +226,7 @@ async fn register(
         .map(Raw::new)
 }
 
-async fn login(
+pub(super) async fn login(
     anonymous: Anonymous,
     State(app): State<App>,
     headers: HeaderMap,
@@ -318,7 +332,7 @@ fn actor_of(session: &Session) -> Actor {
     Actor { session: Some(session.id), ..actor(session.user) }
 }
 
-async fn refresh(
+pub(super) async fn refresh(
     anonymous: Anonymous,
     State(app): State<App>,
     headers: HeaderMap,
