@@ -1,7 +1,8 @@
-import { CircleHelp, History, Plus, ShieldCheck, UserCheck, UserRound, UserX } from 'lucide-react';
+import { CircleHelp, Gauge, History, Plus, ShieldCheck, UserCheck, UserRound, UserX } from 'lucide-react';
 import { useDeferredValue, useState } from 'react';
 import { useMay, useMe } from '~/api/query';
 import type { Member } from '~/api/types';
+import { MemberLimitForm } from '~/features/limits/MemberLimitForm';
 import { useLoginsOf } from '~/features/profile/api';
 import { LoginHistory } from '~/features/profile/LoginHistory';
 import { PermissionChoice } from '~/features/roles/PermissionChoice';
@@ -18,7 +19,10 @@ import { useMembers, useUpdateMember } from './api';
 import { Explanation } from './Explanation';
 import { RoleChoice } from './RoleChoice';
 
-type Open = { kind: 'add' } | { kind: 'roles' | 'status' | 'explain' | 'logins'; member: Member } | undefined;
+type Open =
+  | { kind: 'add' }
+  | { kind: 'roles' | 'status' | 'explain' | 'logins' | 'limit'; member: Member }
+  | undefined;
 const TONE = { invited: 'warn', active: 'ok', locked: 'bad', deactivated: 'idle' } as const;
 
 export function MembersPage() {
@@ -102,6 +106,13 @@ export function MembersPage() {
                   <CircleHelp aria-hidden /> What they may do, and why…
                 </MenuItem>
                 <MenuItem
+                  label="Rate limit"
+                  isDisabled={!mayWrite}
+                  onAction={() => setOpen({ kind: 'limit', member })}
+                >
+                  <Gauge aria-hidden /> Rate limit…
+                </MenuItem>
+                <MenuItem
                   label="Login history"
                   isDisabled={!mayAudit}
                   onAction={() => setOpen({ kind: 'logins', member })}
@@ -138,6 +149,11 @@ export function MembersPage() {
       {open?.kind === 'logins' && (
         <Dialog title={`Logins of ${open.member.full_name}`} isOpen wide onClose={close}>
           <LoginsOf member={open.member} onDone={close} />
+        </Dialog>
+      )}
+      {open?.kind === 'limit' && (
+        <Dialog title={`Rate limit of ${open.member.full_name}`} isOpen onClose={close}>
+          <MemberLimitForm id={open.member.id} onDone={close} />
         </Dialog>
       )}
       {open?.kind === 'status' && <StatusConfirm member={open.member} onDone={close} />}
