@@ -304,10 +304,12 @@ impl Limiter {
     /// they cannot count together.
     pub async fn count(&self, wanted: &[Wanted], nodes: u32) -> Vec<Standing> {
         let Some(shared) = &self.shared else { return self.count_here(wanted, 1) };
-        match shared.count(wanted).await {
-            Some(counted) => wanted.iter().zip(counted).map(|(wanted, count)| standing(wanted, count)).collect(),
-            None => self.count_here(wanted, nodes),
+        let Some(counted) = shared.count(wanted).await else { return self.count_here(wanted, nodes) };
+        if counted.iter().all(|count| count.wait.is_none()) {
+            // Remembered, so that nobody begins anew with this node's part when the others are out of reach.
+            let _ = self.count_here(wanted, nodes);
         }
+        wanted.iter().zip(counted).map(|(wanted, count)| standing(wanted, count)).collect()
     }
 
     /// The same by what this node alone has seen.

@@ -22,7 +22,7 @@ use super::local::Count;
 
 const SCRIPT: &str = include_str!("count.lua");
 /// A request waits no longer for an answer.
-const PATIENCE: Duration = Duration::from_millis(150);
+const PATIENCE: Duration = Duration::from_millis(500);
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 /// So long after it was lost, or not found, a connection is looked for again.
 const AGAIN_AFTER: Duration = Duration::from_millis(300);
