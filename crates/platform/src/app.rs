@@ -18,8 +18,8 @@ use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
 use crate::domain::policies::ConfiguredPolicy;
 use crate::domain::workflows::PlanCache;
 use crate::domain::{
-    api_keys, approvals, audit, executions, identity, members, oauth, plugins, quotas, rate_limits, roles, secrets,
-    service_accounts, teams, tenancy, workflows,
+    account, api_keys, approvals, audit, executions, identity, imports, members, oauth, offboarding, plugins, quotas,
+    rate_limits, roles, secrets, service_accounts, teams, tenancy, workflows,
 };
 use crate::sandbox::Sandbox;
 
@@ -55,6 +55,8 @@ pub struct App {
     pub live: Arc<LiveSteps>,
     /// Who verifies a log at this moment.
     pub verifications: audit::Verifications,
+    /// Goes through imports of people.
+    pub importer: imports::Importer,
     /// Drives executions.
     pub engine: Engine,
 }
@@ -94,6 +96,7 @@ impl App {
             config: config.engine.clone(),
         });
         let verifications = audit::Verifications::default();
+        let importer = imports::Importer::new(kernel.clone(), passwords.clone());
         Ok(Self {
             kernel,
             config: Arc::new(config),
@@ -105,6 +108,7 @@ impl App {
             policy,
             live,
             verifications,
+            importer,
             engine,
         })
     }
@@ -117,7 +121,8 @@ impl App {
             self.kernel.limiter().run(),
             upkeep,
             self.sealer().run(),
-            self.engine.run()
+            self.engine.run(),
+            self.importer.run()
         );
     }
 
@@ -142,6 +147,9 @@ impl App {
             self.engine.settle_calls(false).await;
             if let Err(error) = quotas::warn(&self.kernel).await {
                 tracing::warn!(%error, "organisations were not told of quotas that are nearly used; the next round tries again");
+            }
+            if let Err(error) = self.tokens.renew(&self.kernel).await {
+                tracing::warn!(%error, "the keys that sign tokens were not looked at; the next round tries again");
             }
             let month = self.kernel.clock().now().month().0;
             if ahead_of != Some(month) {
@@ -189,7 +197,8 @@ impl App {
     /// PostgreSQL's; what was deleted before stays deleted.
     pub async fn sweep(&self) -> Result<u64> {
         let kernel = &self.kernel;
-        let of_people = identity::sweep(kernel).await? + api_keys::sweep(kernel).await?;
+        let of_people =
+            identity::sweep(kernel).await? + api_keys::sweep(kernel).await? + imports::sweep(kernel).await?;
         Ok(kernel.sweep_idempotency_keys().await? + of_people + quotas::sweep(kernel).await?)
     }
 
@@ -219,6 +228,7 @@ pub fn routes() -> Routes {
         .merge(api_keys::routes())
         .merge(oauth::routes())
         .merge(teams::routes())
+        .merge(imports::routes())
         .merge(secrets::routes())
         .merge(quotas::routes())
         .merge(rate_limits::routes())
@@ -226,7 +236,9 @@ pub fn routes() -> Routes {
         .merge(plugins::routes())
         .merge(workflows::routes())
         .merge(executions::routes())
-        .merge(approvals::routes());
+        .merge(approvals::routes())
+        .merge(offboarding::routes())
+        .merge(account::routes());
     slices.below("/api/v1").merge(identity::well_known())
 }
 
@@ -238,12 +250,14 @@ pub fn events() -> Vec<&'static ActionInfo> {
         tenancy::OrganizationEvent::ALL,
         identity::UserEvent::ALL,
         identity::SessionEvent::ALL,
+        identity::SigningKeyEvent::ALL,
         members::MemberEvent::ALL,
         roles::RoleEvent::ALL,
         service_accounts::ServiceAccountEvent::ALL,
         api_keys::ApiKeyEvent::ALL,
         oauth::DelegationEvent::ALL,
         teams::TeamEvent::ALL,
+        imports::ImportEvent::ALL,
         secrets::SecretEvent::ALL,
         quotas::QuotaEvent::ALL,
         rate_limits::RateLimitEvent::ALL,
