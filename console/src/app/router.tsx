@@ -10,6 +10,7 @@ import { meQuery, queryClient } from '~/api/query';
 import { start } from '~/api/session';
 import type { AuditFilter } from '~/features/audit/api';
 import type { ExecutionFilterName } from '~/features/executions/ExecutionsPage';
+import { parseFilter } from '~/features/members/filter';
 import { Crashed, NotFound, Starting } from './fallbacks';
 import { Shell } from './Shell';
 
@@ -91,7 +92,12 @@ const page = {
 const getParentRoute = () => shell;
 const teams = createRoute({ getParentRoute, path: '/teams', component: page.teams });
 const roles = createRoute({ getParentRoute, path: '/roles', component: page.roles });
-const members = createRoute({ getParentRoute, path: '/members', component: page.members });
+const members = createRoute({
+  getParentRoute,
+  path: '/members',
+  component: page.members,
+  validateSearch: parseFilter,
+});
 const workflows = createRoute({ getParentRoute, path: '/workflows', component: page.workflows });
 const newWorkflow = createRoute({ getParentRoute, path: '/workflows/new', component: page.newWorkflow });
 const workflow = createRoute({ getParentRoute, path: '/workflows/$workflowId', component: page.workflow });

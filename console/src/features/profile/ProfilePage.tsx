@@ -6,6 +6,7 @@ import { Time } from '~/ui/time';
 import { useOwnLogins } from './api';
 import { ChangePassword } from './ChangePassword';
 import { LoginHistory } from './LoginHistory';
+import { OwnData } from './OwnData';
 import { Sessions } from './Sessions';
 import './profile.css';
 
@@ -39,6 +40,7 @@ export function ProfilePage() {
             {hasLogins && <Sessions />}
             {hasLogins && <ChangePassword username={user.username} />}
             {hasLogins && <OwnLogins />}
+            {hasLogins && <OwnData />}
           </div>
         )}
       </Loaded>
