@@ -15,6 +15,12 @@ export function useTeams(enabled = true) {
   );
 }
 
+/** The first of them, for a choice. */
+export const teamsQuery = queryOptions({
+  queryKey: [...KEY, 'choice'],
+  queryFn: () => unwrap(api.GET('/api/v1/teams', { params: { query: { limit: 200 } } })),
+});
+
 /** What a team is called; its identifier while that is not known. */
 export function useTeamNames(): (id: string) => string {
   const { items } = useTeams(useMay('team:read'));

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod tenancy;
 pub mod rate_limits;
+pub mod mail;
 pub mod identity;
 pub mod roles;
 pub mod members;
@@ -12,6 +13,7 @@ pub mod oauth;
 pub mod quotas;
 pub mod teams;
 pub mod secrets;
+pub mod invitations;
 pub mod imports;
 pub mod audit;
 pub mod plugins;
