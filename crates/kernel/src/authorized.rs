@@ -16,7 +16,7 @@ use crate::event::Audited;
 use crate::id::{TenantId, WorkflowId};
 use crate::idempotency::{self, Claim, IdempotencyKey, Scope};
 use crate::kernel::{Credential, Kernel, Rejected};
-use crate::limits::{Rate, Standing, Subject};
+use crate::limits::{Standing, Wanted};
 use crate::permission::{Access, Permission, PermissionSet, Read, Write};
 use crate::record::{self, PLATFORM_TENANT};
 use crate::request::{RateSlot, RequestInfo};
@@ -346,16 +346,21 @@ impl Anonymous {
     }
 }
 
-/// Counts the request against a limit; `Err` once it is used up.
-fn count(kernel: &Kernel, slot: &RateSlot, subject: Subject, own: Option<Rate>) -> Result<()> {
-    let limiter = kernel.limiter();
-    let standing = own.map_or_else(|| limiter.count(subject), |rate| limiter.count_within(subject, rate));
-    let over = standing.retry_after;
-    slot.note(standing);
-    match over {
-        None => Ok(()),
-        Some(wait) => Err(rate_limited(&standing, wait).into()),
+/// Counts the request against its limits; `Err` once one of them is used up.
+async fn count(kernel: &Kernel, slot: &RateSlot, wanted: &[Wanted]) -> Result<()> {
+    let standings = kernel.limiter().count(wanted, kernel.bus().nodes()).await;
+    let mut over = None;
+    for standing in standings {
+        slot.note(standing);
+        over = over.or(standing.retry_after.map(|wait| rate_limited(&standing, wait)));
     }
+    over.map_or(Ok(()), |problem| Err(problem.into()))
+}
+
+/// Counts a request of nobody known against the limit of its address.
+async fn count_address(kernel: &Kernel, info: &RequestInfo) -> Result<()> {
+    let wanted = info.origin.address.map(|address| kernel.limiter().of_address(address));
+    count(kernel, &info.slot, wanted.as_slice()).await
 }
 
 fn rate_limited(standing: &Standing, wait: std::time::Duration) -> Problem {
@@ -398,8 +403,6 @@ fn credential(headers: &HeaderMap) -> Result<Option<Credential<'_>>> {
 /// Authenticates and counts the request; whatever is refused is recorded before the answer.
 async fn admit(parts: &Parts, kernel: &Kernel) -> Result<(Arc<Identity>, RequestInfo)> {
     let info = RequestInfo::of(parts);
-    let count_address =
-        || info.origin.address.map_or(Ok(()), |address| count(kernel, &info.slot, Subject::address(address), None));
     let given = credential(&parts.headers).and_then(|given| {
         given.ok_or_else(|| {
             let detail = "send a valid access token or API key as `Authorization: Bearer …`; log in to get one";
@@ -409,32 +412,21 @@ async fn admit(parts: &Parts, kernel: &Kernel) -> Result<(Arc<Identity>, Request
     let given = match given {
         Ok(given) => given,
         Err(error) => {
-            let error = count_address().err().unwrap_or(error);
+            let error = count_address(kernel, &info).await.err().unwrap_or(error);
             return Err(kernel.refused(None, &Actor::anonymous(), &info.origin, error).await);
         }
     };
     let identity = match kernel.who(given, info.origin.address).await {
         Ok(identity) => identity,
         Err(Rejected { error, subject }) => {
-            let error = count_address().err().unwrap_or(error);
+            let error = count_address(kernel, &info).await.err().unwrap_or(error);
             // A credential that we made tells whose it was: their administrator wants to know of its use.
             let (tenant, actor) = subject.map_or((None, Actor::anonymous()), |(tenant, actor)| (Some(tenant), actor));
             return Err(kernel.refused(tenant, &actor, &info.origin, error).await);
         }
     };
-    // The narrowest first: who is over their own limit takes nothing from the others of their tenant.
-    let of_key = |key| {
-        count(kernel, &info.slot, Subject::Key(key), identity.rates.key)?;
-        count(kernel, &info.slot, Subject::KeyLong(key), identity.rates.key_long)
-    };
-    let of_person = |user| count(kernel, &info.slot, Subject::User(user), None);
-    let counted = identity
-        .actor
-        .counted_key()
-        .map_or(Ok(()), of_key)
-        .and_then(|()| identity.actor.user().map_or(Ok(()), of_person))
-        .and_then(|()| count_address())
-        .and_then(|()| count(kernel, &info.slot, Subject::Tenant(identity.tenant), None));
+    let wanted = kernel.limiter().of_caller(&identity, info.origin.address);
+    let counted = count(kernel, &info.slot, &wanted).await;
     match counted {
         Ok(()) => Ok((identity, info)),
         Err(error) => Err(kernel.refused(Some(identity.tenant), &identity.actor, &info.origin, error).await),
@@ -510,9 +502,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let kernel = Kernel::from_ref(state);
         let info = RequestInfo::of(parts);
-        if let Some(address) = info.origin.address
-            && let Err(error) = count(&kernel, &info.slot, Subject::address(address), None)
-        {
+        if let Err(error) = count_address(&kernel, &info).await {
             return Err(kernel.refused(None, &Actor::anonymous(), &info.origin, error).await);
         }
         Ok(Self { kernel, origin: info.origin, idempotency: info.idempotency })

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::id::{ExecutionId, KeyId, ServiceAccountId, SessionId, TeamId, TenantId, UserId, WorkflowId};
-use crate::limits::KeyRates;
+use crate::limits::OwnRates;
 use crate::permission::PermissionSet;
 
 /// The one that acts.
@@ -211,8 +211,8 @@ pub struct Identity {
     pub permissions: PermissionSet,
     /// The teams whose private resources they see.
     pub teams: Arc<[TeamId]>,
-    /// What the API key is limited to, where it is one with limits of its own.
-    pub rates: KeyRates,
+    /// What they, their key and their tenant are limited to, where that is not what the installation says.
+    pub rates: OwnRates,
     /// The one workflow, with its executions, that the credential is cut down to.
     pub workflow: Option<WorkflowId>,
 }

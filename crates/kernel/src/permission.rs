@@ -125,6 +125,7 @@ permissions! {
     Write TeamWrite        = "team:write",        "Create, rename and delete teams, and change who is in them.";
     Read  AuditRead        = "audit:read",        "Read the audit log and verify it.";
     Read  TenantRead       = "tenant:read",       "See the organisation's plan, quotas and usage.";
+    Write TenantUpdate     = "tenant:update",     "Change what holds for the whole organisation: its rate limits.";
 }
 
 /// A set of permissions; a check is one bit test.

@@ -102,7 +102,11 @@ impl Platform {
                 }
             }
         };
-        let kernel_config = KernelConfig { rates: config.rates, ..KernelConfig::default() };
+        let kernel_config = KernelConfig {
+            rates: config.rates,
+            shared_limits: config.shared_limits.clone(),
+            ..KernelConfig::default()
+        };
         let kernel = Kernel::new(pools, Clock::system(), Keys::new(keys), kernel_config);
         match App::start(kernel.clone(), platform_config(config, guests)).await {
             Ok(app) => {

@@ -1,5 +1,6 @@
 import { useState } from 'react';
 import type { Member } from '~/api/types';
+import { MemberLimitForm } from '~/features/limits/MemberLimitForm';
 import { useLoginsOf } from '~/features/profile/api';
 import { LoginHistory } from '~/features/profile/LoginHistory';
 import { PermissionChoice } from '~/features/roles/PermissionChoice';
@@ -37,6 +38,12 @@ export function MemberDialogs({ open, onClose }: MemberDialogsProps) {
       return (
         <Dialog title={`Attributes of ${name}`} isOpen wide onClose={onClose}>
           <AttributesForm member={member} onDone={onClose} />
+        </Dialog>
+      );
+    case 'limit':
+      return (
+        <Dialog title={`Rate limit of ${name}`} isOpen onClose={onClose}>
+          <MemberLimitForm id={member.id} onDone={onClose} />
         </Dialog>
       );
     case 'explain':

@@ -1,6 +1,7 @@
 import {
   CircleHelp,
   DoorOpen,
+  Gauge,
   History,
   Lock,
   LockOpen,
@@ -18,6 +19,7 @@ import { MenuItem, RowMenu } from '~/ui/menu';
 export type MemberDialogKind =
   | 'roles'
   | 'attributes'
+  | 'limit'
   | 'status'
   | 'lock'
   | 'offboard'
@@ -35,6 +37,7 @@ interface MemberMenuProps {
 export function MemberMenu({ member, mayChange, isSelf, onOpen }: MemberMenuProps) {
   const mayRead = useMay('role:read');
   const mayAudit = useMay('audit:read');
+  const mayLimit = useMay('user:write');
   const gone = member.status === 'deactivated';
   return (
     <RowMenu label={`Actions for ${member.full_name}`}>
@@ -43,6 +46,9 @@ export function MemberMenu({ member, mayChange, isSelf, onOpen }: MemberMenuProp
       </MenuItem>
       <MenuItem label="Attributes" isDisabled={!mayChange} onAction={() => onOpen('attributes')}>
         <Tags aria-hidden /> Attributes…
+      </MenuItem>
+      <MenuItem label="Rate limit" isDisabled={!mayLimit} onAction={() => onOpen('limit')}>
+        <Gauge aria-hidden /> Rate limit…
       </MenuItem>
       <MenuItem label="What they may do" isDisabled={!mayRead} onAction={() => onOpen('explain')}>
         <CircleHelp aria-hidden /> What they may do, and why…

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tenure_kernel::limits::{Rate, Rates};
+use tenure_kernel::limits::{Rate, Rates, RedisUrl};
 use tenure_platform::domain::identity::{LONGEST_TOKEN, TokenConfig};
 use tenure_platform::domain::mail::{Authority, Sender, SmtpUrl};
 
@@ -212,6 +212,11 @@ pub(super) fn rates(layers: &mut Layers<'_>) -> Rates {
         key: get("limits.key", "TENURE_LIMITS_KEY", default.key),
         key_long: get("limits.key_long", "TENURE_LIMITS_KEY_LONG", default.key_long),
     }
+}
+
+/// Where all nodes count requests together.
+pub(super) fn shared_limits(layers: &mut Layers<'_>) -> Option<RedisUrl> {
+    layers.optional("limits.redis_url", "TENURE_LIMITS_REDIS_URL")
 }
 
 /// How log lines look.

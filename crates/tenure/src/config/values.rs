@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tenure_kernel::limits::Rate;
+use tenure_kernel::limits::{Rate, RedisUrl};
 use tenure_platform::domain::identity::Registration;
 use tenure_platform::domain::mail::{Sender, SmtpUrl};
 use tenure_platform::domain::tenancy::Plan;
@@ -185,6 +185,16 @@ impl Value for Rate {
 
     fn show(&self) -> serde_json::Value {
         format!("{}/{}s", self.requests, self.seconds).into()
+    }
+}
+
+impl Value for RedisUrl {
+    fn parse(raw: Raw) -> Result<Self, String> {
+        Self::parse(&Zeroizing::new(text(raw)?))
+    }
+
+    fn show(&self) -> serde_json::Value {
+        self.to_string().into()
     }
 }
 

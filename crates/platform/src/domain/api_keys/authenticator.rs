@@ -13,7 +13,6 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use ipnet::IpNet;
 use tenure_kernel::bus::Message;
-use tenure_kernel::limits::Subject as Limited;
 use tenure_kernel::permission::DelegationAct;
 use tenure_kernel::{
     Actor, Audited, Authenticator, Code, Credential, Error, Identity, Kernel, KeyId, Permission as _, PermissionSet,
@@ -110,8 +109,10 @@ impl CredentialAuthenticator {
         }
         // Anybody can write down a well-formed key. Who does so by the thousand asks the database no more than their
         // address may ask anything; the kernel counts the refusal once more and tells of the limit.
-        let over = |address| kernel.limiter().count(Limited::address(address)).retry_after.is_some();
-        if address.is_some_and(over) {
+        let limiter = kernel.limiter();
+        let wanted = address.map(|address| limiter.of_address(address));
+        let counted = limiter.count(wanted.as_slice(), kernel.bus().nodes()).await;
+        if counted.iter().any(|standing| standing.retry_after.is_some()) {
             return Ok(None);
         }
         let glance = self.known.glance();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tenure_kernel::bus::Message;
-use tenure_kernel::limits::KeyRates;
+use tenure_kernel::limits::OwnRates;
 use tenure_kernel::{Actor, Audited, Identity, Kernel, PermissionSet, Result, SystemReason, TeamId, TenantId, UserId};
 
 use crate::domain::access;
@@ -53,7 +53,7 @@ impl Standings {
             }
         };
         Ok(standing.map(|standing| {
-            let rates = KeyRates::default();
+            let rates = OwnRates::default();
             Arc::new(Identity {
                 tenant,
                 actor,

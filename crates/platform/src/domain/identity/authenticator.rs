@@ -10,7 +10,6 @@ use std::time::Duration;
 use moka::sync::Cache;
 use sha2::{Digest as _, Sha256};
 use tenure_kernel::bus::Message;
-use tenure_kernel::limits::KeyRates;
 use tenure_kernel::{
     Actor, Audited, Code, Error, Identity, Kernel, Principal, Problem, Rejected, Result, SessionId, SystemReason,
     Timestamp, WeakKernel,
@@ -18,7 +17,7 @@ use tenure_kernel::{
 
 use super::store;
 use super::token::{Claims, LoginRef, Said, SharedTokens};
-use crate::domain::access;
+use crate::domain::{access, rate_limits};
 use crate::remembered::Remembered;
 
 /// Even without news nothing is believed longer than this.
@@ -120,10 +119,12 @@ impl TokenAuthenticator {
         let standing = kernel
             .system(SystemReason::Authenticate)
             .run(async |tx| {
-                Ok(Audited::none("looks up what a token stands for", store::standing(tx, login.session).await?))
+                let standing = store::standing(tx, login.session).await?;
+                let rates = rate_limits::store::of_caller(tx, login.tenant, Some(login.user)).await?;
+                Ok(Audited::none("looks up what a token stands for", standing.map(|standing| (standing, rates))))
             })
             .await?;
-        let Some(standing) = standing else { return Ok(Found::Over) };
+        let Some((standing, rates)) = standing else { return Ok(Found::Over) };
         if standing.user != login.user || standing.tenant != login.tenant {
             return Ok(Found::Foreign);
         }
@@ -132,7 +133,7 @@ impl TokenAuthenticator {
         }
         let permissions = access::effective(&standing.roles, &standing.permissions);
         let actor = actor_of(login);
-        let (tenant, rates) = (standing.tenant, KeyRates::default());
+        let tenant = standing.tenant;
         let identity = Arc::new(Identity { tenant, actor, permissions, teams: standing.teams, rates, workflow: None });
         let known = Known { identity, expires_at: standing.expires_at, tenant_active: standing.tenant_active };
         if believe {

@@ -32,6 +32,7 @@ pub fn routes() -> Routes {
         .get("/users/{id}", get, "See a member.")
         .get("/permissions/explain", explained, "Say what a member may do, and why, permission by permission.")
         .patch("/users/{id}", update, "Change a member's status, roles, single permissions or attributes.\n\nTakes effect on every node within a second; locking and deactivating end their logins. Nobody gives a role that holds more than they hold, and the last administrator stays.")
+        .merge(super::rates::routes())
         .merge(bulk::routes())
 }
 

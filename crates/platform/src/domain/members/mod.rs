@@ -11,6 +11,7 @@ mod http;
 mod listing;
 mod leaving;
 mod model;
+mod rates;
 mod store;
 
 pub use add::{Added, Taken, add, take_back};
