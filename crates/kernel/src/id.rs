@@ -56,6 +56,10 @@ ids! {
     Team TeamId = "team";
     /// A login of a person.
     Session SessionId = "ses";
+    /// A person's passkey.
+    Passkey PasskeyId = "psk";
+    /// A device that a person trusts.
+    Device DeviceId = "dev";
     /// An audit event.
     Event EventId = "evt";
     /// A workflow.
