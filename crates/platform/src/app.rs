@@ -14,7 +14,7 @@ use crate::config::{GuestPaths, PlatformConfig};
 use crate::domain::api_keys::CredentialAuthenticator;
 use crate::domain::engine::{Engine, Parts};
 use crate::domain::executions::LiveSteps;
-use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
+use crate::domain::identity::{Passkeys, Passwords, TokenAuthenticator, Tokens};
 use crate::domain::policies::ConfiguredPolicy;
 use crate::domain::workflows::PlanCache;
 use crate::domain::{
@@ -45,6 +45,8 @@ pub struct App {
     pub credentials: Arc<CredentialAuthenticator>,
     /// Hashes passwords.
     pub passwords: Passwords,
+    /// Checks passkeys.
+    pub passkeys: Passkeys,
     /// Runs what tenants write.
     pub sandbox: Sandbox,
     /// Compiled workflow versions.
@@ -79,6 +81,7 @@ impl App {
         credentials.follow(&kernel);
         kernel.set_authenticator(Arc::<CredentialAuthenticator>::clone(&credentials));
         let passwords = Passwords::start()?;
+        let passkeys = Passkeys::new(&config.tokens.issuer)?;
         let sandbox = open_sandbox(config.guests.clone()).await?.signed_only(config.require_signed_plugins);
         let policy: Arc<dyn Policy> = Arc::new(ConfiguredPolicy::parse(&config.policy).map_err(Error::internal)?);
         let allowed = AllowList::new(&config.egress_allow).map_err(Error::internal)?;
@@ -100,6 +103,7 @@ impl App {
             tokens,
             credentials,
             passwords,
+            passkeys,
             sandbox,
             plans,
             policy,
@@ -201,6 +205,7 @@ pub fn routes() -> Routes {
     let slices = Routes::new("")
         .merge(identity::instance_routes())
         .merge(identity::routes())
+        .merge(tenancy::routes())
         .merge(members::routes())
         .merge(roles::routes())
         .merge(service_accounts::routes())
@@ -222,6 +227,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
     let slices = [
         tenure_kernel::refusal::RequestEvent::ALL,
         tenancy::OrganizationEvent::ALL,
+        tenancy::SecurityEvent::ALL,
         identity::UserEvent::ALL,
         identity::SessionEvent::ALL,
         members::MemberEvent::ALL,

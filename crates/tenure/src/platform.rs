@@ -200,6 +200,7 @@ fn platform_config(config: &Config, guests: GuestPaths) -> PlatformConfig {
         registration: config.registration,
         default_plan: config.default_plan,
         tokens: TokenConfig { issuer, ..TokenConfig::default() },
+        failed_login_takes: PlatformConfig::default().failed_login_takes,
         egress_allow: config.egress_allow.clone(),
         require_signed_plugins: config.require_signed_plugins,
         policy: config.policy.clone(),

@@ -50,6 +50,7 @@ fn on_behalf_of(app: &TestApp, actor: &Actor) -> Authorized<WorkflowRead> {
         permissions: SystemRole::Admin.permissions(),
         teams: Arc::default(),
         rates: tenure_kernel::limits::KeyRates::default(),
+        assurance: tenure_kernel::Assurance::default(),
     };
     app.app.kernel.act_as(Arc::new(identity), Origin::default()).unwrap()
 }

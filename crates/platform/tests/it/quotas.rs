@@ -27,6 +27,7 @@ fn acting(app: &TestApp, actor: &Actor) -> Authorized<WorkflowCreate> {
         permissions: SystemRole::Developer.permissions(),
         teams: Arc::new([]),
         rates: tenure_kernel::limits::KeyRates::default(),
+        assurance: tenure_kernel::Assurance::default(),
     };
     app.app.kernel.act_as::<WorkflowCreate>(Arc::new(identity), Origin::default()).unwrap()
 }

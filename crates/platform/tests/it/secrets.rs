@@ -42,6 +42,7 @@ fn acting(app: &TestApp, actor: &Actor) -> Authorized<WorkflowExecute> {
         permissions: SystemRole::Executor.permissions(),
         teams: Arc::new([]),
         rates: tenure_kernel::limits::KeyRates::default(),
+        assurance: tenure_kernel::Assurance::default(),
     };
     app.app.kernel.act_as::<WorkflowExecute>(Arc::new(identity), Origin::default()).unwrap()
 }

@@ -15,8 +15,8 @@ use ipnet::IpNet;
 use tenure_kernel::bus::Message;
 use tenure_kernel::limits::Subject;
 use tenure_kernel::{
-    Actor, Audited, Authenticator, Code, Credential, Error, Identity, Kernel, KeyId, PermissionSet, Problem, Rejected,
-    Result, SystemReason, Timestamp, WeakKernel,
+    Actor, Assurance, Audited, Authenticator, Code, Credential, Error, Identity, Kernel, KeyId, PermissionSet, Problem,
+    Rejected, Result, SystemReason, Timestamp, WeakKernel,
 };
 
 use super::store::{self, LastUse, Standing};
@@ -188,6 +188,7 @@ impl Known {
                 permissions: owner.intersection(scope),
                 teams: standing.teams,
                 rates: standing.rates,
+                assurance: Assurance::default(),
             }),
             digest: standing.digest,
             // A network that cannot be read must not mean any network.

@@ -12,11 +12,11 @@ use sha2::{Digest as _, Sha256};
 use tenure_kernel::bus::Message;
 use tenure_kernel::limits::KeyRates;
 use tenure_kernel::{
-    Actor, Audited, Code, Error, Identity, Kernel, Principal, Problem, Rejected, Result, SessionId, SystemReason,
-    Timestamp, WeakKernel,
+    Actor, Audited, Code, Error, Identity, Kernel, PermissionSet, Principal, Problem, Rejected, Result, SessionId,
+    SystemReason, Timestamp, WeakKernel,
 };
 
-use super::store;
+use super::standing::standing;
 use super::token::{Claims, SharedTokens};
 use crate::domain::access;
 use crate::remembered::Remembered;
@@ -119,9 +119,7 @@ impl TokenAuthenticator {
         let glance = self.known.glance();
         let standing = kernel
             .system(SystemReason::Authenticate)
-            .run(async |tx| {
-                Ok(Audited::none("looks up what a token stands for", store::standing(tx, claims.sid).await?))
-            })
+            .run(async |tx| Ok(Audited::none("looks up what a token stands for", standing(tx, claims.sid).await?)))
             .await?;
         let Some(standing) = standing else { return Ok(Found::Over) };
         if standing.user != claims.sub || standing.tenant != claims.tid {
@@ -130,10 +128,15 @@ impl TokenAuthenticator {
         if !standing.alive {
             return Ok(Found::Over);
         }
-        let permissions = access::effective(&standing.roles, &standing.permissions);
+        // Whatever guards a route: who must set up a second factor first may do nothing.
+        let permissions = match standing.assurance.enrolment_only {
+            true => PermissionSet::NONE,
+            false => access::effective(&standing.roles, &standing.permissions),
+        };
         let actor = actor_of(claims);
         let (tenant, rates) = (standing.tenant, KeyRates::default());
-        let identity = Arc::new(Identity { tenant, actor, permissions, teams: standing.teams, rates });
+        let (teams, assurance) = (standing.teams, standing.assurance);
+        let identity = Arc::new(Identity { tenant, actor, permissions, teams, rates, assurance });
         let known = Known { identity, expires_at: standing.expires_at, tenant_active: standing.tenant_active };
         if believe {
             self.known.keep(glance, claims.sid, known.clone());

@@ -8,21 +8,23 @@ use serde::Deserialize;
 use tenure_kernel::bus::Message;
 use tenure_kernel::event::Outcome;
 use tenure_kernel::{
-    Audited, Authenticated, Error, Json, NewEvent, NoContent, Problem, Result, Sample, SystemReason, TenantId,
+    Audited, Authenticated, Error, Json, NewEvent, NoContent, Problem, Proven, Result, Sample, SystemReason, TenantId,
 };
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
+use super::challenge;
 use super::event::UserEvent;
 use super::lockout::{self, Subjects};
-use super::model::{MAX_PASSWORD, parse_password};
+use super::mfa_store;
+use super::model::{MAX_PASSWORD, MIN_PASSWORD, MIN_PASSWORD_WITH_MFA, parse_password_of};
 use super::sessions::{By, person};
 use super::store;
 use crate::app::{App, Routes};
 
 /// The route.
 pub fn routes() -> Routes {
-    Routes::new("Authentication").post("/auth/password", change, "Change your own password.\n\nEnds all your other logins. Wrong current passwords count like failed logins: after a few of them, `429` until a while has passed.")
+    Routes::new("Authentication").post("/auth/password", change, "Change your own password.\n\nEnds all your other logins. Wrong current passwords count like failed logins, apart from those of who is not logged in: after a few of them, `429` until a while has passed.")
 }
 
 /// The old password and the new one.
@@ -32,7 +34,7 @@ pub struct PasswordChange {
     /// The password as it is.
     #[schema(value_type = String)]
     current_password: Zeroizing<String>,
-    /// The password as it shall be: at least 12 characters, and in no list of common ones.
+    /// The password as it shall be: at least 12 characters, 8 with a second factor, and in no list of common ones.
     #[schema(value_type = String)]
     new_password: Zeroizing<String>,
 }
@@ -48,9 +50,15 @@ struct Known {
     password: Option<String>,
     subjects: Subjects,
     tenants: Vec<TenantId>,
+    /// Characters that the new password needs.
+    least: usize,
 }
 
-async fn change(cx: Authenticated, State(app): State<App>, Json(change): Json<PasswordChange>) -> Result<NoContent> {
+async fn change(
+    cx: Authenticated<Proven>,
+    State(app): State<App>,
+    Json(change): Json<PasswordChange>,
+) -> Result<NoContent> {
     let (user, session) = person(&cx)?;
     if !app.config.logins {
         return Err(Problem::conflict("logins are switched off here, so there is no password to change").into());
@@ -62,17 +70,20 @@ async fn change(cx: Authenticated, State(app): State<App>, Json(change): Json<Pa
     let (names, known, wait) = system()
         .run(async |tx| {
             let names = store::user(tx, user).await?;
-            let subjects = Subjects::new(&names.username, Some(user), address);
+            let subjects = Subjects::inside(user, address);
+            let least = if mfa_store::has_mfa(tx, user).await? { MIN_PASSWORD_WITH_MFA } else { MIN_PASSWORD };
             let wait = lockout::wait_for(tx, &subjects).await?;
             let (password, tenants) = (store::password(tx, user).await?, store::audiences(tx, Some(user)).await?);
-            let known = Known { password, subjects, tenants };
+            let known = Known { password, subjects, tenants, least };
             Ok(Audited::none("looks up whose password is to change", (names, known, wait)))
         })
         .await?;
     if let Some(seconds) = wait {
         return Err(cx.refused(lockout::too_soon(seconds).into()).await);
     }
-    let new = parse_password(&change.new_password, "/new_password", &[&names.username, &names.email])?;
+    let names: &[&str] = &[&names.username, &names.email];
+    let new = parse_password_of(&change.new_password, "/new_password", names, known.least)?;
+    let short = new.chars().count() < MIN_PASSWORD;
     let fits = change.current_password.len() <= MAX_PASSWORD;
     if !fits || !app.passwords.verify(change.current_password.clone(), known.password.clone()).await? {
         return Err(wrong(&cx, &known).await);
@@ -86,6 +97,12 @@ async fn change(cx: Authenticated, State(app): State<App>, Json(change): Json<Pa
             if !store::replace_password(tx, user, known.password.as_deref(), &hash).await? {
                 return Err(Problem::conflict("the password was changed meanwhile; log in with the new one").into());
             }
+            if short && !mfa_store::has_mfa(tx, user).await? {
+                return Err(Problem::conflict("the second factor was removed meanwhile; try again").into());
+            }
+            mfa_store::password_needs_mfa(tx, user, short).await?;
+            // Half a login with the old password is none.
+            challenge::forget(tx, user).await?;
             lockout::succeeded(tx, &known.subjects).await?;
             let ended = store::end_logins(tx, user, Some(session)).await?;
             tx.announce(Message::UserChanged { user }).await?;
@@ -102,7 +119,7 @@ async fn change(cx: Authenticated, State(app): State<App>, Json(change): Json<Pa
 
 /// Counts and records that the current password was wrong. A field that is wrong, no 401: the login itself is good, and
 /// clients take a 401 for its end.
-async fn wrong(cx: &Authenticated, known: &Known) -> Error {
+async fn wrong(cx: &Authenticated<Proven>, known: &Known) -> Error {
     if let Err(error) = lockout::failed(cx.kernel(), &known.subjects).await {
         return error;
     }

@@ -11,6 +11,14 @@ tenure_kernel::actions! {
         PASSWORD_CHANGED = "password-changed", "A person changed their password; their other logins were ended.";
         PASSWORD_CHANGE_FAILED = "password-change-failed", "A person, or somebody with their access token, gave a wrong current password; it counts like a failed login.";
         PASSWORD_REHASHED = "password-rehashed", "A person logged in with a password that was hashed by another system; it is the same, under this one's own hash.";
+        FACTOR_ADDED = "factor-added", "A person set up a second factor: an app's codes or a passkey.";
+        FACTOR_REMOVED = "factor-removed", "A person removed a second factor.";
+        RECOVERY_CODES_MADE = "recovery-codes-made", "A person got new recovery codes; the earlier ones work no more.";
+        RECOVERY_CODE_USED = "recovery-code-used", "A person proved who they are with a recovery code, which works no more.";
+        DEVICE_TRUSTED = "device-trusted", "A person trusted a device: logins from it ask for no second factor for a while.";
+        DEVICE_FORGOTTEN = "device-forgotten", "A person trusts a device no more.";
+        MFA_RESET = "mfa-reset", "An administrator removed a person's second factors and ended their logins.";
+        UNLOCKED = "unlocked", "An administrator ended the wait that failed logins had brought on a person.";
         JOINED = "joined", "A person agreed to be a member of the organisation: by logging in for the first time, or by going there.";
         DECLINED = "declined", "A person declined to be a member of the organisation.";
     }
@@ -22,6 +30,8 @@ tenure_kernel::actions! {
         STARTED = "started", "A person logged in.";
         LOGIN_FAILED = "login-failed", "A login was refused; told to each organisation of the person. Unknown users are recorded too, on the platform's stream.";
         ENDED = "ended", "A login ended: its person logged out, ended it from elsewhere, or changed their password.";
+        STEPPED_UP = "stepped-up", "A person who is logged in proved again who they are.";
+        STEP_UP_FAILED = "step-up-failed", "A person, or somebody with their access token, did not prove who they are; it counts like a failed login of those who are logged in.";
         REUSE_DETECTED = "reuse-detected", "A refresh token was used twice; the login it belongs to was ended.";
     }
 }

@@ -1,23 +1,37 @@
-//! Who acts: people, passwords, sessions, tokens. Owns `users`, `credentials`, `identities`, `sessions`,
-//! `refresh_tokens`, `login_failures` and `signing_keys`, and writes the first rows of `memberships`.
+//! Who acts: people, passwords, second factors, sessions, tokens. Owns `users`, `credentials`, `identities`, `sessions`,
+//! `refresh_tokens`, `login_failures`, `signing_keys`, `totp_factors`, `recovery_codes`, `passkeys`, `trusted_devices` and
+//! `auth_challenges`, and writes the first rows of `memberships`.
 //!
 //! None of these tables can be reached by a tenant's transaction; everything goes through
 //! [`SystemReason::Authenticate`](tenure_kernel::SystemReason).
 
 mod attempt;
 mod authenticator;
+mod begin;
+mod challenge;
 mod change_password;
 mod common_passwords;
 mod cookie;
 mod event;
+mod factors;
 mod http;
 mod instance;
+mod known;
 mod local;
 mod lockout;
+mod login;
+mod members;
+mod mfa;
+mod mfa_store;
 mod model;
+mod passkey;
 mod password;
+mod second;
+mod second_login;
 mod sessions;
 mod signup;
+mod standing;
+mod step_up;
 mod store;
 mod switch;
 mod stored_password;
@@ -30,7 +44,9 @@ pub use event::{SessionEvent, UserEvent};
 pub use http::{routes, well_known};
 pub use instance::routes as instance_routes;
 pub use local::LocalLogin;
+pub use members::{lift_wait, reset_factors};
 pub use model::{Email, NewPerson, User, Username, parse_name, parse_password};
+pub use passkey::Passkeys;
 pub use password::Passwords;
 pub use signup::{Registration, create_organization};
 pub use store::{find_person, insert_membership, insert_person, username_is_taken};

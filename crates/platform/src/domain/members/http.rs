@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::event::MemberEvent;
 use super::explain::{Explanation, explain};
+use super::logins;
 use super::model::{Attributes, Member, MemberStatus, parse_attributes};
 use super::store::{self, NewStanding};
 use crate::app::{App, Routes};
@@ -29,6 +30,7 @@ pub fn routes() -> Routes {
         .get("/users/{id}", get, "See a member.")
         .get("/permissions/explain", explained, "Say what a member may do, and why, permission by permission.")
         .patch("/users/{id}", update, "Change a member's status, roles, single permissions or attributes.\n\nTakes effect on every node within a second; locking and deactivating end their logins. Nobody gives a role that holds more than they hold, and the last administrator stays.")
+        .merge(logins::routes())
 }
 
 /// Which members to list.
@@ -191,6 +193,7 @@ async fn add(tx: &mut SystemTx, tenant: TenantId, person: &NewPerson, roles: Vec
         roles,
         permissions: Vec::new(),
         attributes: Personal(Attributes::new()),
+        mfa: false,
         created_at: tx.now(),
         updated_at: tx.now(),
         accepted: false,

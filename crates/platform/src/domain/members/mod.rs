@@ -5,6 +5,7 @@
 mod event;
 mod explain;
 mod http;
+mod logins;
 mod model;
 mod store;
 

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use sqlx::types::Json;
 use tenure_kernel::{
-    Change, Load, Mode, Page, PageQuery, Permitted, Personal, Result, TenantTx, Timestamp, UserId, Write,
+    Change, Load, Mode, Page, PageQuery, Permitted, Personal, Result, SystemTx, TenantId, TenantTx, Timestamp, UserId,
+    Write,
 };
 
 use super::model::{Attributes, Member, MemberStatus};
@@ -20,6 +21,7 @@ struct Row {
     attributes: Json<Attributes>,
     created_at: Timestamp,
     updated_at: Timestamp,
+    mfa: bool,
     accepted: bool,
 }
 
@@ -34,6 +36,7 @@ impl From<Row> for Member {
             roles: row.roles,
             permissions: row.permissions,
             attributes: Personal(row.attributes.0),
+            mfa: row.mfa,
             created_at: row.created_at,
             updated_at: row.updated_at,
             accepted: row.accepted,
@@ -58,7 +61,8 @@ impl Load for Member {
         let row = sqlx::query_as!(
             Row,
             r#"select user_id as "id: UserId", username, email, full_name, status, roles, permissions,
-                  attributes as "attributes: Json<Attributes>", created_at, updated_at, accepted_at is not null as "accepted!"
+                  attributes as "attributes: Json<Attributes>", created_at, updated_at,
+                  mfa and accepted_at is not null as "mfa!", accepted_at is not null as "accepted!"
                from memberships where tenant_id = $1 and user_id = $2"#,
             tenant,
             id.uuid()
@@ -80,7 +84,8 @@ pub(super) async fn list<M: Mode>(
     let rows = sqlx::query_as!(
         Row,
         r#"select user_id as "id: UserId", username, email, full_name, status, roles, permissions,
-                  attributes as "attributes: Json<Attributes>", created_at, updated_at, accepted_at is not null as "accepted!"
+                  attributes as "attributes: Json<Attributes>", created_at, updated_at,
+                  mfa and accepted_at is not null as "mfa!", accepted_at is not null as "accepted!"
            from memberships
            where tenant_id = $1 and ($2::text is null or (lower(username), user_id) > ($2, $3::uuid))
              and ($5::text is null or status = $5) and ($6::text is null or $6 = any(roles))
@@ -166,4 +171,20 @@ pub(super) async fn active_admins(tx: &mut TenantTx<Write>) -> Result<Vec<UserId
     .fetch_all(&mut *tx)
     .await?;
     Ok(rows)
+}
+
+/// The roles and single permissions of a member of this organisation, whatever their status.
+pub(super) async fn given(
+    tx: &mut SystemTx,
+    tenant: TenantId,
+    user: UserId,
+) -> Result<Option<(Vec<String>, Vec<String>)>> {
+    let row = sqlx::query!(
+        "select roles, permissions from memberships where tenant_id = $1 and user_id = $2",
+        tenant.uuid(),
+        user.uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(row.map(|row| (row.roles, row.permissions)))
 }
