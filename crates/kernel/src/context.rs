@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::id::{KeyId, ServiceAccountId, SessionId, TeamId, TenantId, UserId};
+use crate::id::{ExecutionId, KeyId, ServiceAccountId, SessionId, TeamId, TenantId, UserId, WorkflowId};
 use crate::limits::KeyRates;
 use crate::permission::PermissionSet;
 
@@ -66,19 +66,106 @@ pub struct Actor {
     pub key: Option<KeyId>,
     /// For which person, where it acts for another.
     pub on_behalf_of: Option<UserId>,
+    /// By what was handed on to it, where it holds no login or key of its own for this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegation: Option<Delegation>,
+}
+
+/// How many may stand between a person and the one that acts for them.
+pub const MAX_ACTORS: usize = 3;
+
+/// What an actor acts by that was cut out of somebody's login or key: then it has neither itself, so that nothing which asks
+/// for one takes what was cut down for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delegation {
+    /// What was handed on.
+    pub by: DelegatedBy,
+    /// The login it comes from.
+    pub session: Option<SessionId>,
+    /// The API key it comes from.
+    pub key: Option<KeyId>,
+    /// The service accounts that act for the person, the one that acts now first (RFC 8693, 4.1).
+    pub actors: [Option<ActingAccount>; MAX_ACTORS],
+}
+
+/// What was handed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DelegatedBy {
+    /// A token (its `jti`) that was exchanged for a login, a key or another such token.
+    Token(Uuid),
+    /// An execution: a step acts for whoever started it.
+    Execution(ExecutionId),
+}
+
+/// A service account that acts for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActingAccount {
+    /// Which.
+    pub account: ServiceAccountId,
+    /// By which of its keys.
+    pub key: KeyId,
+}
+
+impl Delegation {
+    /// The keys without which it is worth nothing.
+    pub fn keys(&self) -> impl Iterator<Item = KeyId> {
+        self.key.into_iter().chain(self.actors.into_iter().flatten().map(|acting| acting.key))
+    }
+
+    /// What the log says of it beside the actor: the token or the execution, and who else stands between.
+    #[must_use]
+    pub fn told(&self) -> serde_json::Value {
+        let through: Vec<String> =
+            self.actors.iter().flatten().skip(1).map(|acting| acting.account.to_string()).collect();
+        let mut told = serde_json::Map::new();
+        match self.by {
+            DelegatedBy::Token(token) => told.insert("token".to_owned(), token.to_string().into()),
+            DelegatedBy::Execution(execution) => told.insert("execution".to_owned(), execution.to_string().into()),
+        };
+        if !through.is_empty() {
+            told.insert("through".to_owned(), through.into());
+        }
+        told.into()
+    }
 }
 
 impl Actor {
+    /// Whether all that it may do ends with this login.
+    #[must_use]
+    pub fn comes_from_session(&self, session: SessionId) -> bool {
+        self.session == Some(session) || self.delegation.is_some_and(|by| by.session == Some(session))
+    }
+
+    /// Whether all that it may do ends with this API key.
+    #[must_use]
+    pub fn comes_from_key(&self, key: KeyId) -> bool {
+        self.key == Some(key) || self.delegation.is_some_and(|by| by.keys().any(|known| known == key))
+    }
+
+    /// The API key that its requests are counted by: its own, or that of whoever acts.
+    #[must_use]
+    pub fn counted_key(&self) -> Option<KeyId> {
+        let acting = |by: Delegation| by.actors.into_iter().flatten().map(|acting| acting.key).next().or(by.key);
+        self.key.or_else(|| self.delegation.and_then(acting))
+    }
+
+    /// The person whose permissions these are, or who acts themselves.
+    #[must_use]
+    pub fn person(&self) -> Option<UserId> {
+        self.on_behalf_of.or_else(|| self.user())
+    }
+
     /// A part of Tenure itself.
     #[must_use]
     pub const fn system(part: SystemPart) -> Self {
-        Self { principal: Principal::System(part), session: None, key: None, on_behalf_of: None }
+        Self { principal: Principal::System(part), session: None, key: None, on_behalf_of: None, delegation: None }
     }
 
     /// Nobody known.
     #[must_use]
     pub const fn anonymous() -> Self {
-        Self { principal: Principal::Anonymous, session: None, key: None, on_behalf_of: None }
+        Self { principal: Principal::Anonymous, session: None, key: None, on_behalf_of: None, delegation: None }
     }
 
     /// The service account, where it is one.
@@ -168,6 +255,8 @@ pub struct Identity {
     pub rates: KeyRates,
     /// How well a login has proven whose it is; nothing of other credentials.
     pub assurance: Assurance,
+    /// The one workflow, with its executions, that the credential is cut down to.
+    pub workflow: Option<WorkflowId>,
 }
 
 /// What a unit of work in one tenant carries.

@@ -264,6 +264,11 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
+    /// A member that belongs to the event and to no row; nothing personal.
+    pub(crate) fn added(name: &str, value: Value) -> Self {
+        Self { verb: PatchVerb::Add, path: format!("/{name}"), value: Some(value), personal: false }
+    }
+
     fn new(verb: PatchVerb, name: &str, value: Option<Value>) -> Self {
         let path = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
         let personal = value.as_ref().is_some_and(personal::holds_mark);

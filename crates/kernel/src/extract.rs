@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use crate::error::{Code, Error, FieldError, Problem, Result};
 use crate::id::{Id, Kind};
 use crate::request::{BodyLimit, MAX_BODY, too_large};
+use crate::strict::Strict;
 
 /// A JSON body, read strictly: the right content type, no larger than the route takes, valid UTF-8, no NUL, no unknown members where the
 /// type refuses them; faults are told with their JSON pointer.
@@ -74,6 +75,44 @@ where
     }
 }
 
+/// A form (`application/x-www-form-urlencoded`) that is described by `T`, or why it cannot be read: the endpoints that OAuth 2
+/// describes word their refusals themselves. A parameter without a value counts as absent (RFC 6749, 3.2), one that stands
+/// twice is refused, and what is unknown is kept, to be ignored.
+#[derive(Debug)]
+pub struct Form<T>(pub Result<BTreeMap<String, String>, Problem>, std::marker::PhantomData<fn() -> T>);
+
+impl<S: Send + Sync, T> FromRequest<S> for Form<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        let media = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let limit = request.extensions().get::<BodyLimit>().map_or(MAX_BODY, |limit| limit.0);
+        let read = match Bytes::from_request(request, state).await {
+            _ if media != "application/x-www-form-urlencoded" => {
+                Err(Problem::new(Code::UnsupportedMedia, "send the body as application/x-www-form-urlencoded"))
+            }
+            Ok(bytes) => form(&bytes),
+            Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large(limit)),
+            Err(_) => Err(Problem::new(Code::BadRequest, "the body could not be read to its end")),
+        };
+        Ok(Self(read, std::marker::PhantomData))
+    }
+}
+
+fn form(bytes: &[u8]) -> Result<BTreeMap<String, String>, Problem> {
+    let mut read = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(bytes) {
+        if name.contains('\0') || value.contains('\0') {
+            return Err(Problem::new(Code::BadRequest, "a parameter contains NUL"));
+        }
+        if !value.is_empty() && read.insert(name.clone().into_owned(), value.into_owned()).is_some() {
+            return Err(Problem::new(Code::BadRequest, format!("the parameter {name} stands more than once")));
+        }
+    }
+    Ok(read)
+}
+
 /// Parses a JSON document of a caller's.
 ///
 /// # Errors
@@ -81,12 +120,15 @@ where
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     refuse_nul(bytes)?;
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let pointer = pointer(error.path());
-        let inner = error.into_inner();
+    let mut track = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(&mut reader, &mut track);
+    let value = T::deserialize(Strict(tracked));
+    let value = value.map_err(|inner| {
+        let pointer = pointer(&track.path());
         if inner.is_data() {
             let (line, column, mut detail) = (inner.line(), inner.column(), inner.to_string());
-            detail.truncate(detail.find(" at line ").unwrap_or(detail.len()));
+            detail.truncate(detail.rfind(" at line ").unwrap_or(detail.len()));
+            let detail = shortened(detail);
             let field = FieldError { pointer, detail, code: None };
             let mut problem = Problem::new(Code::Invalid, "some fields are wrong; see errors")
                 .with("line", line)
@@ -106,6 +148,17 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     Ok(value)
 }
 
+/// What is wrong may repeat what was sent, which may be long.
+fn shortened(detail: String) -> String {
+    const LONGEST: usize = 300;
+    if detail.chars().count() <= LONGEST {
+        return detail;
+    }
+    let head: String = detail.chars().take(LONGEST / 2).collect();
+    let tail: String = detail.chars().rev().take(LONGEST / 2).collect::<Vec<_>>().into_iter().rev().collect();
+    format!("{head} … {tail}")
+}
+
 /// PostgreSQL stores no NUL in `text` or `jsonb`: it is refused here, before anything begins.
 fn refuse_nul(bytes: &[u8]) -> Result<()> {
     let raw = bytes.contains(&0);
@@ -123,8 +176,10 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     path.iter().fold(String::new(), |pointer, segment| match segment {
         Segment::Seq { index } => format!("{pointer}/{index}"),
-        Segment::Map { key } => format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
-        Segment::Enum { .. } | Segment::Unknown => pointer,
+        Segment::Map { key } | Segment::Enum { variant: key } => {
+            format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+        }
+        Segment::Unknown => pointer,
     })
 }
 
@@ -262,7 +317,7 @@ where
         parsed.map(Self).map_err(|error| {
             let path = error.path().to_string();
             let pointer = if path == "." { "#query".to_owned() } else { format!("#query/{path}") };
-            Problem::invalid(pointer, error.into_inner().to_string()).into()
+            Problem::invalid(pointer, shortened(error.into_inner().to_string())).into()
         })
     }
 }
@@ -289,6 +344,39 @@ mod tests {
         assert_eq!(problem("{").code, Code::BadRequest);
         assert_eq!(problem("{\"names\": []} x").code, Code::BadRequest);
         assert_eq!(problem(&"[".repeat(10_000)).code, Code::Invalid);
+        let long = problem(&format!("{{\"names\": \"{}\"}}", "x".repeat(10_000)));
+        assert!(
+            long.errors[0].detail.len() < 400 && long.errors[0].detail.ends_with("expected a sequence"),
+            "{long:?}"
+        );
+    }
+
+    #[test]
+    fn an_object_is_not_read_off_a_list() {
+        #[derive(Debug, serde::Deserialize, PartialEq)]
+        #[serde(rename_all = "snake_case")]
+        enum Choice {
+            Of { doc: Doc },
+            One(Doc),
+        }
+        let wrong = problem(r#"[["a"]]"#);
+        assert_eq!(
+            (wrong.code, wrong.errors[0].detail.as_str()),
+            (Code::Invalid, "invalid type: sequence, expected an object")
+        );
+        let nested = |body: &str| {
+            parse_json::<Vec<Option<Choice>>>(body.as_bytes()).map_err(|error| error.problem().errors.remove(0).pointer)
+        };
+        for (body, at) in [
+            (r#"[{"of": [[["a"]]]}]"#, "/0/of"),
+            (r#"[null, {"of": {"doc": [["a"]]}}]"#, "/1/of/doc"),
+            (r#"[{"one": [["a"]]}]"#, "/0/one"),
+        ] {
+            assert_eq!(nested(body), Err(at.to_owned()), "{body}");
+        }
+        let doc = || Doc { names: vec!["a".to_owned()] };
+        let good = nested(r#"[{"of": {"doc": {"names": ["a"]}}}, {"one": {"names": ["a"]}}, null]"#);
+        assert_eq!(good, Ok(vec![Some(Choice::Of { doc: doc() }), Some(Choice::One(doc())), None]));
     }
 
     #[test]
@@ -296,6 +384,28 @@ mod tests {
         assert_eq!(problem("{\"names\": [\"\\u0000\"]}").code, Code::Invalid);
         assert_eq!(problem("{\"names\": [\"\0\"]}").code, Code::Invalid);
         assert_eq!(parse_json::<Doc>(br#"{"names": ["\\u0000"]}"#).unwrap(), Doc { names: vec!["\\u0000".to_owned()] });
+    }
+
+    proptest::proptest! {
+        /// Whatever comes is read or refused; what is read has a value, and each parameter once.
+        #[test]
+        fn a_form_is_read_or_refused(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            if let Ok(read) = form(&bytes) {
+                proptest::prop_assert!(read.values().all(|value| !value.is_empty() && !value.contains('\0')));
+            }
+        }
+
+        #[test]
+        fn what_was_written_into_a_form_is_read(pairs in proptest::collection::btree_map("[a-z_]{1,8}", "[^\0]{1,20}", 0..8)) {
+            let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
+            proptest::prop_assert_eq!(form(text.as_bytes()), Ok(pairs));
+        }
+    }
+
+    #[test]
+    fn a_parameter_twice_is_refused_and_one_without_a_value_is_absent() {
+        assert!(form(b"a=1&a=2").is_err());
+        assert_eq!(form(b"a=&b=x+y&a=").unwrap(), BTreeMap::from([("b".to_owned(), "x y".to_owned())]));
     }
 
     #[test]

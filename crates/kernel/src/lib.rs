@@ -32,15 +32,17 @@ pub mod request;
 pub mod routes;
 mod sealed;
 mod statements;
+mod strict;
 mod system_tx;
 mod tenant_tx;
+pub mod text;
 
 pub use authorized::{Anonymous, Authenticated, Authorized, Demand, Enrolling, Plain, Proven, ProvenEnrolling, bearer};
 pub use clock::{Clock, Timestamp};
 pub use context::{Actor, Assurance, Context, Factor, Identity, Origin, Principal};
 pub use error::{Code, Error, OnConstraint, Problem, Result};
 pub use event::{Action, Audited, Change, NewEvent, Resource};
-pub use extract::{Created, Json, JsonOrNothing, NoContent, Path, Query, Sample};
+pub use extract::{Created, Form, Json, JsonOrNothing, NoContent, Path, Query, Sample};
 pub use id::*;
 pub use job::{Job, JobKind};
 pub use kernel::{Authenticator, Credential, Kernel, KernelConfig, Rejected, WeakKernel};

@@ -134,6 +134,7 @@ permissions! {
     Write ApiKeyWrite      = "api_key:write",      "Make, change, rotate and revoke one's own API keys, and with `user:write` revoke anybody's.";
     Read  ServiceAccountRead  = "service_account:read",  "See service accounts and their API keys, never the keys themselves.";
     Write ServiceAccountWrite = "service_account:write", "Create, change and delete service accounts; with `api_key:write` make, rotate and revoke their API keys.";
+    Write DelegationAct    = "delegation:act",    "Act for people who hand a token of theirs on, within what it is cut down to; for service accounts.";
     Read  TeamRead         = "team:read",         "See teams and who is in them.";
     Write TeamWrite        = "team:write",        "Create, rename and delete teams, and change who is in them.";
     Read  AuditRead        = "audit:read",        "Read the audit log and verify it.";

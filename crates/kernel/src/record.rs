@@ -107,15 +107,22 @@ impl Row {
         let id = EventId::new(now);
         let actor = event.actor.as_ref().unwrap_or(setting.actor);
         let mut personal = PersonalValues::default();
-        let diff = salted_diff(event.diff?, &mut personal)?;
+        let mut operations = event.diff?;
+        if let Some(delegation) = &actor.delegation {
+            operations.push(Operation::added("delegation", delegation.told()));
+        }
+        let diff = salted_diff(operations, &mut personal)?;
         let (address, salted_address) = salted_text(setting.origin.address.map(|address| address.to_string()))?;
         let (user_agent, salted_agent) = salted_text(setting.origin.user_agent.as_deref().map(str::to_owned))?;
         personal.address = salted_address;
         personal.user_agent = salted_agent;
 
         let principal = actor.principal.to_string();
-        let session = actor.session.map(|id| id.to_string());
-        let key = actor.key.map(|id| id.to_string());
+        // What was handed on is found under the login or key that it comes from.
+        let session_id = actor.session.or_else(|| actor.delegation.and_then(|by| by.session));
+        let key_id = actor.counted_key();
+        let session = session_id.map(|id| id.to_string());
+        let key = key_id.map(|id| id.to_string());
         let on_behalf_of = actor.on_behalf_of.map(|id| id.to_string());
         let request = setting.origin.request.map(|id| id.to_string());
         let leaf = LeafInput {
@@ -143,8 +150,8 @@ impl Row {
             tenant: setting.tenant.uuid(),
             id: id.uuid(),
             at: now,
-            session: actor.session.map(crate::SessionId::uuid),
-            key: actor.key.map(KeyId::uuid),
+            session: session_id.map(crate::SessionId::uuid),
+            key: key_id.map(KeyId::uuid),
             action: event.action.name,
             resource_type: event.action.resource,
             outcome: outcome(event.outcome),

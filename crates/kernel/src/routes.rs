@@ -13,7 +13,8 @@ use axum::middleware::{Next, from_fn};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::security::{
-    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+    ApiKey, ApiKeyValue, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Password, Scopes, SecurityRequirement,
+    SecurityScheme,
 };
 use utoipa::openapi::{
     ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathsBuilder, Ref, Required,
@@ -218,6 +219,9 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 }
 
+/// Where the OAuth 2 password form goes.
+const TOKEN_ENDPOINT: &str = "/api/v1/auth/token";
+
 /// The OpenAPI 3.1 document of these routes.
 #[must_use]
 pub fn openapi(title: &str, version: &str, description: &str, routes: &[RouteInfo]) -> OpenApi {
@@ -227,7 +231,12 @@ pub fn openapi(title: &str, version: &str, description: &str, routes: &[RouteInf
             "bearer",
             SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build()),
         )
-        .security_scheme("api_key", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))));
+        .security_scheme("api_key", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))))
+        // What an "Authorize" button asks a person with (RFC 6749, 4.3).
+        .security_scheme(
+            "password",
+            SecurityScheme::OAuth2(OAuth2::new([Flow::Password(Password::new(TOKEN_ENDPOINT, Scopes::new()))])),
+        );
     let mut nested = Vec::new();
     ProblemDocument::schemas(&mut nested);
     let mut paths = PathsBuilder::new();
@@ -277,8 +286,8 @@ fn operation(route: &RouteInfo) -> utoipa::openapi::path::Operation {
         .description(Some(format!("{}\n\n{needs}{proof}", rest.trim()).trim()))
         .request_body(route.description.body.clone())
         .response("default", problem("A problem document (RFC 9457)."));
-    if let Some(answer) = &route.description.answer {
-        operation = operation.response(route.description.status.to_string(), answer.clone());
+    for (status, answer) in &route.description.answers {
+        operation = operation.response(status.to_string(), answer.clone());
     }
     let names = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     for (name, schema) in names.zip(route.description.path.iter()) {
@@ -294,7 +303,7 @@ fn operation(route: &RouteInfo) -> utoipa::openapi::path::Operation {
         operation = operation.parameter(parameter.clone());
     }
     if route.guard != Guard::Public {
-        for scheme in ["bearer", "api_key"] {
+        for scheme in ["bearer", "api_key", "password"] {
             operation = operation.security(SecurityRequirement::new(scheme, Vec::<String>::new()));
         }
     }

@@ -18,8 +18,8 @@ use crate::domain::identity::{Passkeys, Passwords, TokenAuthenticator, Tokens};
 use crate::domain::policies::ConfiguredPolicy;
 use crate::domain::workflows::PlanCache;
 use crate::domain::{
-    api_keys, approvals, audit, executions, identity, members, plugins, quotas, roles, secrets, service_accounts,
-    teams, tenancy, workflows,
+    api_keys, approvals, audit, executions, identity, members, oauth, plugins, quotas, roles, secrets,
+    service_accounts, teams, tenancy, workflows,
 };
 use crate::sandbox::Sandbox;
 
@@ -210,6 +210,7 @@ pub fn routes() -> Routes {
         .merge(roles::routes())
         .merge(service_accounts::routes())
         .merge(api_keys::routes())
+        .merge(oauth::routes())
         .merge(teams::routes())
         .merge(secrets::routes())
         .merge(quotas::routes())
@@ -234,6 +235,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         roles::RoleEvent::ALL,
         service_accounts::ServiceAccountEvent::ALL,
         api_keys::ApiKeyEvent::ALL,
+        oauth::DelegationEvent::ALL,
         teams::TeamEvent::ALL,
         secrets::SecretEvent::ALL,
         quotas::QuotaEvent::ALL,

@@ -49,6 +49,7 @@ export function EventDetail({ event, onFilter, onClose }: EventDetailProps) {
         <dt>Who</dt>
         <dd className="row">
           {actor.name} <span className="muted">{actor.type}</span>
+          {event.on_behalf_of_name && <span>for {event.on_behalf_of_name}</span>}
           {actor.id && (
             <Button tone="quiet" small onPress={() => onFilter({ actor: actor.id })}>
               Only theirs

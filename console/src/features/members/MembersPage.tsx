@@ -1,4 +1,14 @@
-import { CircleHelp, History, Plus, ShieldCheck, UserCheck, UserRound, UserX } from 'lucide-react';
+import {
+  CircleHelp,
+  History,
+  LockOpen,
+  Plus,
+  ShieldCheck,
+  ShieldOff,
+  UserCheck,
+  UserRound,
+  UserX,
+} from 'lucide-react';
 import { useDeferredValue, useState } from 'react';
 import { useMay, useMe } from '~/api/query';
 import type { Member } from '~/api/types';
@@ -14,11 +24,15 @@ import { Empty } from '~/ui/states';
 import { List } from '~/ui/table';
 import { Time } from '~/ui/time';
 import { AddMember } from './AddMember';
-import { useMembers, useUpdateMember } from './api';
+import { useMembers, useResetMfa, useUnlock, useUpdateMember } from './api';
 import { Explanation } from './Explanation';
+import { RequireMfa } from './RequireMfa';
 import { RoleChoice } from './RoleChoice';
 
-type Open = { kind: 'add' } | { kind: 'roles' | 'status' | 'explain' | 'logins'; member: Member } | undefined;
+type Open =
+  | { kind: 'add' }
+  | { kind: 'roles' | 'status' | 'explain' | 'logins' | 'reset' | 'unlock'; member: Member }
+  | undefined;
 const TONE = { invited: 'warn', active: 'ok', locked: 'bad', deactivated: 'idle' } as const;
 
 export function MembersPage() {
@@ -47,6 +61,7 @@ export function MembersPage() {
       <div className="filters">
         <TextField label="Search by name or e-mail" type="search" value={search} onChange={setSearch} />
       </div>
+      <RequireMfa />
       <List
         label="members"
         pages={pages}
@@ -73,6 +88,13 @@ export function MembersPage() {
             fit: true,
             wideOnly: true,
             cell: (member) => <span className={`badge tone-${TONE[member.status]}`}>{member.status}</span>,
+          },
+          {
+            header: 'Second factor',
+            fit: true,
+            wideOnly: true,
+            cell: ({ mfa }) =>
+              mfa ? <span className="badge tone-ok">set up</span> : <span className="muted">none</span>,
           },
           {
             header: 'Joined',
@@ -109,6 +131,21 @@ export function MembersPage() {
                   <History aria-hidden /> Login history…
                 </MenuItem>
                 <MenuItem
+                  label="End the wait after failed logins"
+                  isDisabled={!mayWrite}
+                  onAction={() => setOpen({ kind: 'unlock', member })}
+                >
+                  <LockOpen aria-hidden /> End the wait after failed logins…
+                </MenuItem>
+                <MenuItem
+                  label="Remove second factors"
+                  danger
+                  isDisabled={!mayChange || !member.mfa || member.id === me?.user.id}
+                  onAction={() => setOpen({ kind: 'reset', member })}
+                >
+                  <ShieldOff aria-hidden /> Remove second factors…
+                </MenuItem>
+                <MenuItem
                   label={member.status === 'deactivated' ? 'Activate' : 'Deactivate'}
                   danger={member.status !== 'deactivated'}
                   isDisabled={!mayChange || member.id === me?.user.id}
@@ -140,6 +177,8 @@ export function MembersPage() {
           <LoginsOf member={open.member} onDone={close} />
         </Dialog>
       )}
+      {open?.kind === 'unlock' && <UnlockConfirm member={open.member} onDone={close} />}
+      {open?.kind === 'reset' && <ResetConfirm member={open.member} onDone={close} />}
       {open?.kind === 'status' && <StatusConfirm member={open.member} onDone={close} />}
     </Page>
   );
@@ -177,6 +216,45 @@ function LoginsOf({ member, onDone }: { member: Member; onDone: () => void }) {
         <Button onPress={onDone}>Close</Button>
       </div>
     </>
+  );
+}
+
+function UnlockConfirm({ member, onDone }: { member: Member; onDone: () => void }) {
+  const unlock = useUnlock(member);
+  return (
+    <Confirm
+      title={`End the wait of ${member.full_name}?`}
+      action="End the wait"
+      isOpen
+      isPending={unlock.isPending}
+      problem={unlock.error}
+      onClose={onDone}
+      onConfirm={() => unlock.mutate(undefined, { onSuccess: onDone })}
+    >
+      <p>
+        After failed logins they wait, for up to a quarter of an hour. The next failure begins a longer wait.
+      </p>
+    </Confirm>
+  );
+}
+
+function ResetConfirm({ member, onDone }: { member: Member; onDone: () => void }) {
+  const reset = useResetMfa(member);
+  return (
+    <Confirm
+      title={`Remove the second factors of ${member.full_name}?`}
+      action="Remove second factors"
+      isOpen
+      isPending={reset.isPending}
+      problem={reset.error}
+      onClose={onDone}
+      onConfirm={() => reset.mutate(undefined, { onSuccess: onDone })}
+    >
+      <p>
+        For who has lost app and codes. Their sessions end, and their password alone opens the account until
+        they set up another: be sure that it is them who asks.
+      </p>
+    </Confirm>
   );
 }
 

@@ -7,6 +7,7 @@ pub mod roles;
 pub mod members;
 pub mod service_accounts;
 pub mod api_keys;
+pub mod oauth;
 pub mod quotas;
 pub mod secrets;
 pub mod teams;

@@ -3,6 +3,7 @@
 
 mod bodies;
 mod definitions;
+mod generated;
 mod running;
 mod tokens;
 

@@ -32,14 +32,14 @@ impl Api {
         Self(serde_json::to_value(tenure_platform::app::openapi()).unwrap())
     }
 
-    fn operation(&self, route: &RouteInfo) -> &Value {
+    pub fn operation(&self, route: &RouteInfo) -> &Value {
         let of_path = &self.0["paths"][&route.path];
         let operation = &of_path[route.method.as_str().to_lowercase()];
         assert!(operation.is_object(), "{} {} is not described", route.method, route.path);
         operation
     }
 
-    fn parameters(&self, route: &RouteInfo, place: &str) -> Vec<(String, Option<String>)> {
+    pub fn parameters(&self, route: &RouteInfo, place: &str) -> Vec<(String, Option<String>)> {
         let all = self.operation(route)["parameters"].as_array().cloned().unwrap_or_default();
         let here = all.into_iter().filter(|parameter| parameter["in"] == place);
         here.map(|parameter| (parameter["name"].as_str().unwrap().to_owned(), self.kind(&parameter["schema"])))
@@ -52,7 +52,7 @@ impl Api {
         found.unwrap_or_else(|| panic!("{} does not describe {{{name}}}", route.path)).1
     }
 
-    fn resolved<'a>(&'a self, schema: &'a Value) -> &'a Value {
+    pub fn resolved<'a>(&'a self, schema: &'a Value) -> &'a Value {
         match schema["$ref"].as_str() {
             Some(reference) => self.0.pointer(reference.trim_start_matches('#')).unwrap_or(&Value::Null),
             None => schema,
@@ -128,13 +128,13 @@ async fn of_person(app: &TestApp, user: tenure_kernel::UserId, statement: &'stat
 }
 
 /// A tenant with one thing of each kind, by the prefix of its identifier.
-struct Tenant {
-    admin: Actor,
+pub struct Tenant {
+    pub admin: Actor,
     ids: BTreeMap<&'static str, String>,
 }
 
 impl Tenant {
-    async fn fill(app: &TestApp, name: &str) -> Self {
+    pub async fn fill(app: &TestApp, name: &str) -> Self {
         let admin = app.register(&name.to_lowercase(), name).await;
         let first = async |path: &str| {
             let list = app.get(&admin, path).await.expect(200);
@@ -173,7 +173,7 @@ impl Tenant {
         Self { admin, ids }
     }
 
-    fn id(&self, kind: &str) -> String {
+    pub fn id(&self, kind: &str) -> String {
         self.ids
             .get(kind)
             .unwrap_or_else(|| panic!("a tenant of this test has nothing of the kind {kind}: make one"))

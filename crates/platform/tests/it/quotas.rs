@@ -23,11 +23,12 @@ fn acting(app: &TestApp, actor: &Actor) -> Authorized<WorkflowCreate> {
     let principal = Principal::User(actor.user_id().parse().unwrap());
     let identity = Identity {
         tenant: actor.tenant(),
-        actor: KernelActor { principal, session: None, key: None, on_behalf_of: None },
+        actor: KernelActor { principal, session: None, key: None, on_behalf_of: None, delegation: None },
         permissions: SystemRole::Developer.permissions(),
         teams: Arc::new([]),
         rates: tenure_kernel::limits::KeyRates::default(),
         assurance: tenure_kernel::Assurance::default(),
+        workflow: None,
     };
     app.app.kernel.act_as::<WorkflowCreate>(Arc::new(identity), Origin::default()).unwrap()
 }

@@ -13,16 +13,18 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use ipnet::IpNet;
 use tenure_kernel::bus::Message;
-use tenure_kernel::limits::Subject;
+use tenure_kernel::limits::Subject as Limited;
+use tenure_kernel::permission::DelegationAct;
 use tenure_kernel::{
-    Actor, Assurance, Audited, Authenticator, Code, Credential, Error, Identity, Kernel, KeyId, PermissionSet, Problem,
-    Rejected, Result, SystemReason, Timestamp, WeakKernel,
+    Actor, Assurance, Audited, Authenticator, Code, Credential, Error, Identity, Kernel, KeyId, Permission as _,
+    PermissionSet, Problem, Rejected, Result, SystemReason, Timestamp, WeakKernel,
 };
 
 use super::store::{self, LastUse, Standing};
 use super::text::{self, KeyDigest};
 use crate::domain::access;
-use crate::domain::identity::{TokenAuthenticator, suspended};
+use crate::domain::identity::delegated::{DelegatedClaims, Subject};
+use crate::domain::identity::{LoginRef, Said, TokenAuthenticator, invalid as invalid_token, suspended};
 use crate::remembered::Remembered;
 
 /// Even without news nothing is believed longer than this.
@@ -108,7 +110,7 @@ impl CredentialAuthenticator {
         }
         // Anybody can write down a well-formed key. Who does so by the thousand asks the database no more than their
         // address may ask anything; the kernel counts the refusal once more and tells of the limit.
-        let over = |address| kernel.limiter().count(Subject::address(address)).retry_after.is_some();
+        let over = |address| kernel.limiter().count(Limited::address(address)).retry_after.is_some();
         if address.is_some_and(over) {
             return Ok(None);
         }
@@ -135,16 +137,76 @@ impl CredentialAuthenticator {
         let known = self.find(&kernel, well_formed.id, address).await?.ok_or_else(invalid)?;
         // Who does not hold the key learns nothing of it, and neither does its owner hear of them.
         verify_slices_are_equal(&text::digest(key), &known.digest).map_err(|_| invalid())?;
-        let rejected = |error| Rejected { error, subject: Some((known.identity.tenant, known.identity.actor)) };
+        self.admit(well_formed.id, &known, address, now).map_err(|refusal| Rejected {
+            error: refusal.unwrap_or_else(invalid),
+            subject: Some((known.identity.tenant, known.identity.actor)),
+        })
+    }
+
+    /// Whose key this is, if it works now and from here; otherwise why not, where that is no secret.
+    fn admit(
+        &self,
+        id: KeyId,
+        known: &Known,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Arc<Identity>, Option<Error>> {
         if !known.alive || known.ends_at.is_some_and(|end| end <= now) || !known.may_come_from(address) {
-            return Err(rejected(invalid()));
+            return Err(None);
         }
         if !known.tenant_active {
-            return Err(rejected(suspended().into()));
+            return Err(Some(suspended().into()));
         }
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.insert(well_formed.id, LastUse { at: now, address });
+        used.insert(id, LastUse { at: now, address });
         Ok(Arc::clone(&known.identity))
+    }
+
+    /// Whose key this is, for what was cut out of it: it must still work, also from here.
+    async fn root(&self, kernel: &Kernel, id: KeyId, address: Option<IpAddr>) -> Result<Arc<Identity>, Option<Error>> {
+        let known = self.find(kernel, id, address).await.map_err(Some)?.ok_or(None)?;
+        self.admit(id, &known, address, kernel.clock().now())
+    }
+
+    /// Who acts by a delegated token: all that it comes from is asked anew, so that it never may more, or longer, than that.
+    async fn delegated(&self, claims: &DelegatedClaims, address: Option<IpAddr>) -> Result<Arc<Identity>, Rejected> {
+        let kernel = self.kernel.upgrade()?;
+        let actor = claims.actor().ok_or_else(|| Error::from(invalid_token()))?;
+        let rejected = |error: Option<Error>| Rejected {
+            error: error.unwrap_or_else(|| invalid_token().into()),
+            subject: Some((claims.tid, actor)),
+        };
+        if !claims.are_good_at(kernel.clock().now()) {
+            return Err(rejected(None));
+        }
+        let root = match (claims.sid, claims.key, claims.sub) {
+            (Some(session), None, Subject::User(user)) => {
+                let login = LoginRef { user, tenant: claims.tid, session };
+                self.tokens.of_login(login).await.map_err(|refused| rejected(Some(refused.error)))?
+            }
+            (None, Some(key), _) => self.root(&kernel, key, address).await.map_err(rejected)?,
+            _ => return Err(rejected(None)),
+        };
+        if root.tenant != claims.tid || root.actor.principal != claims.sub.into() {
+            return Err(rejected(None));
+        }
+        let mut rates = root.rates;
+        // The one that handed on first comes last, so that the limits are those of the one that acts now.
+        let mut actors: Vec<_> = claims.actors().collect();
+        actors.reverse();
+        for acting in actors {
+            let identity = self.root(&kernel, acting.key, address).await.map_err(rejected)?;
+            let itself = identity.tenant == claims.tid && identity.actor.service_account() == Some(acting.account);
+            if !itself || !identity.permissions.contains(DelegationAct::NEEDS) {
+                return Err(rejected(None));
+            }
+            rates = identity.rates;
+        }
+        let permissions = root.permissions.intersection(claims.permissions());
+        let (tenant, teams, workflow) = (claims.tid, Arc::clone(&root.teams), claims.workflow);
+        // It has proven nothing itself, and reaches no further than its login.
+        let assurance = Assurance { enrolment_only: root.assurance.enrolment_only, ..Assurance::default() };
+        Ok(Arc::new(Identity { tenant, actor, permissions, teams, rates, assurance, workflow }))
     }
 
     /// Writes when, and from where, keys were last used. Not on the path of a request: what is known of uses may be lost
@@ -179,7 +241,7 @@ impl Known {
     fn from(id: KeyId, standing: Standing) -> Self {
         let scope = PermissionSet::from_patterns(standing.scopes.iter().map(String::as_str));
         let owner = access::effective(&standing.roles, &standing.permissions);
-        let actor = Actor { principal: standing.owner, session: None, key: Some(id), on_behalf_of: None };
+        let actor = Actor { principal: standing.owner, key: Some(id), ..Actor::anonymous() };
         let networks: Result<Arc<[IpNet]>, _> = standing.allowed_cidrs.iter().map(|text| text.parse()).collect();
         Self {
             identity: Arc::new(Identity {
@@ -189,6 +251,7 @@ impl Known {
                 teams: standing.teams,
                 rates: standing.rates,
                 assurance: Assurance::default(),
+                workflow: None,
             }),
             digest: standing.digest,
             // A network that cannot be read must not mean any network.
@@ -212,7 +275,14 @@ impl Authenticator for CredentialAuthenticator {
         address: Option<IpAddr>,
     ) -> BoxFuture<'a, Result<Arc<Identity>, Rejected>> {
         match credential {
-            Credential::Bearer(token) if !text::looks_like_a_key(token) => self.tokens.who(token).boxed(),
+            Credential::Bearer(token) if !text::looks_like_a_key(token) => async move {
+                match self.tokens.said(token).as_deref() {
+                    Some(Said::Login(claims)) => self.tokens.who(claims).await,
+                    Some(Said::Delegated(claims)) => self.delegated(claims, address).await,
+                    None => Err(Error::from(invalid_token()).into()),
+                }
+            }
+            .boxed(),
             Credential::Bearer(key) | Credential::ApiKey(key) => self.holder(key, address).boxed(),
         }
     }

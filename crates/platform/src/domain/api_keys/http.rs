@@ -273,10 +273,10 @@ fn created(issued: IssuedKey) -> Created<IssuedKey> {
 
 /// What widens or makes keys wants a login: who got hold of a key must not get more than it.
 fn only_a_login(actor: &Actor) -> Result<()> {
-    if actor.key.is_none() {
+    if actor.session.is_some() {
         return Ok(());
     }
-    let detail = "an API key neither makes nor changes API keys, it can only rotate itself; log in to do this";
+    let detail = "neither an API key nor a delegated token makes or changes API keys, a key can only rotate itself; log in to do this";
     Err(Problem::new(Code::PermissionDenied, detail).into())
 }
 

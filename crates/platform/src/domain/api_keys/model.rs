@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tenure_kernel::limits::{KeyRates, Rate};
+use tenure_kernel::text;
 use tenure_kernel::{
     KeyId, PermissionId, PermissionSet, Personal, Problem, Resource, Result, ServiceAccountId, Timestamp, UserId,
 };
@@ -188,13 +189,9 @@ impl Ends {
     }
 }
 
-/// 1 to 100 characters without control characters, trimmed.
+/// 1 to 100 characters on one line, trimmed.
 pub(super) fn parse_name(text: &str) -> Result<String> {
-    let text = text.trim();
-    if text.is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) {
-        return Err(Problem::invalid("/name", "must be 1 to 100 characters without control characters").into());
-    }
-    Ok(text.to_owned())
+    text::line(text, "/name", 100).map(str::to_owned)
 }
 
 /// The permissions that a list of names and wildcards means now. What a later release adds to a wildcard is not in it.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenure_kernel::{ApprovalId, ExecutionId, Problem, Result, Timestamp};
+use tenure_kernel::{ApprovalId, ExecutionId, Problem, Result, Timestamp, text};
 use utoipa::ToSchema;
 
 use crate::domain::executions::{PersonRef, WorkflowRef};
@@ -163,11 +163,7 @@ impl Comment {
     /// 422 at `/comment`.
     pub(super) fn parse(text: Option<String>) -> Result<Self> {
         let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        let odd = |c: char| c.is_control() && c != '\n' && c != '\t';
-        if text.as_deref().is_some_and(|text| text.chars().count() > 2000 || text.chars().any(odd)) {
-            let detail = "must be at most 2000 characters without control characters";
-            return Err(Problem::invalid("/comment", detail).into());
-        }
+        text.as_deref().map(|text| text::prose(text, "/comment", 2000)).transpose()?;
         Ok(Self(text))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
-use tenure_kernel::{EventId, Mode, Page, PageQuery, Result, TenantTx, Timestamp, UserId};
+use tenure_kernel::{EventId, Mode, Page, PageQuery, Result, ServiceAccountId, TenantTx, Timestamp, UserId};
 use uuid::Uuid;
 
 /// An event as it is shown, before its personal values are opened.
@@ -149,6 +149,9 @@ pub(super) async fn was_read<M: Mode>(
 /// What the people among these principals are called in this organisation.
 pub(super) async fn names<M: Mode>(tx: &mut TenantTx<M>, principals: &[&str]) -> Result<HashMap<String, String>> {
     let ids: Vec<UserId> = principals.iter().filter_map(|text| text.parse().ok()).collect();
-    let names = crate::domain::members::names(tx, &ids).await?;
-    Ok(names.into_iter().map(|(id, name)| (id.to_string(), name)).collect())
+    let people = crate::domain::members::names(tx, &ids).await?;
+    let ids: Vec<ServiceAccountId> = principals.iter().filter_map(|text| text.parse().ok()).collect();
+    let accounts = crate::domain::service_accounts::names(tx, &ids).await?;
+    let people = people.into_iter().map(|(id, name)| (id.to_string(), name));
+    Ok(people.chain(accounts.into_iter().map(|(id, name)| (id.to_string(), name))).collect())
 }

@@ -27,6 +27,8 @@ pub struct AuditedEvent {
     actor: EventActor,
     /// For whom, where the actor acted for another.
     on_behalf_of: Option<String>,
+    /// What they are called now.
+    on_behalf_of_name: Option<String>,
     /// What, as `resource.verb`.
     action: String,
     /// On what.
@@ -57,7 +59,7 @@ pub struct AuditedEvent {
 pub struct EventActor {
     /// A person's id, `system:engine`, `anonymous` …
     id: String,
-    /// `user`, `system` or `anonymous`.
+    /// `user`, `service_account`, `system` or `anonymous`.
     r#type: &'static str,
     /// What they are called now.
     name: String,
@@ -98,7 +100,9 @@ pub struct EventChange {
 /// Opens the rows for a reader.
 pub(super) async fn show<M: Mode>(tx: &mut TenantTx<M>, rows: Vec<Row>) -> Result<Vec<AuditedEvent>> {
     let keys = tx.keys().await?;
-    let mut principals: Vec<&str> = rows.iter().map(|row| row.principal.as_str()).collect();
+    let principals = rows.iter().map(|row| row.principal.as_str());
+    let mut principals: Vec<&str> =
+        principals.chain(rows.iter().filter_map(|row| row.on_behalf_of.as_deref())).collect();
     principals.sort_unstable();
     principals.dedup();
     let names = store::names(tx, &principals).await?;
@@ -126,6 +130,7 @@ fn event(row: Row, keys: &TenantKeys, names: &HashMap<String, String>) -> Audite
         index: row.seq.map(i64::cast_unsigned),
         time: row.at,
         actor: actor(row.principal, names),
+        on_behalf_of_name: row.on_behalf_of.as_ref().map(|id| names.get(id).unwrap_or(id).clone()),
         on_behalf_of: row.on_behalf_of,
         action: row.action,
         resource: row.resource_id.map(|id| EventResource {
@@ -149,6 +154,7 @@ fn actor(principal: String, names: &HashMap<String, String>) -> EventActor {
     let r#type = match principal.split_once(':') {
         Some(("system", _)) => "system",
         _ if principal == "anonymous" => "anonymous",
+        _ if principal.starts_with("svc_") => "service_account",
         _ => "user",
     };
     let name = names.get(&principal).cloned().unwrap_or_else(|| principal.clone());

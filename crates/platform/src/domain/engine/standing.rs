@@ -63,6 +63,7 @@ impl Standings {
                 teams: standing.teams,
                 rates,
                 assurance: Assurance::default(),
+                workflow: None,
             })
         }))
     }

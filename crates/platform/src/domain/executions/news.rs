@@ -43,12 +43,12 @@ impl News {
             Message::ExecutionProgress { execution, over, .. } => {
                 self.progress |= *execution == self.execution && (*over || !self.end_only);
             }
-            Message::SessionChanged { session } => self.standing |= actor.session == Some(*session),
-            Message::UserChanged { user } => self.standing |= actor.user() == Some(*user),
+            Message::SessionChanged { session } => self.standing |= actor.comes_from_session(*session),
+            Message::UserChanged { user } => self.standing |= actor.person() == Some(*user),
             Message::ServiceAccountChanged { account } => {
                 self.standing |= actor.service_account() == Some(*account);
             }
-            Message::KeyChanged { key } => self.standing |= actor.key == Some(*key),
+            Message::KeyChanged { key } => self.standing |= actor.comes_from_key(*key),
             Message::TenantChanged { tenant } => self.standing |= *tenant == cx.tenant(),
             Message::NewsLost => self.standing = true,
             Message::WorkQueued | Message::ExecutionCancelled { .. } | Message::Heartbeat { .. } => {}

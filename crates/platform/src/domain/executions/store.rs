@@ -57,7 +57,8 @@ impl TryFrom<Row> for ExecutionSummary {
     }
 }
 
-/// The executions that the actor may see: of everybody's workflows, and of those of their own teams.
+/// The executions that the actor may see: of everybody's workflows, and of those of their own teams; with a token of one
+/// workflow those of that one.
 async fn select<M: Mode>(
     tx: &mut TenantTx<M>,
     filter: &Filter,
@@ -83,6 +84,7 @@ async fn select<M: Mode>(
              and ($7::timestamptz is null or e.created_at >= $7)
              and ($8::timestamptz is null or e.created_at < $8)
              and ($9::timestamptz is null or (e.created_at, e.id) < ($9, $10::uuid))
+             and ($12::uuid is null or e.workflow_id = $12)
            order by e.created_at desc, e.id desc limit $11"#,
         tx.tenant().uuid(),
         &teams,
@@ -94,7 +96,8 @@ async fn select<M: Mode>(
         filter.to as Option<Timestamp>,
         at as Option<Timestamp>,
         id.map(ExecutionId::uuid),
-        rows
+        rows,
+        tx.cx().identity.workflow.map(WorkflowId::uuid)
     )
     .fetch_all(&mut *tx)
     .await?;

@@ -17,7 +17,7 @@ use tenure_kernel::{
 };
 
 use super::standing::standing;
-use super::token::{Claims, SharedTokens};
+use super::token::{Claims, LoginRef, Said, SharedTokens};
 use crate::domain::access;
 use crate::remembered::Remembered;
 
@@ -47,7 +47,7 @@ pub struct TokenAuthenticator {
     /// Weak, because the kernel holds this.
     kernel: WeakKernel,
     tokens: SharedTokens,
-    verified: Cache<[u8; 32], Arc<Claims>>,
+    verified: Cache<[u8; 32], Arc<Said>>,
     known: Remembered<SessionId, Known>,
 }
 
@@ -101,28 +101,28 @@ impl TokenAuthenticator {
     }
 
     /// What a token of ours says, whether or not it is still good.
-    fn claims(&self, token: &str) -> Option<Arc<Claims>> {
+    pub(crate) fn said(&self, token: &str) -> Option<Arc<Said>> {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        if let Some(claims) = self.verified.get(&digest) {
-            return Some(claims);
+        if let Some(said) = self.verified.get(&digest) {
+            return Some(said);
         }
-        let claims = Arc::new(self.tokens.read(token)?);
-        self.verified.insert(digest, Arc::clone(&claims));
-        Some(claims)
+        let said = Arc::new(self.tokens.said(token)?);
+        self.verified.insert(digest, Arc::clone(&said));
+        Some(said)
     }
 
-    async fn find(&self, kernel: &Kernel, claims: &Claims) -> Result<Found> {
+    async fn find(&self, kernel: &Kernel, login: LoginRef) -> Result<Found> {
         let believe = kernel.bus().hears();
-        if believe && let Some(known) = self.known.get(&claims.sid) {
-            return Ok(Found::of(known, claims));
+        if believe && let Some(known) = self.known.get(&login.session) {
+            return Ok(Found::of(known, login));
         }
         let glance = self.known.glance();
         let standing = kernel
             .system(SystemReason::Authenticate)
-            .run(async |tx| Ok(Audited::none("looks up what a token stands for", standing(tx, claims.sid).await?)))
+            .run(async |tx| Ok(Audited::none("looks up what a token stands for", standing(tx, login.session).await?)))
             .await?;
         let Some(standing) = standing else { return Ok(Found::Over) };
-        if standing.user != claims.sub || standing.tenant != claims.tid {
+        if standing.user != login.user || standing.tenant != login.tenant {
             return Ok(Found::Foreign);
         }
         if !standing.alive {
@@ -133,13 +133,13 @@ impl TokenAuthenticator {
             true => PermissionSet::NONE,
             false => access::effective(&standing.roles, &standing.permissions),
         };
-        let actor = actor_of(claims);
+        let actor = actor_of(login);
         let (tenant, rates) = (standing.tenant, KeyRates::default());
         let (teams, assurance) = (standing.teams, standing.assurance);
-        let identity = Arc::new(Identity { tenant, actor, permissions, teams, rates, assurance });
+        let identity = Arc::new(Identity { tenant, actor, permissions, teams, rates, assurance, workflow: None });
         let known = Known { identity, expires_at: standing.expires_at, tenant_active: standing.tenant_active };
         if believe {
-            self.known.keep(glance, claims.sid, known.clone());
+            self.known.keep(glance, login.session, known.clone());
         }
         Ok(Found::Alive(known))
     }
@@ -148,40 +148,47 @@ impl TokenAuthenticator {
     ///
     /// # Errors
     /// As [`tenure_kernel::Authenticator::authenticate`].
-    pub async fn who(&self, token: &str) -> Result<Arc<Identity>, Rejected> {
-        let invalid = || {
-            Error::from(Problem::new(
-                Code::Unauthenticated,
-                "the access token is not valid, or not any more; refresh it or log in again",
-            ))
-        };
+    pub(crate) async fn who(&self, claims: &Claims) -> Result<Arc<Identity>, Rejected> {
+        let login = LoginRef::from(claims);
+        if !claims.are_good_at(self.kernel.upgrade()?.clock().now()) {
+            return Err(Rejected { error: invalid().into(), subject: Some((login.tenant, actor_of(login))) });
+        }
+        self.of_login(login).await
+    }
+
+    /// Whose login this is, and what they may do now.
+    ///
+    /// # Errors
+    /// As [`TokenAuthenticator::who`].
+    pub(crate) async fn of_login(&self, login: LoginRef) -> Result<Arc<Identity>, Rejected> {
         let kernel = self.kernel.upgrade()?;
         let now = kernel.clock().now();
-        let claims = self.claims(token).ok_or_else(invalid)?;
-        let rejected = |error| Rejected { error, subject: Some((claims.tid, actor_of(&claims))) };
-        if !claims.are_good_at(now) {
-            return Err(rejected(invalid()));
-        }
-        match self.find(&kernel, &claims).await? {
-            Found::Alive(known) if known.expires_at <= now => Err(rejected(invalid())),
+        let rejected = |error| Rejected { error, subject: Some((login.tenant, actor_of(login))) };
+        match self.find(&kernel, login).await? {
+            Found::Alive(known) if known.expires_at <= now => Err(rejected(invalid().into())),
             Found::Alive(known) if !known.tenant_active => Err(rejected(suspended().into())),
             Found::Alive(known) => Ok(known.identity),
-            Found::Over => Err(rejected(invalid())),
-            Found::Foreign => Err(invalid().into()),
+            Found::Over => Err(rejected(invalid().into())),
+            Found::Foreign => Err(Error::from(invalid()).into()),
         }
     }
+}
+
+/// 401 for whatever is no good token.
+pub(crate) fn invalid() -> Problem {
+    Problem::new(Code::Unauthenticated, "the access token is not valid, or not any more; refresh it or log in again")
 }
 
 impl Found {
     /// A login that is known from another token: this one must be for the same person and tenant.
-    fn of(known: Known, claims: &Claims) -> Self {
-        let same = known.identity.tenant == claims.tid && known.identity.actor.user() == Some(claims.sub);
+    fn of(known: Known, login: LoginRef) -> Self {
+        let same = known.identity.tenant == login.tenant && known.identity.actor.user() == Some(login.user);
         if same { Self::Alive(known) } else { Self::Foreign }
     }
 }
 
-fn actor_of(claims: &Claims) -> Actor {
-    Actor { principal: Principal::User(claims.sub), session: Some(claims.sid), key: None, on_behalf_of: None }
+fn actor_of(login: LoginRef) -> Actor {
+    Actor { principal: Principal::User(login.user), session: Some(login.session), ..Actor::anonymous() }
 }
 
 /// 403 for whoever belongs to an organisation that is suspended.

@@ -101,6 +101,13 @@ pub struct Refresh {
     _refresh: Option<RefreshIn>,
 }
 
+impl Refresh {
+    /// Of a client that keeps it itself.
+    pub(super) fn of(token: String) -> Self {
+        Self { refresh_token: Some(token), _refresh: None }
+    }
+}
+
 impl Sample for Refresh {
     fn sample() -> serde_json::Value {
         serde_json::json!({"refresh_token": "tnr_rt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"})
@@ -201,7 +208,7 @@ async fn register(
         .map(Raw::new)
 }
 
-async fn refresh(
+pub(super) async fn refresh(
     anonymous: Anonymous,
     State(app): State<App>,
     headers: HeaderMap,

@@ -56,6 +56,14 @@ pub struct Login {
     device_token: Option<String>,
 }
 
+impl Login {
+    /// With a name of either kind, for a client that keeps its refresh token itself.
+    pub(super) fn by_password(name: String, password: Zeroizing<String>, organization: Option<String>) -> Self {
+        let refresh = RefreshIn::Body;
+        Self { username: Some(name), email: None, password, organization, refresh, device_token: None }
+    }
+}
+
 impl Sample for Login {
     fn sample() -> serde_json::Value {
         serde_json::json!({"username": "ada", "password": "a quiet green meadow"})
@@ -108,7 +116,7 @@ pub(super) fn actor_of(session: &Session) -> Actor {
     Actor { session: Some(session.id), ..actor(session.user) }
 }
 
-async fn login(
+pub(super) async fn login(
     anonymous: Anonymous,
     State(app): State<App>,
     headers: HeaderMap,

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tenure_kernel::{Personal, Problem, Resource, Result, SessionId, TenantId, Timestamp, UserId};
+use tenure_kernel::{Personal, Problem, Resource, Result, SessionId, TenantId, Timestamp, UserId, text};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
@@ -88,7 +88,7 @@ impl Email {
                 && labels().all(|label| !label.is_empty() && label.len() <= 63)
         });
         let clean = text.len() <= 254
-            && text.chars().all(|c| !c.is_whitespace() && !c.is_control() && !"<>()[],;:\\\"".contains(c));
+            && text.chars().all(|c| !c.is_whitespace() && text::is_plain(c) && !"<>()[],;:\\\"".contains(c));
         if plausible && clean {
             Ok(Self(text.to_owned()))
         } else {
@@ -157,13 +157,9 @@ pub(super) fn parse_password_of(
 /// A person's display name.
 ///
 /// # Errors
-/// 422 at `pointer` when empty, longer than 200 bytes or with control characters.
+/// 422 at `pointer` when empty, longer than 200 characters or with characters that do not show.
 pub fn parse_name(text: &str, pointer: &str) -> Result<String> {
-    let text = text.trim();
-    if text.is_empty() || text.len() > 200 || text.chars().any(char::is_control) {
-        return Err(Problem::invalid(pointer, "must be 1 to 200 characters without control characters").into());
-    }
-    Ok(text.to_owned())
+    text::line(text, pointer, 200).map(str::to_owned)
 }
 
 /// Somebody who is about to be known.

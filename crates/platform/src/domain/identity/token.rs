@@ -13,6 +13,8 @@ use sha2::{Digest as _, Sha256};
 use tenure_kernel::{Audited, Error, Kernel, KeyId, Result, SessionId, SystemReason, TenantId, Timestamp, UserId};
 use tenure_seal::KeyMaterial;
 
+use super::delegated::{self, DelegatedClaims};
+
 /// How tokens are made.
 #[derive(Debug, Clone)]
 pub struct TokenConfig {
@@ -64,8 +66,39 @@ impl Claims {
     /// Whether the token has begun and has not ended.
     #[must_use]
     pub fn are_good_at(&self, now: Timestamp) -> bool {
-        let now = now.as_seconds();
-        now < self.exp && self.iat <= self.exp && self.iat <= now + CLOCK_SKEW_SECONDS
+        is_good_at(now, self.iat, self.exp)
+    }
+}
+
+/// Whether what was made then has begun, and has not ended.
+pub(super) fn is_good_at(now: Timestamp, made: i64, ends: i64) -> bool {
+    let now = now.as_seconds();
+    now < ends && made <= ends && made <= now + CLOCK_SKEW_SECONDS
+}
+
+/// What a token of ours says.
+#[derive(Debug)]
+pub enum Said {
+    /// It is the access token of a login.
+    Login(Claims),
+    /// It was cut out of a login, a key or another such token.
+    Delegated(DelegatedClaims),
+}
+
+/// The login that an access token is of.
+#[derive(Debug, Clone, Copy)]
+pub struct LoginRef {
+    /// Whose.
+    pub user: UserId,
+    /// For which organisation.
+    pub tenant: TenantId,
+    /// Which.
+    pub session: SessionId,
+}
+
+impl From<&Claims> for LoginRef {
+    fn from(claims: &Claims) -> Self {
+        Self { user: claims.sub, tenant: claims.tid, session: claims.sid }
     }
 }
 
@@ -153,26 +186,53 @@ impl Tokens {
             iat: now.as_seconds(),
             exp: now.after(self.config.access_ttl).as_seconds(),
         };
-        let header = Header { kid: Some(self.signing.id.to_string()), ..Header::new(Algorithm::EdDSA) };
-        jsonwebtoken::encode(&header, &claims, &self.signing.encoding).map_err(Error::internal)
+        self.sign("JWT", &claims)
+    }
+
+    /// A delegated token that says this.
+    ///
+    /// # Errors
+    /// When signing fails.
+    pub fn delegate(&self, claims: &DelegatedClaims) -> Result<String> {
+        self.sign(delegated::TYPE, claims)
+    }
+
+    fn sign(&self, r#type: &str, claims: &impl Serialize) -> Result<String> {
+        let (kid, typ) = (Some(self.signing.id.to_string()), Some(r#type.to_owned()));
+        let header = Header { kid, typ, ..Header::new(Algorithm::EdDSA) };
+        jsonwebtoken::encode(&header, claims, &self.signing.encoding).map_err(Error::internal)
     }
 
     /// The claims of a token that is ours and whole, whether or not it is still good (`Claims::are_good_at`). Whatever
     /// else it is, is nothing.
     #[must_use]
     pub fn read(&self, token: &str) -> Option<Claims> {
+        self.claims(token, &jsonwebtoken::decode_header(token).ok()?, AUDIENCE)
+    }
+
+    /// The same of a token of either kind.
+    #[must_use]
+    pub fn said(&self, token: &str) -> Option<Said> {
         let header = jsonwebtoken::decode_header(token).ok()?;
+        if header.typ.as_deref() == Some(delegated::TYPE) {
+            return self.claims(token, &header, delegated::AUDIENCE).map(Said::Delegated);
+        }
+        self.claims(token, &header, AUDIENCE).map(Said::Login)
+    }
+
+    /// Claims of this kind in a token that is ours.
+    fn claims<C: serde::de::DeserializeOwned>(&self, token: &str, header: &Header, audience: &str) -> Option<C> {
         let key = {
             let keys = self.verifying.read().ok()?;
             keys.get(header.kid.as_deref()?)?.0.clone()
         };
         let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_audience(&[AUDIENCE]);
+        validation.set_audience(&[audience]);
         validation.set_issuer(&[&self.config.issuer]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         // Our clock decides, not the library's: tests move it.
         validation.validate_exp = false;
-        Some(jsonwebtoken::decode::<Claims>(token, &key, &validation).ok()?.claims)
+        Some(jsonwebtoken::decode::<C>(token, &key, &validation).ok()?.claims)
     }
 
     /// The public keys as a JWK set (RFC 7517).

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tenure_kernel::{Personal, Problem, Resource, Result, Timestamp, UserId};
+use tenure_kernel::{Personal, Problem, Resource, Result, Timestamp, UserId, text};
 use utoipa::ToSchema;
 
 /// A person as this organisation knows them.
@@ -29,6 +29,12 @@ pub struct Member {
     pub created_at: Timestamp,
     /// When the membership was last changed.
     pub updated_at: Timestamp,
+    /// When they last began a login here; null if they never did.
+    #[serde(default)]
+    pub last_login_at: Option<Timestamp>,
+    /// When they last did something here, by a login or an API key, to within the minutes that an access token lasts.
+    #[serde(default)]
+    pub last_active_at: Option<Timestamp>,
     /// Whether the person agreed to be a member. Not shown: `invited` says it, and after a withdrawal nobody needs to know.
     #[serde(skip)]
     pub accepted: bool,
@@ -70,7 +76,7 @@ pub fn parse_attributes(attributes: &Attributes) -> Result<()> {
     if attributes.len() > MAX_ATTRIBUTES {
         return Err(Problem::invalid("/attributes", format!("must be at most {MAX_ATTRIBUTES}")).into());
     }
-    let clean = |text: &String| text.chars().count() <= 200 && !text.chars().any(char::is_control);
+    let clean = |text: &String| text.chars().count() <= 200 && text.chars().all(text::is_plain);
     for (name, value) in attributes {
         let named = name.len() <= 63
             && name.starts_with(|c: char| c.is_ascii_lowercase())

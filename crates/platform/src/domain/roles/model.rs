@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use tenure_kernel::{PermissionId, PermissionSet, Problem, Resource, Result, Timestamp};
+use tenure_kernel::{PermissionId, PermissionSet, Problem, Resource, Result, Timestamp, text};
 use utoipa::ToSchema;
 
 use crate::domain::access::SystemRole;
@@ -137,14 +137,10 @@ fn nearest(text: &str) -> Option<&'static str> {
     PermissionId::ALL.iter().map(near).min().filter(|(distance, _)| *distance <= 3).map(|(_, name)| name)
 }
 
-/// At most 1,000 characters; line breaks are fine, other control characters are not.
+/// At most 1,000 characters on any number of lines.
 ///
 /// # Errors
 /// 422 at `/description`.
 pub fn parse_description(text: &str) -> Result<&str> {
-    if text.chars().count() > 1000 || text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
-        let detail = "must be at most 1000 characters without control characters";
-        return Err(Problem::invalid("/description", detail).into());
-    }
-    Ok(text)
+    text::prose(text, "/description", 1000)
 }

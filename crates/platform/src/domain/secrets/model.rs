@@ -1,7 +1,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use tenure_kernel::{KeyId, Personal, Problem, Resource, Result, SecretId, Timestamp, UserId, WorkflowId};
+use tenure_kernel::{KeyId, Personal, Problem, Resource, Result, SecretId, Timestamp, UserId, WorkflowId, text};
 use tenure_seal::SecretString;
 use utoipa::ToSchema;
 
@@ -73,23 +73,27 @@ impl SecretName {
     }
 }
 
-/// A secret's value: 4 bytes to 64 KiB of text without NUL. Zeroed when dropped, redacted when printed, not
+/// A secret's value: 4 characters to 64 KiB of text without NUL. Zeroed when dropped, redacted when printed, not
 /// serialisable.
 pub struct SecretValue(SecretString);
 
 impl SecretValue {
     /// The shortest that can be told from ordinary text, and so be kept out of answers and logs: outbound calls refuse
-    /// to carry a shorter one (`tenure_egress::MIN_SECRET_BYTES`).
-    pub const MIN_BYTES: usize = 4;
+    /// to carry a shorter one (`tenure_egress::MIN_SECRET_BYTES`, as many in bytes).
+    pub const MIN_CHARACTERS: usize = 4;
     /// 64 KiB.
     pub const MAX_BYTES: usize = 64 * 1024;
 
     /// # Errors
     /// 422 at `/value`, without a word of the value.
     pub fn parse(value: SecretString) -> Result<Self> {
-        let bytes = value.expose().len();
-        if !(Self::MIN_BYTES..=Self::MAX_BYTES).contains(&bytes) {
-            let rule = format!("must be {} to {} bytes long", Self::MIN_BYTES, Self::MAX_BYTES);
+        let text = value.expose();
+        if text.chars().count() < Self::MIN_CHARACTERS || text.len() > Self::MAX_BYTES {
+            let rule = format!(
+                "must be at least {} characters and at most {} bytes long",
+                Self::MIN_CHARACTERS,
+                Self::MAX_BYTES
+            );
             return Err(Problem::invalid("/value", rule).into());
         }
         if value.expose().contains('\0') {
@@ -109,7 +113,7 @@ impl fmt::Debug for SecretValue {
     }
 }
 
-/// What a secret is for: at most 500 characters; line breaks are fine, other control characters are not.
+/// What a secret is for: at most 500 characters on any number of lines.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SecretDescription(pub(super) String);
 
@@ -117,11 +121,7 @@ impl SecretDescription {
     /// # Errors
     /// 422 at `/description`.
     pub fn parse(text: &str) -> Result<Self> {
-        if text.chars().count() > 500 || text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
-            let rule = "must be at most 500 characters without control characters";
-            return Err(Problem::invalid("/description", rule).into());
-        }
-        Ok(Self(text.to_owned()))
+        text::prose(text, "/description", 500).map(|text| Self(text.to_owned()))
     }
 }
 

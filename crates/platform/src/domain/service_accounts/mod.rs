@@ -10,3 +10,4 @@ mod store;
 pub use event::ServiceAccountEvent;
 pub use http::routes;
 pub use model::ServiceAccount;
+pub use store::names;

@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use tenure_kernel::{PermissionId, PermissionSet, Problem, Resource, Result, ServiceAccountId, Timestamp};
+use tenure_kernel::{PermissionId, PermissionSet, Problem, Resource, Result, ServiceAccountId, Timestamp, text};
 use utoipa::ToSchema;
 
 /// A member that is no person.
@@ -56,13 +56,9 @@ impl ServiceAccountStatus {
     }
 }
 
-/// 1 to 100 characters without control characters, trimmed.
+/// 1 to 100 characters on one line, trimmed.
 pub(super) fn parse_name(text: &str) -> Result<String> {
-    let text = text.trim();
-    if text.is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) {
-        return Err(Problem::invalid("/name", "must be 1 to 100 characters without control characters").into());
-    }
-    Ok(text.to_owned())
+    text::line(text, "/name", 100).map(str::to_owned)
 }
 
 /// Single permissions by name: no wildcards, which a later release would widen.

@@ -152,3 +152,19 @@ pub(super) async fn has_live_keys(tx: &mut TenantTx<Write>, account: &Permitted<
     .await?;
     Ok(live)
 }
+
+/// What these service accounts are called.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn names<M: Mode>(tx: &mut TenantTx<M>, ids: &[ServiceAccountId]) -> Result<Vec<(ServiceAccountId, String)>> {
+    let ids: Vec<uuid::Uuid> = ids.iter().copied().map(ServiceAccountId::uuid).collect();
+    let rows = sqlx::query!(
+        r#"select id as "id: ServiceAccountId", name from service_accounts where tenant_id = $1 and id = any($2)"#,
+        tx.tenant().uuid(),
+        &ids
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+}

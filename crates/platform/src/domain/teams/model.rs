@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use tenure_kernel::{Problem, Resource, Result, TeamId, Timestamp};
+use tenure_kernel::{Resource, Result, TeamId, Timestamp, text};
 use utoipa::ToSchema;
 
 /// A team.
@@ -23,7 +23,7 @@ impl Resource for Team {
     }
 }
 
-/// 1 to 100 characters without control characters, trimmed.
+/// 1 to 100 characters on one line, trimmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TeamName(pub(super) String);
 
@@ -31,15 +31,11 @@ impl TeamName {
     /// # Errors
     /// 422 at `/name`.
     pub fn parse(text: &str) -> Result<Self> {
-        let text = text.trim();
-        if text.is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) {
-            return Err(Problem::invalid("/name", "must be 1 to 100 characters without control characters").into());
-        }
-        Ok(Self(text.to_owned()))
+        text::line(text, "/name", 100).map(|text| Self(text.to_owned()))
     }
 }
 
-/// At most 1,000 characters; line breaks are fine, other control characters are not.
+/// At most 1,000 characters on any number of lines.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Description(pub(super) String);
 
@@ -47,11 +43,6 @@ impl Description {
     /// # Errors
     /// 422 at `/description`.
     pub fn parse(text: &str) -> Result<Self> {
-        if text.chars().count() > 1000 || text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
-            return Err(
-                Problem::invalid("/description", "must be at most 1000 characters without control characters").into()
-            );
-        }
-        Ok(Self(text.to_owned()))
+        text::prose(text, "/description", 1000).map(|text| Self(text.to_owned()))
     }
 }

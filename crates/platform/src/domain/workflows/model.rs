@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use tenure_kernel::{Problem, Resource, Result, TeamId, Timestamp, UserId, WorkflowId};
+use tenure_kernel::{Resource, Result, TeamId, Timestamp, UserId, WorkflowId, text};
 use utoipa::ToSchema;
 
 /// A workflow; what it does stands in its versions.
@@ -121,11 +121,7 @@ impl Message {
     /// 422 at `#query/message`.
     pub(super) fn parse(text: Option<String>) -> Result<Self> {
         let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        let wrong = |text: &str| text.chars().count() > 1000 || text.chars().any(|c| c.is_control() && c != '\n');
-        if text.as_deref().is_some_and(wrong) {
-            let detail = "must be at most 1000 characters without control characters";
-            return Err(Problem::invalid("#query/message", detail).into());
-        }
+        text.as_deref().map(|text| text::prose(text, "#query/message", 1000)).transpose()?;
         Ok(Self(text))
     }
 }
