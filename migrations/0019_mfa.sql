@@ -69,7 +69,7 @@ alter table sessions add column mfa_at timestamptz, add column proven_at timesta
 alter table credentials add column needs_mfa boolean not null default false;
 
 -- Whose failures these are, where they are somebody's: for who lifts a wait.
-alter table login_failures add column user_id uuid;
+alter table login_failures add column user_id uuid references users on delete cascade;
 create index login_failures_of_user on login_failures (user_id) where user_id is not null;
 
 create function mfa_of_person() returns trigger

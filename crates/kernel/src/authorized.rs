@@ -104,7 +104,8 @@ pub(crate) fn denied(missing: PermissionSet) -> Problem {
 /// not sent to try.
 pub(crate) fn step_up(assurance: &Assurance) -> Problem {
     if assurance.factors.is_empty() {
-        let detail = "this needs a person who has just proven who they are; neither an API key nor a delegated token can";
+        let detail =
+            "this needs a person who has just proven who they are; neither an API key nor a delegated token can";
         return Problem::new(Code::PermissionDenied, detail);
     }
     let detail = "this needs a factor that you have proven within the last five minutes: send one of `factors` to /api/v1/auth/step-up, then repeat the request";

@@ -12,9 +12,12 @@ mod local;
 mod migrate;
 mod openapi;
 mod organization;
+mod pages;
 mod remote;
+mod role;
 mod run;
 mod serve;
+mod user;
 mod workflow;
 
 use std::path::PathBuf;
@@ -70,6 +73,8 @@ enum Verb {
     Migrate(migrate::Args),
     Config(config::Args),
     Organization(organization::Args),
+    User(user::Args),
+    Role(role::Args),
     Key(key::Args),
     Audit(audit::Args),
     /// Print the API's OpenAPI document
@@ -153,6 +158,8 @@ fn run(cli: Cli) -> Outcome {
         Verb::Migrate(args) => migrate::run(&args, &flags),
         Verb::Config(args) => config::run(&args, &flags),
         Verb::Organization(args) => organization::run(args, &flags),
+        Verb::User(args) => user::run(args),
+        Verb::Role(args) => role::run(args),
         Verb::Key(args) => key::run(args),
         Verb::Audit(args) => audit::run(args, &flags),
         Verb::Openapi => openapi::run(),

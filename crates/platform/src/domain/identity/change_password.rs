@@ -46,12 +46,10 @@ impl Sample for PasswordChange {
 }
 
 /// What the check of the current password needs to know.
-struct Known {
-    password: Option<String>,
-    subjects: Subjects,
-    tenants: Vec<TenantId>,
-    /// Characters that the new password needs.
-    least: usize,
+pub(super) struct Known {
+    pub(super) password: Option<String>,
+    pub(super) subjects: Subjects,
+    pub(super) tenants: Vec<TenantId>,
 }
 
 async fn change(
@@ -67,22 +65,22 @@ async fn change(
     let _turn = app.passwords.turn(&user.to_string()).await;
     let address = cx.cx().origin.address;
     let system = || cx.kernel().system(SystemReason::Authenticate).from(&cx.cx().origin);
-    let (names, known, wait) = system()
+    let (names, known, least, wait) = system()
         .run(async |tx| {
             let names = store::user(tx, user).await?;
             let subjects = Subjects::inside(user, address);
             let least = if mfa_store::has_mfa(tx, user).await? { MIN_PASSWORD_WITH_MFA } else { MIN_PASSWORD };
             let wait = lockout::wait_for(tx, &subjects).await?;
             let (password, tenants) = (store::password(tx, user).await?, store::audiences(tx, Some(user)).await?);
-            let known = Known { password, subjects, tenants, least };
-            Ok(Audited::none("looks up whose password is to change", (names, known, wait)))
+            let known = Known { password, subjects, tenants };
+            Ok(Audited::none("looks up whose password is to change", (names, known, least, wait)))
         })
         .await?;
     if let Some(seconds) = wait {
         return Err(cx.refused(lockout::too_soon(seconds).into()).await);
     }
     let names: &[&str] = &[&names.username, &names.email];
-    let new = parse_password_of(&change.new_password, "/new_password", names, known.least)?;
+    let new = parse_password_of(&change.new_password, "/new_password", names, least)?;
     let short = new.chars().count() < MIN_PASSWORD;
     let fits = change.current_password.len() <= MAX_PASSWORD;
     if !fits || !app.passwords.verify(change.current_password.clone(), known.password.clone()).await? {
@@ -119,7 +117,7 @@ async fn change(
 
 /// Counts and records that the current password was wrong. A field that is wrong, no 401: the login itself is good, and
 /// clients take a 401 for its end.
-async fn wrong(cx: &Authenticated<Proven>, known: &Known) -> Error {
+pub(super) async fn wrong<D>(cx: &Authenticated<D>, known: &Known) -> Error {
     if let Err(error) = lockout::failed(cx.kernel(), &known.subjects).await {
         return error;
     }

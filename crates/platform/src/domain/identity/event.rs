@@ -20,6 +20,9 @@ tenure_kernel::actions! {
         MFA_RESET = "mfa-reset", "An administrator removed a person's second factors and ended their logins.";
         UNLOCKED = "unlocked", "An administrator ended the wait that failed logins had brought on a person.";
         JOINED = "joined", "A person agreed to be a member of the organisation: by logging in for the first time, or by going there.";
+        EXPORTED = "exported", "A person saved everything that names them.";
+        DELETED = "deleted", "A person deleted their account: their names are gone from the installation, their memberships, sessions and keys are over.";
+        REMOVED = "removed", "A person whom an import had made, and whom nobody else knows, was removed when it was undone; told on the platform's stream.";
         DECLINED = "declined", "A person declined to be a member of the organisation.";
     }
 }

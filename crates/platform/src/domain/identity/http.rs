@@ -18,6 +18,7 @@ use super::authenticator::suspended;
 use super::begin::Proof;
 use super::change_password;
 use super::cookie::{self, RefreshIn};
+use super::delete_account;
 use super::event::{SessionEvent, started};
 use super::login::{self, actor_of};
 use super::mfa;
@@ -48,6 +49,7 @@ pub fn routes() -> Routes {
         .merge(switch::routes())
         .merge(change_password::routes())
         .merge(mfa::routes())
+        .merge(delete_account::routes())
 }
 
 /// Public keys; at the root, where other services look for them.
@@ -219,12 +221,12 @@ pub(super) async fn refresh(
         Err(error) => return Err(anonymous.refused(error).await),
     };
     let digest = RefreshToken::digest(&presented);
-    let (next, lasts) = (RefreshToken::random()?, app.tokens.config().refresh_ttl);
+    let next = RefreshToken::random()?;
     let result = anonymous
         .kernel()
         .system(SystemReason::Authenticate)
         .from(anonymous.origin())
-        .run(async |tx| match store::rotate(tx, &digest, &next, lasts).await? {
+        .run(async |tx| match store::rotate(tx, &digest, &next, app.tokens.config()).await? {
             Presented::Nothing => {
                 Ok(Audited::none("refused right below, with an event of its own", Refreshed::Unknown))
             }
@@ -401,7 +403,8 @@ impl Output for JwkSet {
 }
 
 async fn jwks(_anonymous: Anonymous, State(app): State<App>) -> Result<Raw<JwkSet>> {
-    Ok(Raw::new(axum::Json(app.tokens.jwks())))
+    let keep = format!("public, max-age={}", super::signing::KEEP_JWKS_SECONDS);
+    Ok(Raw::new(([(axum::http::header::CACHE_CONTROL, keep)], axum::Json(app.tokens.jwks()?))))
 }
 
 fn reference(organization: &Organization) -> OrganizationRef {
