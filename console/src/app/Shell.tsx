@@ -8,6 +8,7 @@ import { meQuery, useMe } from '~/api/query';
 import { useSessionState } from '~/api/session';
 import { Enrol } from '~/features/auth/Enrol';
 import { StepUpDialog } from '~/features/auth/StepUpDialog';
+import { VerifyBanner } from '~/features/mail/VerifyBanner';
 import { Button } from '~/ui/button';
 import { CommandPalette } from './CommandPalette';
 import { Mark } from './Mark';
@@ -66,6 +67,7 @@ export function Shell() {
         </Modal>
       </ModalOverlay>
       <main id="content" className="content" tabIndex={-1}>
+        <VerifyBanner />
         <Outlet />
       </main>
       <CommandPalette isOpen={palette} onClose={() => setPalette(false)} />

@@ -18,8 +18,8 @@ use crate::domain::identity::{Passkeys, Passwords, TokenAuthenticator, Tokens};
 use crate::domain::policies::ConfiguredPolicy;
 use crate::domain::workflows::PlanCache;
 use crate::domain::{
-    account, api_keys, approvals, audit, executions, identity, imports, members, oauth, offboarding, plugins, quotas,
-    roles, secrets, service_accounts, teams, tenancy, workflows,
+    account, api_keys, approvals, audit, executions, identity, imports, invitations, mail, members, oauth, offboarding,
+    plugins, quotas, roles, secrets, service_accounts, teams, tenancy, workflows,
 };
 use crate::sandbox::Sandbox;
 
@@ -47,6 +47,8 @@ pub struct App {
     pub passwords: Passwords,
     /// Checks passkeys.
     pub passkeys: Passkeys,
+    /// Delivers messages.
+    pub mail: mail::Mailer,
     /// Runs what tenants write.
     pub sandbox: Sandbox,
     /// Compiled workflow versions.
@@ -98,6 +100,7 @@ impl App {
             live: Arc::clone(&live),
             config: config.engine.clone(),
         });
+        let mail = mail::Mailer::new(kernel.clone(), config.mail.clone(), config.production)?;
         let verifications = audit::Verifications::default();
         let importer = imports::Importer::new(kernel.clone(), passwords.clone());
         Ok(Self {
@@ -107,6 +110,7 @@ impl App {
             credentials,
             passwords,
             passkeys,
+            mail,
             sandbox,
             plans,
             policy,
@@ -120,7 +124,8 @@ impl App {
     /// What runs beside the requests; ends only when dropped.
     pub async fn run(&self) {
         let upkeep = async { tokio::join!(self.keep_up(), self.keep_clean(), self.keep_objects()) };
-        tokio::join!(self.kernel.run_bus(), upkeep, self.sealer().run(), self.engine.run(), self.importer.run());
+        let beside = async { tokio::join!(self.mail.run(), self.importer.run()) };
+        tokio::join!(self.kernel.run_bus(), upkeep, self.sealer().run(), self.engine.run(), beside);
     }
 
     /// What seals events; [`App::run`] runs one.
@@ -191,6 +196,7 @@ impl App {
     pub async fn sweep(&self) -> Result<u64> {
         Ok(self.kernel.sweep_idempotency_keys().await?
             + identity::sweep(&self.kernel).await?
+            + mail::sweep(&self.kernel).await?
             + imports::sweep(&self.kernel).await?)
     }
 
@@ -215,12 +221,14 @@ pub fn routes() -> Routes {
         .merge(identity::instance_routes())
         .merge(identity::routes())
         .merge(tenancy::routes())
+        .merge(mail::routes())
         .merge(members::routes())
         .merge(roles::routes())
         .merge(service_accounts::routes())
         .merge(api_keys::routes())
         .merge(oauth::routes())
         .merge(teams::routes())
+        .merge(invitations::routes())
         .merge(imports::routes())
         .merge(secrets::routes())
         .merge(quotas::routes())
@@ -241,6 +249,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         tenure_kernel::refusal::RequestEvent::ALL,
         tenancy::OrganizationEvent::ALL,
         tenancy::SecurityEvent::ALL,
+        mail::MailEvent::ALL,
         identity::UserEvent::ALL,
         identity::SessionEvent::ALL,
         identity::SigningKeyEvent::ALL,
@@ -250,6 +259,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         api_keys::ApiKeyEvent::ALL,
         oauth::DelegationEvent::ALL,
         teams::TeamEvent::ALL,
+        invitations::InvitationEvent::ALL,
         imports::ImportEvent::ALL,
         secrets::SecretEvent::ALL,
         quotas::QuotaEvent::ALL,

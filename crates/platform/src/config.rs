@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::domain::audit::AuditConfig;
 use crate::domain::engine::EngineConfig;
 use crate::domain::identity::{Registration, TokenConfig};
+use crate::domain::mail::MailConfig;
 use crate::domain::tenancy::Plan;
 
 /// Longer than checking a password takes that came from another system, within the bounds on what one may cost.
@@ -26,6 +27,8 @@ pub struct PlatformConfig {
     pub failed_login_takes: Duration,
     /// Access and refresh tokens.
     pub tokens: TokenConfig,
+    /// How messages are delivered.
+    pub mail: MailConfig,
     /// How this node drives executions.
     pub engine: EngineConfig,
     /// Where the audit log is kept beside the database.
@@ -58,6 +61,7 @@ impl Default for PlatformConfig {
             default_plan: Plan::Enterprise,
             failed_login_takes: FAILED_LOGIN_TAKES,
             tokens: TokenConfig::default(),
+            mail: MailConfig::default(),
             engine: EngineConfig::default(),
             audit: AuditConfig::default(),
             egress_allow: Vec::new(),

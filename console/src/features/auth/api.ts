@@ -51,7 +51,7 @@ export function useRegister(returnTo: string | undefined) {
   );
 }
 
-export function useLogin(returnTo: string | undefined, onAsked: (question: MfaRequired) => void) {
+export function useLogin(returnTo: string | undefined, onAsked?: (question: MfaRequired) => void) {
   return useOpening(
     (body: Schemas['Login']) => post<LoggedIn | MfaRequired>('login', { ...body, refresh: 'cookie' }),
     returnTo,

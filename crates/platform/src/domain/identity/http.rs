@@ -16,7 +16,6 @@ use zeroize::Zeroizing;
 
 use super::authenticator::suspended;
 use super::begin::Proof;
-use super::change_password;
 use super::cookie::{self, RefreshIn};
 use super::delete_account;
 use super::event::{SessionEvent, started};
@@ -25,12 +24,13 @@ use super::mfa;
 use super::model::{Email, NewPerson, Session, User, Username, parse_name, parse_password};
 use super::second_login::{self, TRUSTED_FOR};
 use super::sessions;
-use super::signup::{Registration, create_organization};
+use super::signup::create_organization;
 use super::standing::standing;
 use super::step_up;
 use super::store::{self, NewSession, Presented};
 use super::switch;
 use super::token::{Opaque, RefreshToken};
+use super::{by_mail, change_email, change_password, link_store, verify_email};
 use crate::app::{App, Routes};
 use crate::domain::tenancy::{self, Organization};
 use tenure_kernel::bus::Message;
@@ -49,6 +49,9 @@ pub fn routes() -> Routes {
         .merge(switch::routes())
         .merge(change_password::routes())
         .merge(mfa::routes())
+        .merge(verify_email::routes())
+        .merge(by_mail::routes())
+        .merge(change_email::routes())
         .merge(delete_account::routes())
 }
 
@@ -177,12 +180,8 @@ async fn register(
     headers: HeaderMap,
     Json(new): Json<Register>,
 ) -> Result<Raw<RegisteredAnswer>> {
-    if app.config.registration == Registration::Closed {
-        let problem = Problem::new(
-            Code::RegistrationClosed,
-            "registration is closed here; ask the platform's operator for an account",
-        );
-        return Err(anonymous.refused(problem.into()).await);
+    if let Some(detail) = app.config.registration.refuses_organizations() {
+        return Err(anonymous.refused(Problem::new(Code::RegistrationClosed, detail).into()).await);
     }
     cookie::guard(&headers, new.refresh)?;
     let (username, email) = (Username::parse(&new.username, "/username")?, Email::parse(&new.email, "/email")?);
@@ -203,9 +202,13 @@ async fn register(
             let proof = Proof::of_new_person(user.id, tx.now());
             let begin = NewSession { proof, tenant: organization.id, client: client(new.refresh), lasts };
             let session = started(store::insert_session(tx, &begin, &token).await?);
+            if app.mail.possible() {
+                verify_email::send(tx, &app.mail, user, vec![organization.id]).await?;
+            }
             Ok(created.and(session))
         })
         .await?;
+    app.mail.wake();
     answer(&app, &headers, StatusCode::CREATED, new.refresh, token, &session, user, reference(&organization))
         .map(Raw::new)
 }
@@ -346,6 +349,8 @@ async fn logout(
 pub struct Me {
     /// The person.
     user: User,
+    /// Whether it is known that mail to their address reaches them.
+    email_verified: bool,
     /// The organisation this login is for.
     organization: Organization,
     /// Their roles in it.
@@ -367,18 +372,20 @@ async fn me(cx: Authenticated) -> Result<Json<Me>> {
             Problem::new(Code::Unauthenticated, "this tells of a login, and an API key has none; log in").into()
         );
     };
-    let (user, belongings, invitations, standing) = cx
+    let (user, email_verified, belongings, invitations, standing) = cx
         .kernel()
         .system(SystemReason::Authenticate)
         .run(async |tx| {
             let (belongings, invitations) = (store::belongings(tx, user).await?, store::invitations(tx, user).await?);
-            let found = (store::user(tx, user).await?, belongings, invitations, standing(tx, session).await?);
+            let (verified, standing) = (link_store::is_verified(tx, user).await?, standing(tx, session).await?);
+            let found = (store::user(tx, user).await?, verified, belongings, invitations, standing);
             Ok(Audited::none("a person looks at their own login", found))
         })
         .await?;
     let standing = standing.ok_or_else(Problem::not_found)?;
     Ok(Json(Me {
         user,
+        email_verified,
         organization,
         roles: standing.roles,
         permissions: cx.cx().identity.permissions.iter().map(PermissionId::as_str).collect(),

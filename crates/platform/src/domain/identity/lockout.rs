@@ -176,6 +176,15 @@ pub(super) async fn lift(tx: &mut SystemTx, user: UserId) -> Result<bool> {
     Ok(done.rows_affected() > 0)
 }
 
+/// Ends the wait of the account, and of the account from where this is asked; other addresses that fail go on waiting.
+pub(super) async fn unlocked(tx: &mut SystemTx, subjects: &Subjects) -> Result<()> {
+    succeeded(tx, subjects).await?;
+    if let Some(pair) = subjects.address.as_ref().and_then(|address| address.of_account.as_deref()) {
+        sqlx::query!("delete from login_failures where subject = $1", pair).execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
 fn wait(beyond_free: i32) -> Duration {
     match u32::try_from(beyond_free) {
         Err(_) | Ok(0) => Duration::ZERO,

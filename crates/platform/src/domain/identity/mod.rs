@@ -1,5 +1,5 @@
 //! Who acts: people, passwords, second factors, sessions, tokens. Owns `users`, `credentials`, `identities`, `sessions`,
-//! `refresh_tokens`, `login_failures`, `signing_keys`, `totp_factors`, `recovery_codes`, `passkeys`, `trusted_devices` and
+//! `refresh_tokens`, `login_failures`, `mail_tokens`, `signing_keys`, `totp_factors`, `recovery_codes`, `passkeys`, `trusted_devices` and
 //! `auth_challenges`, and writes the first rows of `memberships`.
 //!
 //! None of these tables can be reached by a tenant's transaction; everything goes through
@@ -9,6 +9,8 @@ mod attempt;
 mod authenticator;
 mod begin;
 mod challenge;
+mod by_mail;
+mod change_email;
 mod change_password;
 mod common_passwords;
 mod cookie;
@@ -21,6 +23,8 @@ pub(crate) mod grants;
 mod http;
 mod instance;
 mod known;
+mod letters;
+mod link_store;
 mod local;
 mod lockout;
 mod login;
@@ -42,6 +46,7 @@ mod switch;
 mod stored_password;
 mod token;
 mod upkeep;
+mod verify_email;
 
 pub use authenticator::TokenAuthenticator;
 pub(crate) use authenticator::{invalid, suspended};
@@ -49,6 +54,7 @@ pub use erasure::{OwnData, delete_unknown_person, own_data};
 pub use event::{SessionEvent, UserEvent};
 pub use http::{routes, well_known};
 pub use instance::routes as instance_routes;
+pub use link_store::{email_reached, join};
 pub use local::LocalLogin;
 pub use members::{lift_wait, reset_factors};
 pub use model::{Email, NewPerson, User, Username, parse_name, parse_password};
@@ -56,7 +62,7 @@ pub use passkey::Passkeys;
 pub use password::Passwords;
 pub use signing::SigningKeyEvent;
 pub use signup::{Registration, create_organization};
-pub use store::{find_person, insert_membership, insert_person, username_is_taken};
+pub use store::{find_person, insert_membership, insert_person, user as person, username_is_taken};
 pub use stored_password::is_known_hash;
 pub use token::{Claims, LoginRef, Said, TokenConfig, Tokens};
 pub use upkeep::sweep;

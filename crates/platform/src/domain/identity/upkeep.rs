@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tenure_kernel::{Audited, Kernel, Result, SystemReason, SystemTx};
 
-use super::lockout;
+use super::{link_store, lockout};
 
 /// Rows of one transaction: few enough that nobody waits for their locks.
 const BATCH: i64 = 1_000;
@@ -22,7 +22,8 @@ pub async fn sweep(kernel: &Kernel) -> Result<u64> {
         + in_batches(kernel, refresh_tokens).await?
         + in_batches(kernel, login_failures).await?
         + in_batches(kernel, challenges).await?
-        + in_batches(kernel, devices).await?)
+        + in_batches(kernel, devices).await?
+        + in_batches(kernel, link_store::sweep_tokens).await?)
 }
 
 async fn in_batches(kernel: &Kernel, delete: impl AsyncFn(&mut SystemTx) -> Result<u64>) -> Result<u64> {
