@@ -505,3 +505,27 @@ async fn an_administrator_resets_who_has_lost_theirs_and_nobody_beyond() {
     let event = &app.get(&admin, "/audit/events?action=user.mfa-reset").await.expect(200)["items"][0];
     assert_eq!((&event["actor"]["id"], &event["resource"]["id"]), (&admin.user["id"], &viewer.user["id"]));
 }
+
+/// A new password by mail is one factor: it begins no session, ends what was begun with the old one, and leaves the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_was_reset_by_mail_is_half_a_login() {
+    let (app, clock) = at_rest().await;
+    let ada = app.register("ada", "Engines").await;
+    let own = AuthApp::set_up(&app, &clock, &ada).await;
+    let asked = half(&app, "ada").await;
+    let trusting = json!({"code": own.next_code(&clock), "trust_device": true});
+    let device = finish(&app, &asked, trusting).await.expect(200)["device_token"].clone();
+    let begun = half(&app, "ada").await;
+    let body = json!({"email": "ada@example.com"});
+    let _ = app.send(Method::POST, "/auth/password/reset", None, Some(&body)).await.expect(204);
+    let link = crate::mailbox::token(&crate::mailbox::latest(&app, "reset-password", "ada@example.com").await);
+    let new = "a loud yellow morning";
+    let body = json!({"token": link, "new_password": new});
+    let done = app.send(Method::POST, "/auth/password/reset/confirm", None, Some(&body)).await.expect(204);
+    assert!(done.get("access_token").is_none());
+    finish(&app, &begun, json!({"code": own.next_code(&clock)})).await.problem(401, "invalid-credentials");
+    let again = json!({"username": "ada", "password": new, "device_token": device});
+    let again = app.send(Method::POST, "/auth/login", None, Some(&again)).await.expect(200);
+    assert_eq!(again["mfa_required"], true, "nor is the device trusted any more");
+    let _ = finish(&app, &again, json!({"code": own.next_code(&clock)})).await.expect(200);
+}
