@@ -137,6 +137,9 @@ impl App {
             if let Err(error) = self.credentials.write_uses().await {
                 tracing::warn!(%error, "when API keys were last used was not written; the next round tries again");
             }
+            if let Err(error) = self.tokens.renew(&self.kernel).await {
+                tracing::warn!(%error, "the keys that sign tokens were not looked at; the next round tries again");
+            }
             let month = self.kernel.clock().now().month().0;
             if ahead_of != Some(month) {
                 match self.kernel.make_event_partitions().await {
@@ -234,6 +237,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         tenancy::OrganizationEvent::ALL,
         identity::UserEvent::ALL,
         identity::SessionEvent::ALL,
+        identity::SigningKeyEvent::ALL,
         members::MemberEvent::ALL,
         roles::RoleEvent::ALL,
         service_accounts::ServiceAccountEvent::ALL,

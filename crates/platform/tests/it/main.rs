@@ -43,6 +43,7 @@ mod roles;
 mod secrets;
 mod sessions;
 mod service_accounts;
+mod signing_keys;
 mod slots;
 mod switch;
 mod teams;

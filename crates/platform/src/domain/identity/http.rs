@@ -345,12 +345,12 @@ pub(super) async fn refresh(
         Err(error) => return Err(anonymous.refused(error).await),
     };
     let digest = RefreshToken::digest(&presented);
-    let (next, lasts) = (RefreshToken::random()?, app.tokens.config().refresh_ttl);
+    let next = RefreshToken::random()?;
     let result = anonymous
         .kernel()
         .system(SystemReason::Authenticate)
         .from(anonymous.origin())
-        .run(async |tx| match store::rotate(tx, &digest, &next, lasts).await? {
+        .run(async |tx| match store::rotate(tx, &digest, &next, app.tokens.config()).await? {
             Presented::Nothing => {
                 Ok(Audited::none("refused right below, with an event of its own", Refreshed::Unknown))
             }
@@ -527,7 +527,8 @@ impl Output for JwkSet {
 }
 
 async fn jwks(_anonymous: Anonymous, State(app): State<App>) -> Result<Raw<JwkSet>> {
-    Ok(Raw::new(axum::Json(app.tokens.jwks())))
+    let keep = format!("public, max-age={}", super::signing::KEEP_JWKS_SECONDS);
+    Ok(Raw::new(([(axum::http::header::CACHE_CONTROL, keep)], axum::Json(app.tokens.jwks()?))))
 }
 
 fn reference(organization: &Organization) -> OrganizationRef {
