@@ -88,7 +88,9 @@ pub(super) async fn end_membership(tx: &mut SystemTx, leaving: &Leaving, user: U
         "with teams as (delete from team_members where tenant_id = $1 and user_id = $2),
               keys as (update api_keys set revoked_at = $3, updated_at = $3, last_used_address = null
                        where tenant_id = $1 and user_id = $2 and revoked_at is null),
-              lines as (update user_import_lines set username = '', email = '' where tenant_id = $1 and user_id = $2)
+              lines as (update user_import_lines l set username = '', email = '' from memberships m
+                        where l.tenant_id = $1 and m.tenant_id = $1 and m.user_id = $2
+                          and (l.user_id = $2 or lower(l.email) = lower(m.email)))
          update memberships set status = 'deactivated', username = 'deleted', email = '', full_name = 'Deleted account',
              roles = '{}', permissions = '{}', attributes = '{}', updated_at = $3
          where tenant_id = $1 and user_id = $2",

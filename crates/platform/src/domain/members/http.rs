@@ -165,6 +165,8 @@ async fn update(
     let held = cx.cx().identity.permissions;
     let updated = cx
         .write(async |tx| {
+            // In the order in which everybody locks members: two changes at once would wait for each other.
+            store::lock_with_admins(tx, &[id]).await?;
             let (tenant, member) = (tx.tenant(), tx.load::<Member>(id).await?);
             // Neither what is given nor what is taken away may go beyond what the actor holds.
             roles::within_own(&mut *tx, tenant, held, &member.roles, &member.permissions).await?;
