@@ -7,6 +7,7 @@ export type Role = Schemas['Role'];
 export type Team = Schemas['Team'];
 export type TeamMember = Schemas['TeamMember'];
 export type Member = Schemas['Member'];
+export type Invitation = Schemas['Invitation'];
 export type UserImport = Schemas['UserImport'];
 export type UserImportLine = Schemas['UserImportLine'];
 export type Workflow = Schemas['WorkflowDetail'];

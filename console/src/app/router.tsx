@@ -49,6 +49,55 @@ const register = createRoute({
   component: lazyRouteComponent(() => import('~/features/auth/RegisterPage'), 'RegisterPage'),
 });
 
+/** Pages that a link in a message opens, whether or not anybody is logged in; and the outbox, where such links are found. */
+const link = createRoute({
+  getParentRoute: () => root,
+  id: 'link',
+  beforeLoad: async () => {
+    await start();
+  },
+});
+const asks = () => import('~/features/mail/AskForLinkPage');
+const confirms = () => import('~/features/mail/ConfirmLinkPage');
+const ofLink = { getParentRoute: () => link };
+const links = [
+  createRoute({
+    ...ofLink,
+    path: '/forgot-password',
+    component: lazyRouteComponent(asks, 'ForgotPasswordPage'),
+  }),
+  createRoute({ ...ofLink, path: '/locked-out', component: lazyRouteComponent(asks, 'LockedOutPage') }),
+  createRoute({
+    ...ofLink,
+    path: '/reset-password',
+    component: lazyRouteComponent(() => import('~/features/mail/ResetPasswordPage'), 'ResetPasswordPage'),
+  }),
+  createRoute({
+    ...ofLink,
+    path: '/verify-email',
+    component: lazyRouteComponent(confirms, 'VerifyEmailPage'),
+  }),
+  createRoute({
+    ...ofLink,
+    path: '/change-email',
+    component: lazyRouteComponent(confirms, 'ChangeEmailPage'),
+  }),
+  createRoute({ ...ofLink, path: '/unlock', component: lazyRouteComponent(confirms, 'UnlockPage') }),
+  createRoute({
+    ...ofLink,
+    path: '/accept-invitation',
+    component: lazyRouteComponent(
+      () => import('~/features/invitations/AcceptInvitationPage'),
+      'AcceptInvitationPage',
+    ),
+  }),
+  createRoute({
+    ...ofLink,
+    path: '/outbox',
+    component: lazyRouteComponent(() => import('~/features/mail/OutboxPage'), 'OutboxPage'),
+  }),
+] as const;
+
 const shell = createRoute({
   getParentRoute: () => root,
   id: 'shell',
@@ -144,6 +193,7 @@ const audit = createRoute({
 
 export const routeTree = root.addChildren([
   visitor.addChildren([login, register]),
+  link.addChildren(links),
   shell.addChildren([
     home,
     teams,

@@ -1,8 +1,9 @@
 import { useNavigate, useSearch } from '@tanstack/react-router';
-import { FileUp, Plus, UserRound } from 'lucide-react';
+import { FileUp, Mail, Plus, UserRound } from 'lucide-react';
 import { useDeferredValue, useState } from 'react';
 import { useMay, useMe } from '~/api/query';
 import type { Member } from '~/api/types';
+import { Invitations, InviteForm } from '~/features/invitations/Invitations';
 import { Button } from '~/ui/button';
 import { Dialog } from '~/ui/dialog';
 import { Checkbox } from '~/ui/form';
@@ -34,7 +35,7 @@ export function MembersPage() {
   const mayAssign = useMay('role:assign');
   const mayChange = mayWrite && mayAssign;
   const [open, setOpen] = useState<OpenDialog>();
-  const [adding, setAdding] = useState<'one' | 'many'>();
+  const [adding, setAdding] = useState<'one' | 'many' | 'by mail'>();
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const forget = useForgetMembers();
   // Whoever is filtered away is not changed unseen.
@@ -50,6 +51,9 @@ export function MembersPage() {
     <>
       <Button isDisabled={!mayChange} onPress={() => setAdding('many')}>
         <FileUp aria-hidden /> Import
+      </Button>
+      <Button isDisabled={!mayChange} onPress={() => setAdding('by mail')}>
+        <Mail aria-hidden /> Invite by mail
       </Button>
       <Button tone="primary" isDisabled={!mayChange} onPress={() => setAdding('one')}>
         <Plus aria-hidden /> Add member
@@ -147,6 +151,10 @@ export function MembersPage() {
           },
         ]}
       />
+      <Invitations />
+      <Dialog title="Invite by mail" isOpen={adding === 'by mail'} onClose={() => setAdding(undefined)}>
+        <InviteForm onDone={() => setAdding(undefined)} />
+      </Dialog>
       <Dialog title="Add a member" isOpen={adding === 'one'} onClose={() => setAdding(undefined)}>
         <AddMember onDone={() => setAdding(undefined)} />
       </Dialog>

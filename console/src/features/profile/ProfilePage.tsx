@@ -4,6 +4,7 @@ import { Page, Panel } from '~/ui/page';
 import { Loaded } from '~/ui/states';
 import { Time } from '~/ui/time';
 import { useOwnLogins } from './api';
+import { ChangeEmail } from './ChangeEmail';
 import { ChangePassword } from './ChangePassword';
 import { LoginHistory } from './LoginHistory';
 import { OwnData } from './OwnData';
@@ -39,6 +40,7 @@ export function ProfilePage() {
             </Panel>
             {hasLogins && <Sessions />}
             {hasLogins && <ChangePassword username={user.username} />}
+            {hasLogins && <ChangeEmail />}
             {hasLogins && <OwnLogins />}
             {hasLogins && <OwnData />}
           </div>

@@ -15,6 +15,12 @@ export function useTeams(enabled = true) {
   );
 }
 
+/** The first of them, for a choice. */
+export const teamsQuery = queryOptions({
+  queryKey: [...KEY, 'choice'],
+  queryFn: () => unwrap(api.GET('/api/v1/teams', { params: { query: { limit: 200 } } })),
+});
+
 /** Creates a team, or changes the one with this id. */
 export function useSaveTeam(id: string | undefined) {
   const client = useQueryClient();
