@@ -20,7 +20,16 @@ const OLDEST_PYTHON: (u32, u32) = (3, 10);
 pub(crate) fn run(cx: &Context) -> anyhow::Result<()> {
     ensure_node()?;
     ensure_python(cx)?;
-    ensure_postgres(cx)
+    ensure_postgres(cx)?;
+    ensure_redis(cx)
+}
+
+/// What tests of shared rate limits start by themselves, on ports of their own.
+fn ensure_redis(cx: &Context) -> anyhow::Result<()> {
+    if shell::answers("redis-server") {
+        return Ok(());
+    }
+    install(cx, &["redis-server"])
 }
 
 /// The same, and what only tests need.

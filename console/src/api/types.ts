@@ -35,4 +35,6 @@ export type ServiceAccount = Schemas['ServiceAccount'];
 export type AuditEvent = Schemas['AuditEvent'];
 export type Verification = Schemas['Verification'];
 export type Quota = Schemas['QuotaUsage'];
+export type QuotaDay = Schemas['QuotaDay'];
+export type RateLimit = Schemas['RateLimit'];
 export type Page<T> = { items: T[]; next_cursor?: string | null };

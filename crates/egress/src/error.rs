@@ -19,6 +19,8 @@ pub enum ErrorClass {
     Limit,
     /// Whoever makes the call may not go there.
     Denied,
+    /// The caller has made as many calls as it may.
+    Quota,
     /// The request itself cannot be sent; it was built by the workflow's expressions.
     InvalidRequest,
     /// The client could not be set up.
@@ -34,6 +36,7 @@ impl ErrorClass {
             Self::Network => "network",
             Self::RefusedAddress => "refused-address",
             Self::Denied => "denied",
+            Self::Quota => "quota",
             Self::Limit => "limit",
             Self::InvalidRequest => "expression",
             Self::Internal => "internal",
@@ -86,6 +89,13 @@ pub enum EgressError {
     /// The caller's gate does not let the call go there.
     #[error("{reason}")]
     Denied {
+        /// Why, as the gate says.
+        reason: String,
+    },
+
+    /// The caller's gate counts calls, and none is left.
+    #[error("{reason}")]
+    Exhausted {
         /// Why, as the gate says.
         reason: String,
     },
@@ -152,6 +162,7 @@ impl EgressError {
             Self::Network { .. } => ErrorClass::Network,
             Self::Limit { .. } => ErrorClass::Limit,
             Self::Denied { .. } => ErrorClass::Denied,
+            Self::Exhausted { .. } => ErrorClass::Quota,
             Self::Undecided { .. } | Self::Setup(_) => ErrorClass::Internal,
         }
     }

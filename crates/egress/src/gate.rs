@@ -21,6 +21,8 @@ pub struct Destination<'a> {
 pub enum GateRefusal {
     /// It may not go there; the reason, as the caller's tenant may read it.
     Denied(String),
+    /// The caller has made as many calls as it may; the reason, as its tenant may read it.
+    Exhausted(String),
     /// Nobody could say whether it may, so it may not.
     Undecided(String),
 }
@@ -29,6 +31,7 @@ impl From<GateRefusal> for EgressError {
     fn from(refusal: GateRefusal) -> Self {
         match refusal {
             GateRefusal::Denied(reason) => Self::Denied { reason },
+            GateRefusal::Exhausted(reason) => Self::Exhausted { reason },
             GateRefusal::Undecided(reason) => Self::Undecided { reason },
         }
     }

@@ -10,13 +10,13 @@ use axum::http::{HeaderMap, HeaderName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::context::{Actor, Context, Identity, Origin};
+use crate::context::{Actor, Assurance, Context, Identity, Origin};
 use crate::error::{Code, Error, Problem, Result};
 use crate::event::Audited;
 use crate::id::{TenantId, WorkflowId};
 use crate::idempotency::{self, Claim, IdempotencyKey, Scope};
 use crate::kernel::{Credential, Kernel, Rejected};
-use crate::limits::{Rate, Standing, Subject};
+use crate::limits::{Standing, Wanted};
 use crate::permission::{Access, Permission, PermissionSet, Read, Write};
 use crate::record::{self, PLATFORM_TENANT};
 use crate::request::{RateSlot, RequestInfo};
@@ -32,9 +32,42 @@ pub struct Authorized<P> {
 }
 
 /// The caller is known, and no permission is needed: what everybody may do with their own login. Counted by a test.
-pub struct Authenticated {
+/// `D` is what the route asks of the login beyond that.
+pub struct Authenticated<D = Plain> {
     kernel: Kernel,
     cx: Arc<Context>,
+    demand: PhantomData<fn() -> D>,
+}
+
+/// What a route asks of a login.
+pub trait Demand: Send + Sync + 'static {
+    /// A factor proven within the last five minutes.
+    const STEP_UP: bool;
+    /// Also a login passes whose organisation asks for a second factor that it has not proven.
+    const ENROLMENT: bool;
+}
+
+macro_rules! demands {
+    ($($(#[$doc:meta])* $name:ident = $step_up:literal, $enrolment:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub enum $name {}
+        impl Demand for $name {
+            const STEP_UP: bool = $step_up;
+            const ENROLMENT: bool = $enrolment;
+        }
+    )*};
+}
+
+demands! {
+    /// Nothing more.
+    Plain = false, false;
+    /// A factor proven within the last five minutes.
+    Proven = true, false;
+    /// Nothing, and who must still set up a second factor passes: what it takes to do so.
+    Enrolling = false, true;
+    /// Both.
+    ProvenEnrolling = true, true;
 }
 
 /// Nobody needs to be known. Counted by a test; `routes.public` asks for the reason.
@@ -54,7 +87,7 @@ macro_rules! debug_context {
     };
 }
 debug_context!([P] Authorized<P>, "Authorized");
-debug_context!([] Authenticated, "Authenticated");
+debug_context!([D] Authenticated<D>, "Authenticated");
 debug_context!([] Anonymous, "Anonymous");
 
 pub(crate) fn denied(missing: PermissionSet) -> Problem {
@@ -65,6 +98,23 @@ pub(crate) fn denied(missing: PermissionSet) -> Problem {
         ),
     )
     .with("permission", missing.to_string())
+}
+
+/// 403 for who holds the right, and has to show once more that it is them. What is no person's login never can, and is
+/// not sent to try.
+pub(crate) fn step_up(assurance: &Assurance) -> Problem {
+    if assurance.factors.is_empty() {
+        let detail =
+            "this needs a person who has just proven who they are; neither an API key nor a delegated token can";
+        return Problem::new(Code::PermissionDenied, detail);
+    }
+    let detail = "this needs a factor that you have proven within the last five minutes: send one of `factors` to /api/v1/auth/step-up, then repeat the request";
+    Problem::new(Code::StepUpRequired, detail).with("factors", serde_json::json!(assurance.factors))
+}
+
+fn enrolment() -> Problem {
+    let detail = "your organisation asks for a second factor: set one up under /api/v1/auth/mfa; until then this login reaches nothing else";
+    Problem::new(Code::MfaRequired, detail)
 }
 
 impl<P> Authorized<P> {
@@ -141,6 +191,9 @@ impl<P: Permission> Authorized<P> {
         let credential = credential(headers)?.unwrap_or(Credential::Bearer(""));
         let identity = self.kernel.authenticate(credential, self.cx.origin.address).await?;
         let missing = P::NEEDS.missing_from(identity.permissions);
+        if identity.assurance.enrolment_only {
+            return Err(enrolment().into());
+        }
         if missing != PermissionSet::NONE || identity.tenant != self.tenant() {
             return Err(denied(missing).into());
         }
@@ -250,7 +303,7 @@ impl<P: Permission<Mode = Write>> Authorized<P> {
     }
 }
 
-impl Authenticated {
+impl<D> Authenticated<D> {
     /// Who, for which tenant, from where.
     #[must_use]
     pub fn cx(&self) -> &Context {
@@ -346,16 +399,21 @@ impl Anonymous {
     }
 }
 
-/// Counts the request against a limit; `Err` once it is used up.
-fn count(kernel: &Kernel, slot: &RateSlot, subject: Subject, own: Option<Rate>) -> Result<()> {
-    let limiter = kernel.limiter();
-    let standing = own.map_or_else(|| limiter.count(subject), |rate| limiter.count_within(subject, rate));
-    let over = standing.retry_after;
-    slot.note(standing);
-    match over {
-        None => Ok(()),
-        Some(wait) => Err(rate_limited(&standing, wait).into()),
+/// Counts the request against its limits; `Err` once one of them is used up.
+async fn count(kernel: &Kernel, slot: &RateSlot, wanted: &[Wanted]) -> Result<()> {
+    let standings = kernel.limiter().count(wanted, kernel.bus().nodes()).await;
+    let mut over = None;
+    for standing in standings {
+        slot.note(standing);
+        over = over.or(standing.retry_after.map(|wait| rate_limited(&standing, wait)));
     }
+    over.map_or(Ok(()), |problem| Err(problem.into()))
+}
+
+/// Counts a request of nobody known against the limit of its address.
+async fn count_address(kernel: &Kernel, info: &RequestInfo) -> Result<()> {
+    let wanted = info.origin.address.map(|address| kernel.limiter().of_address(address));
+    count(kernel, &info.slot, wanted.as_slice()).await
 }
 
 fn rate_limited(standing: &Standing, wait: std::time::Duration) -> Problem {
@@ -395,11 +453,43 @@ fn credential(headers: &HeaderMap) -> Result<Option<Credential<'_>>> {
     Ok(Some(Credential::ApiKey(key.to_str().unwrap_or_default().trim())))
 }
 
+/// What a guard asks of a caller, as a value.
+#[derive(Clone, Copy)]
+struct Asked {
+    needs: PermissionSet,
+    step_up: bool,
+    enrolment: bool,
+}
+
+impl Asked {
+    const fn of<D: Demand>() -> Self {
+        Self { needs: PermissionSet::NONE, step_up: D::STEP_UP, enrolment: D::ENROLMENT }
+    }
+
+    const fn permission<P: Permission>() -> Self {
+        Self { needs: P::NEEDS, step_up: P::STEP_UP, enrolment: false }
+    }
+
+    /// The second factor first, as without it there are no permissions; then who may not is told so, and not asked to
+    /// prove anything.
+    fn check(self, kernel: &Kernel, identity: &Identity) -> Result<()> {
+        if identity.assurance.enrolment_only && !self.enrolment {
+            return Err(enrolment().into());
+        }
+        let missing = self.needs.missing_from(identity.permissions);
+        if missing != PermissionSet::NONE {
+            return Err(denied(missing).into());
+        }
+        if self.step_up && !identity.assurance.is_recent(kernel.clock().now()) {
+            return Err(step_up(&identity.assurance).into());
+        }
+        Ok(())
+    }
+}
+
 /// Authenticates and counts the request; whatever is refused is recorded before the answer.
-async fn admit(parts: &Parts, kernel: &Kernel) -> Result<(Arc<Identity>, RequestInfo)> {
+async fn admit(parts: &Parts, kernel: &Kernel, demand: Asked) -> Result<(Arc<Identity>, RequestInfo)> {
     let info = RequestInfo::of(parts);
-    let count_address =
-        || info.origin.address.map_or(Ok(()), |address| count(kernel, &info.slot, Subject::address(address), None));
     let given = credential(&parts.headers).and_then(|given| {
         given.ok_or_else(|| {
             let detail = "send a valid access token or API key as `Authorization: Bearer …`; log in to get one";
@@ -409,33 +499,22 @@ async fn admit(parts: &Parts, kernel: &Kernel) -> Result<(Arc<Identity>, Request
     let given = match given {
         Ok(given) => given,
         Err(error) => {
-            let error = count_address().err().unwrap_or(error);
+            let error = count_address(kernel, &info).await.err().unwrap_or(error);
             return Err(kernel.refused(None, &Actor::anonymous(), &info.origin, error).await);
         }
     };
     let identity = match kernel.who(given, info.origin.address).await {
         Ok(identity) => identity,
         Err(Rejected { error, subject }) => {
-            let error = count_address().err().unwrap_or(error);
+            let error = count_address(kernel, &info).await.err().unwrap_or(error);
             // A credential that we made tells whose it was: their administrator wants to know of its use.
             let (tenant, actor) = subject.map_or((None, Actor::anonymous()), |(tenant, actor)| (Some(tenant), actor));
             return Err(kernel.refused(tenant, &actor, &info.origin, error).await);
         }
     };
-    // The narrowest first: who is over their own limit takes nothing from the others of their tenant.
-    let of_key = |key| {
-        count(kernel, &info.slot, Subject::Key(key), identity.rates.key)?;
-        count(kernel, &info.slot, Subject::KeyLong(key), identity.rates.key_long)
-    };
-    let of_person = |user| count(kernel, &info.slot, Subject::User(user), None);
-    let counted = identity
-        .actor
-        .counted_key()
-        .map_or(Ok(()), of_key)
-        .and_then(|()| identity.actor.user().map_or(Ok(()), of_person))
-        .and_then(|()| count_address())
-        .and_then(|()| count(kernel, &info.slot, Subject::Tenant(identity.tenant), None));
-    match counted {
+    let wanted = kernel.limiter().of_caller(&identity, info.origin.address);
+    let counted = count(kernel, &info.slot, &wanted).await;
+    match counted.and_then(|()| demand.check(kernel, &identity)) {
         Ok(()) => Ok((identity, info)),
         Err(error) => Err(kernel.refused(Some(identity.tenant), &identity.actor, &info.origin, error).await),
     }
@@ -451,12 +530,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let kernel = Kernel::from_ref(state);
-        let (identity, info) = admit(parts, &kernel).await?;
-        let missing = P::NEEDS.missing_from(identity.permissions);
-        if missing != PermissionSet::NONE {
-            let error = denied(missing).into();
-            return Err(kernel.refused(Some(identity.tenant), &identity.actor, &info.origin, error).await);
-        }
+        let (identity, info) = admit(parts, &kernel, Asked::permission::<P>()).await?;
         if let Some(workflow) = identity.workflow
             && !leads_to(parts.uri.path(), workflow)
         {
@@ -480,23 +554,24 @@ fn leads_to(path: &str, workflow: WorkflowId) -> bool {
     }
 }
 
-impl<S> FromRequestParts<S> for Authenticated
+impl<S, D> FromRequestParts<S> for Authenticated<D>
 where
     S: Send + Sync,
     Kernel: FromRef<S>,
+    D: Demand,
 {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let kernel = Kernel::from_ref(state);
-        let (identity, info) = admit(parts, &kernel).await?;
+        let (identity, info) = admit(parts, &kernel, Asked::of::<D>()).await?;
         // What somebody may do with their own login is not what they cut a token down to.
         if identity.actor.delegation.is_some() {
             let detail = "a delegated token is for the organisation's API and not for its owner's account; log in";
             let error = Problem::new(Code::PermissionDenied, detail).into();
             return Err(kernel.refused(Some(identity.tenant), &identity.actor, &info.origin, error).await);
         }
-        Ok(Self { kernel, cx: Arc::new(Context { identity, origin: info.origin }) })
+        Ok(Self { kernel, cx: Arc::new(Context { identity, origin: info.origin }), demand: PhantomData })
     }
 }
 
@@ -510,9 +585,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let kernel = Kernel::from_ref(state);
         let info = RequestInfo::of(parts);
-        if let Some(address) = info.origin.address
-            && let Err(error) = count(&kernel, &info.slot, Subject::address(address), None)
-        {
+        if let Err(error) = count_address(&kernel, &info).await {
             return Err(kernel.refused(None, &Actor::anonymous(), &info.origin, error).await);
         }
         Ok(Self { kernel, origin: info.origin, idempotency: info.idempotency })

@@ -7,9 +7,9 @@
 //! The listener hears its own heartbeat. While it does not, [`Bus::hears`] is false and caches that depend on
 //! revocations are bypassed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex as StdMutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -82,6 +82,8 @@ pub enum Message {
 const CHANNEL: &str = "tenure";
 const HEARTBEAT_EVERY: Duration = Duration::from_millis(300);
 const DEAF_AFTER: Duration = Duration::from_millis(900);
+/// A node that was not heard of for so long is gone.
+const GONE_AFTER: Duration = Duration::from_secs(3);
 /// Wake-ups of other nodes are gathered this long.
 const FOLD: Duration = Duration::from_millis(5);
 const RECONNECT_AFTER: Duration = Duration::from_millis(200);
@@ -96,6 +98,8 @@ pub struct Bus {
     outbox: mpsc::UnboundedSender<Message>,
     unsent: Mutex<mpsc::UnboundedReceiver<Message>>,
     started: Instant,
+    /// When each other node was last heard of.
+    nodes: StdMutex<HashMap<Uuid, Instant>>,
     /// When the last heartbeat that came back was sent, in milliseconds since `started`; zero while the line is down.
     heard: AtomicU64,
 }
@@ -110,6 +114,7 @@ impl Default for Bus {
             outbox,
             unsent: Mutex::new(unsent),
             started: Instant::now(),
+            nodes: StdMutex::default(),
             heard: AtomicU64::new(0),
         }
     }
@@ -172,10 +177,20 @@ impl Bus {
         let _ = self.outbox.send(message);
     }
 
+    /// How many nodes there are, this one included, by the heartbeats of the last seconds.
+    #[must_use]
+    pub fn nodes(&self) -> u32 {
+        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        nodes.retain(|_, heard| heard.elapsed() < GONE_AFTER);
+        u32::try_from(nodes.len()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
     fn deliver(&self, payload: &str) {
         match serde_json::from_str(payload) {
             Ok(Message::Heartbeat { node, at }) if node == self.node => self.heartbeat(at),
-            Ok(Message::Heartbeat { .. }) => {}
+            Ok(Message::Heartbeat { node, .. }) => {
+                self.nodes.lock().unwrap_or_else(PoisonError::into_inner).insert(node, Instant::now());
+            }
             Ok(message) => self.tell_here(message),
             Err(_) => tracing::debug!("a newer node said what this one does not know"),
         }
@@ -276,7 +291,9 @@ mod tests {
         assert!(!bus.hears());
         let other = Bus::default();
         bus.deliver(&heartbeat(&other, bus.now()));
-        assert!(!bus.hears(), "another node's heartbeat says nothing");
+        assert!(!bus.hears(), "another node's heartbeat says nothing of this one's hearing");
+        bus.deliver(&heartbeat(&other, other.now()));
+        assert_eq!(bus.nodes(), 2, "but that there are two");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::database::{Pool, Pools};
 use crate::error::{Error, Problem, Result};
 use crate::id::TenantId;
 use crate::keys::Keys;
-use crate::limits::{Limiter, Rates};
+use crate::limits::{Limiter, Rates, RedisUrl};
 use crate::permission::PermissionSet;
 use crate::refusal::Refusals;
 
@@ -71,11 +71,13 @@ pub struct KernelConfig {
     pub region: String,
     /// Rate limits.
     pub rates: Rates,
+    /// Where all nodes count requests together.
+    pub shared_limits: Option<RedisUrl>,
 }
 
 impl Default for KernelConfig {
     fn default() -> Self {
-        Self { region: "local".to_owned(), rates: Rates::default() }
+        Self { region: "local".to_owned(), rates: Rates::default(), shared_limits: None }
     }
 }
 
@@ -133,7 +135,7 @@ impl Kernel {
         Self(Arc::new(Inner {
             pools,
             clock,
-            limiter: Limiter::new(config.rates),
+            limiter: Limiter::new(config.rates, config.shared_limits.clone()),
             config,
             keys,
             bus: Bus::default(),
@@ -272,6 +274,9 @@ impl Kernel {
         let missing = P::NEEDS.missing_from(identity.permissions);
         if missing != PermissionSet::NONE {
             return Err(crate::authorized::denied(missing).into());
+        }
+        if P::STEP_UP && !identity.assurance.is_recent(self.clock().now()) {
+            return Err(crate::authorized::step_up(&identity.assurance).into());
         }
         Ok(crate::Authorized::prove(self.clone(), Arc::new(Context { identity, origin }), None))
     }

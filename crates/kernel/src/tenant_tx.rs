@@ -70,6 +70,25 @@ impl<M: Mode> TenantTx<M> {
         &self.cx
     }
 
+    /// The teams whose private resources the actor sees, for `in_reach(team_id, …)` in a query.
+    #[must_use]
+    pub fn own_teams(&self) -> Vec<uuid::Uuid> {
+        self.cx.identity.teams.iter().map(|team| team.uuid()).collect()
+    }
+
+    /// What the actor wants to be private to this team: it must be one of theirs, or they would not see it again.
+    ///
+    /// # Errors
+    /// 422 at `pointer`.
+    pub fn own_team(&self, team: Option<crate::TeamId>, pointer: &'static str) -> Result<()> {
+        match team {
+            Some(team) if !self.cx.identity.teams.contains(&team) => {
+                Err(crate::Problem::invalid(pointer, "is no team that you are in").into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The time now.
     #[must_use]
     pub fn now(&self) -> Timestamp {

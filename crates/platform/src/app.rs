@@ -14,12 +14,12 @@ use crate::config::{GuestPaths, PlatformConfig};
 use crate::domain::api_keys::CredentialAuthenticator;
 use crate::domain::engine::{Engine, Parts};
 use crate::domain::executions::LiveSteps;
-use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
+use crate::domain::identity::{Passkeys, Passwords, TokenAuthenticator, Tokens};
 use crate::domain::policies::ConfiguredPolicy;
 use crate::domain::workflows::PlanCache;
 use crate::domain::{
     account, api_keys, approvals, audit, executions, identity, imports, invitations, mail, members, oauth, offboarding,
-    plugins, quotas, roles, secrets, service_accounts, teams, tenancy, workflows,
+    plugins, quotas, rate_limits, roles, secrets, service_accounts, teams, tenancy, workflows,
 };
 use crate::sandbox::Sandbox;
 
@@ -45,6 +45,8 @@ pub struct App {
     pub credentials: Arc<CredentialAuthenticator>,
     /// Hashes passwords.
     pub passwords: Passwords,
+    /// Checks passkeys.
+    pub passkeys: Passkeys,
     /// Delivers messages.
     pub mail: mail::Mailer,
     /// Runs what tenants write.
@@ -83,6 +85,7 @@ impl App {
         credentials.follow(&kernel);
         kernel.set_authenticator(Arc::<CredentialAuthenticator>::clone(&credentials));
         let passwords = Passwords::start()?;
+        let passkeys = Passkeys::new(&config.tokens.issuer)?;
         let sandbox = open_sandbox(config.guests.clone()).await?.signed_only(config.require_signed_plugins);
         let policy: Arc<dyn Policy> = Arc::new(ConfiguredPolicy::parse(&config.policy).map_err(Error::internal)?);
         let allowed = AllowList::new(&config.egress_allow).map_err(Error::internal)?;
@@ -106,6 +109,7 @@ impl App {
             tokens,
             credentials,
             passwords,
+            passkeys,
             mail,
             sandbox,
             plans,
@@ -120,7 +124,7 @@ impl App {
     /// What runs beside the requests; ends only when dropped.
     pub async fn run(&self) {
         let upkeep = async { tokio::join!(self.keep_up(), self.keep_clean(), self.keep_objects()) };
-        let beside = async { tokio::join!(self.mail.run(), self.importer.run()) };
+        let beside = async { tokio::join!(self.kernel.limiter().run(), self.mail.run(), self.importer.run()) };
         tokio::join!(self.kernel.run_bus(), upkeep, self.sealer().run(), self.engine.run(), beside);
     }
 
@@ -141,6 +145,10 @@ impl App {
             }
             if let Err(error) = self.credentials.write_uses().await {
                 tracing::warn!(%error, "when API keys were last used was not written; the next round tries again");
+            }
+            self.engine.settle_calls(false).await;
+            if let Err(error) = quotas::warn(&self.kernel).await {
+                tracing::warn!(%error, "organisations were not told of quotas that are nearly used; the next round tries again");
             }
             if let Err(error) = self.tokens.renew(&self.kernel).await {
                 tracing::warn!(%error, "the keys that sign tokens were not looked at; the next round tries again");
@@ -184,16 +192,17 @@ impl App {
         }
     }
 
-    /// Deletes what has run out: replayed answers after a day, ended sessions, used tokens, old failures of logins. How
-    /// many rows.
+    /// Deletes what has run out: replayed answers after a day, ended sessions, used tokens, old failures of logins, API
+    /// keys long ended, figures of days long past. How many rows.
     ///
     /// # Errors
     /// PostgreSQL's; what was deleted before stays deleted.
     pub async fn sweep(&self) -> Result<u64> {
-        Ok(self.kernel.sweep_idempotency_keys().await?
-            + identity::sweep(&self.kernel).await?
-            + mail::sweep(&self.kernel).await?
-            + imports::sweep(&self.kernel).await?)
+        let kernel = &self.kernel;
+        let of_people =
+            identity::sweep(kernel).await? + api_keys::sweep(kernel).await? + imports::sweep(kernel).await?;
+        let of_others = mail::sweep(kernel).await? + quotas::sweep(kernel).await?;
+        Ok(kernel.sweep_idempotency_keys().await? + of_people + of_others)
     }
 
     /// The router of everything under `/api/v1`, the well-known paths, and the table of all routes.
@@ -216,6 +225,7 @@ pub fn routes() -> Routes {
     let slices = Routes::new("")
         .merge(identity::instance_routes())
         .merge(identity::routes())
+        .merge(tenancy::routes())
         .merge(mail::routes())
         .merge(members::routes())
         .merge(roles::routes())
@@ -227,6 +237,7 @@ pub fn routes() -> Routes {
         .merge(imports::routes())
         .merge(secrets::routes())
         .merge(quotas::routes())
+        .merge(rate_limits::routes())
         .merge(audit::routes())
         .merge(plugins::routes())
         .merge(workflows::routes())
@@ -243,6 +254,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
     let slices = [
         tenure_kernel::refusal::RequestEvent::ALL,
         tenancy::OrganizationEvent::ALL,
+        tenancy::SecurityEvent::ALL,
         mail::MailEvent::ALL,
         identity::UserEvent::ALL,
         identity::SessionEvent::ALL,
@@ -257,6 +269,8 @@ pub fn events() -> Vec<&'static ActionInfo> {
         imports::ImportEvent::ALL,
         secrets::SecretEvent::ALL,
         quotas::QuotaEvent::ALL,
+        rate_limits::RateLimitEvent::ALL,
+        rate_limits::MemberLimitEvent::ALL,
         audit::AuditEvent::ALL,
         plugins::PluginEvent::ALL,
         plugins::PluginVersionEvent::ALL,

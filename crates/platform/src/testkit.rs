@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use tenure_kernel::database::{self, Logins, PoolSizes};
 use tenure_kernel::keys::Keys;
-use tenure_kernel::limits::{Rate, Rates};
+use tenure_kernel::limits::{Rate, Rates, RedisUrl};
 use tenure_kernel::{Clock, Kernel, KernelConfig, RouteInfo, TenantId};
 use tenure_pgembed::testing::TestCluster;
 use tenure_seal::LocalKeys;
@@ -64,6 +64,7 @@ pub struct Setup {
     pub clock: Clock,
     pub platform: PlatformConfig,
     pub rates: Rates,
+    pub shared_limits: Option<RedisUrl>,
     pub pools: PoolSizes,
 }
 
@@ -73,8 +74,9 @@ impl Default for Setup {
         let plenty = Rate { requests: 1_000_000, seconds: 60 };
         Self {
             clock: Clock::system(),
-            platform: PlatformConfig::default(),
+            platform: PlatformConfig { failed_login_takes: Duration::ZERO, ..PlatformConfig::default() },
             rates: Rates { address: plenty, user: plenty, tenant: plenty, key: plenty, key_long: plenty },
+            shared_limits: None,
             pools: PoolSizes { app: 8, system: 6 },
         }
     }
@@ -191,7 +193,7 @@ impl TestApp {
         let (app_url, system_url) = (url("tenure_app", &logins.app), url("tenure_system", &logins.system));
         let pools = database::connect(&app_url, &system_url, setup.pools).await.unwrap();
         let keys = Keys::new(LocalKeys::from_value(MASTER_KEY).unwrap());
-        let config = KernelConfig { rates: setup.rates, ..KernelConfig::default() };
+        let config = KernelConfig { rates: setup.rates, shared_limits: setup.shared_limits, ..KernelConfig::default() };
         let kernel = Kernel::new(pools, setup.clock, keys, config);
         let mut platform = setup.platform;
         // Nodes of one installation share it, as they would share a volume.

@@ -102,7 +102,11 @@ impl Platform {
                 }
             }
         };
-        let kernel_config = KernelConfig { rates: config.rates, ..KernelConfig::default() };
+        let kernel_config = KernelConfig {
+            rates: config.rates,
+            shared_limits: config.shared_limits.clone(),
+            ..KernelConfig::default()
+        };
         let kernel = Kernel::new(pools, Clock::system(), Keys::new(keys), kernel_config);
         match App::start(kernel.clone(), platform_config(config, guests)).await {
             Ok(app) => {
@@ -208,7 +212,13 @@ fn platform_config(config: &Config, guests: GuestPaths) -> PlatformConfig {
         audit: AuditConfig { directory: Some(config.data_dir.join(AUDIT_DIR)) },
         registration: config.registration,
         default_plan: config.default_plan,
-        tokens: TokenConfig { issuer, ..TokenConfig::default() },
+        tokens: TokenConfig {
+            issuer,
+            access_ttl: config.sessions.access_token,
+            refresh_ttl: config.sessions.unused,
+            login_ttl: config.sessions.longest,
+        },
+        failed_login_takes: PlatformConfig::default().failed_login_takes,
         egress_allow: config.egress_allow.clone(),
         require_signed_plugins: config.require_signed_plugins,
         policy: config.policy.clone(),

@@ -1,7 +1,8 @@
-import { Ban, KeySquare, Plus, RotateCw } from 'lucide-react';
+import { Ban, Gauge, KeySquare, Plus, RotateCw } from 'lucide-react';
 import { useState } from 'react';
 import { useMay, useMe } from '~/api/query';
 import type { ApiKey } from '~/api/types';
+import { LimitForm } from '~/features/limits/LimitForm';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { Form, Select } from '~/ui/form';
@@ -10,12 +11,12 @@ import { Page } from '~/ui/page';
 import { Empty } from '~/ui/states';
 import { List } from '~/ui/table';
 import { Time } from '~/ui/time';
-import { useApiKeys, useRevokeApiKey, useRotateApiKey } from './api';
+import { useApiKeys, useRevokeApiKey, useRotateApiKey, useSetKeyLimit } from './api';
 import { Issued } from './Issued';
 import { NewKey } from './NewKey';
 import { byResource } from './scopes';
 
-type Open = { kind: 'new' } | { kind: 'rotate' | 'revoke'; apiKey: ApiKey } | undefined;
+type Open = { kind: 'new' } | { kind: 'rotate' | 'revoke' | 'limit'; apiKey: ApiKey } | undefined;
 
 const STATES = {
   active: { label: 'Active', tone: 'ok' },
@@ -106,6 +107,13 @@ export function ApiKeysPage() {
                   <RotateCw aria-hidden /> Rotate…
                 </MenuItem>
                 <MenuItem
+                  label="Rate limit"
+                  isDisabled={!mayRotate(apiKey)}
+                  onAction={() => setOpen({ kind: 'limit', apiKey })}
+                >
+                  <Gauge aria-hidden /> Rate limit…
+                </MenuItem>
+                <MenuItem
                   label="Revoke"
                   danger
                   isDisabled={!mayRevoke(apiKey)}
@@ -126,6 +134,11 @@ export function ApiKeysPage() {
       {open?.kind === 'rotate' && (
         <Dialog title={`Rotate “${open.apiKey.name}”`} isOpen onClose={close}>
           <Rotate apiKey={open.apiKey} onDone={close} />
+        </Dialog>
+      )}
+      {open?.kind === 'limit' && (
+        <Dialog title={`Rate limit of “${open.apiKey.name}”`} isOpen onClose={close}>
+          <Limit apiKey={open.apiKey} onDone={close} />
         </Dialog>
       )}
       {open?.kind === 'revoke' && <Revoke apiKey={open.apiKey} onDone={close} />}
@@ -172,6 +185,20 @@ function Rotate({ apiKey, onDone }: { apiKey: ApiKey; onDone: () => void }) {
         </Button>
       </div>
     </Form>
+  );
+}
+
+function Limit({ apiKey, onDone }: { apiKey: ApiKey; onDone: () => void }) {
+  const save = useSetKeyLimit(apiKey.id);
+  return (
+    <LimitForm
+      limit={apiKey.rate_limit}
+      at="rate_limit/"
+      problem={save.error}
+      isPending={save.isPending}
+      onCancel={onDone}
+      onSave={(limit) => save.mutate(limit, { onSuccess: onDone })}
+    />
   );
 }
 

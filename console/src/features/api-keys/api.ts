@@ -2,7 +2,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { api, unwrap } from '~/api/client';
 import type { Problem } from '~/api/problem';
 import { usePages } from '~/api/query';
-import type { ApiKey, Schemas } from '~/api/types';
+import type { ApiKey, RateLimit, Schemas } from '~/api/types';
 import { toast } from '~/ui/toast';
 
 const KEY = ['api-keys'];
@@ -29,6 +29,18 @@ export function useRotateApiKey(id: string) {
   return useIssue<{ grace_seconds: number }>((body) =>
     unwrap(api.POST('/api/v1/api-keys/{id}/rotate', { params: { path: { id } }, body })),
   );
+}
+
+export function useSetKeyLimit(id: string) {
+  const client = useQueryClient();
+  return useMutation<ApiKey, Problem, RateLimit>({
+    mutationFn: (rate_limit) =>
+      unwrap(api.PATCH('/api/v1/api-keys/{id}', { params: { path: { id } }, body: { rate_limit } })),
+    onSuccess: (key) => {
+      toast(`Rate limit of “${key.name}” saved`);
+      return client.invalidateQueries({ queryKey: KEY });
+    },
+  });
 }
 
 export function useRevokeApiKey() {

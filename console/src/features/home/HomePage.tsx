@@ -16,6 +16,8 @@ import { permits, useMe } from '~/api/query';
 import { useApprovals } from '~/features/approvals/api';
 import { useExecutions } from '~/features/executions/api';
 import { useMembers } from '~/features/members/api';
+import { useQuotas } from '~/features/usage/api';
+import { NearlyUsed } from '~/features/usage/NearlyUsed';
 import { useWorkflows } from '~/features/workflows/api';
 import { ButtonLink } from '~/ui/button';
 import { Page, Panel } from '~/ui/page';
@@ -34,10 +36,16 @@ export function HomePage() {
       title={first ? `Good ${partOfDay()}, ${first}` : 'Home'}
       description={me && `You are in ${me.organization.name}.`}
     >
+      {me && permits(me.permissions, 'tenant:read') && <Scarce />}
       <NextSteps />
       {me && permits(me.permissions, 'execution:read') && <Recent />}
     </Page>
   );
+}
+
+/** Of which quota little is left. */
+function Scarce() {
+  return <NearlyUsed quotas={useQuotas().data?.items ?? []} />;
 }
 
 function partOfDay(): string {

@@ -1,12 +1,15 @@
 import {
   CircleHelp,
   DoorOpen,
+  Gauge,
   History,
   Lock,
   LockOpen,
   LogIn,
   ShieldCheck,
+  ShieldOff,
   Tags,
+  TimerReset,
   UserCheck,
   UserX,
 } from 'lucide-react';
@@ -18,8 +21,11 @@ import { MenuItem, RowMenu } from '~/ui/menu';
 export type MemberDialogKind =
   | 'roles'
   | 'attributes'
+  | 'limit'
   | 'status'
   | 'lock'
+  | 'unlock'
+  | 'reset'
   | 'offboard'
   | 'explain'
   | 'logins'
@@ -35,6 +41,7 @@ interface MemberMenuProps {
 export function MemberMenu({ member, mayChange, isSelf, onOpen }: MemberMenuProps) {
   const mayRead = useMay('role:read');
   const mayAudit = useMay('audit:read');
+  const mayLimit = useMay('user:write');
   const gone = member.status === 'deactivated';
   return (
     <RowMenu label={`Actions for ${member.full_name}`}>
@@ -43,6 +50,9 @@ export function MemberMenu({ member, mayChange, isSelf, onOpen }: MemberMenuProp
       </MenuItem>
       <MenuItem label="Attributes" isDisabled={!mayChange} onAction={() => onOpen('attributes')}>
         <Tags aria-hidden /> Attributes…
+      </MenuItem>
+      <MenuItem label="Rate limit" isDisabled={!mayLimit} onAction={() => onOpen('limit')}>
+        <Gauge aria-hidden /> Rate limit…
       </MenuItem>
       <MenuItem label="What they may do" isDisabled={!mayRead} onAction={() => onOpen('explain')}>
         <CircleHelp aria-hidden /> What they may do, and why…
@@ -63,6 +73,21 @@ export function MemberMenu({ member, mayChange, isSelf, onOpen }: MemberMenuProp
           {member.status === 'locked' ? 'Unlock…' : 'Lock…'}
         </MenuItem>
       )}
+      <MenuItem
+        label="End the wait after failed logins"
+        isDisabled={!mayChange}
+        onAction={() => onOpen('unlock')}
+      >
+        <TimerReset aria-hidden /> End the wait after failed logins…
+      </MenuItem>
+      <MenuItem
+        label="Remove second factors"
+        danger
+        isDisabled={!mayChange || !member.mfa || isSelf}
+        onAction={() => onOpen('reset')}
+      >
+        <ShieldOff aria-hidden /> Remove second factors…
+      </MenuItem>
       <MenuItem
         label={gone ? 'Activate' : 'Deactivate'}
         danger={!gone}

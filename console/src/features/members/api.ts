@@ -154,3 +154,23 @@ export async function saveReport(id: string): Promise<void> {
   if (!data) throw Problem.from(response, error);
   saveFile(data, response, 'import-report.csv');
 }
+
+/** Ends the wait that failed logins have brought on a member. */
+export function useUnlock({ id, full_name }: Member) {
+  return useMutation<unknown, Problem, void>({
+    mutationFn: () => unwrap(api.POST('/api/v1/users/{id}/unlock', { params: { path: { id } } })),
+    onSuccess: () => toast(`${full_name} may log in again`),
+  });
+}
+
+/** Removes the second factors of who has lost them. */
+export function useResetMfa({ id, full_name }: Member) {
+  const client = useQueryClient();
+  return useMutation<unknown, Problem, void>({
+    mutationFn: () => unwrap(api.DELETE('/api/v1/users/{id}/mfa', { params: { path: { id } } })),
+    onSuccess: () => {
+      toast(`${full_name} logs in with the password alone now`);
+      return client.invalidateQueries({ queryKey: KEY });
+    },
+  });
+}

@@ -4,9 +4,12 @@ import { Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { useMay } from '~/api/query';
 import type { Plugin } from '~/api/types';
+import { useTeamNames } from '~/features/teams/api';
+import { EVERYBODY, TeamChoice, teamOf } from '~/features/teams/TeamChoice';
 import { Button } from '~/ui/button';
-import { Confirm } from '~/ui/dialog';
+import { Confirm, Dialog } from '~/ui/dialog';
 import { Editor } from '~/ui/editor';
+import { Form } from '~/ui/form';
 import { Page, Panel } from '~/ui/page';
 import { Empty, Loaded, ProblemNotice } from '~/ui/states';
 import { List } from '~/ui/table';
@@ -18,6 +21,7 @@ import {
   usePluginCode,
   usePluginVersions,
   useSetPluginStatus,
+  useSetPluginTeam,
 } from './api';
 import { PluginStatusBadge } from './PluginsPage';
 import { TestBench } from './TestBench';
@@ -45,6 +49,8 @@ function Detail({ plugin }: { plugin: Plugin }) {
   const remove = useDeletePlugin();
   const navigate = useNavigate();
   const [deleting, setDeleting] = useState(false);
+  const [moving, setMoving] = useState(false);
+  const teamName = useTeamNames();
   const next = plugin.status === 'active' ? 'deprecated' : 'active';
   return (
     <Page
@@ -80,11 +86,23 @@ function Detail({ plugin }: { plugin: Plugin }) {
         </dd>
         <dt>Used by</dt>
         <dd>{usedBy(plugin)}</dd>
+        <dt>Seen by</dt>
+        <dd>
+          {plugin.team_id ? `Team ${teamName(plugin.team_id)}` : 'Everybody'}{' '}
+          <Button small isDisabled={!mayUpdate} onPress={() => setMoving(true)}>
+            Change team
+          </Button>
+        </dd>
         <dt>Changed</dt>
         <dd>
           <Time iso={plugin.updated_at} />
         </dd>
       </dl>
+      {moving && (
+        <Dialog title={`Who sees ${plugin.name}`} isOpen onClose={() => setMoving(false)}>
+          <TeamForm plugin={plugin} onDone={() => setMoving(false)} />
+        </Dialog>
+      )}
       <TestBench plugin={plugin} />
       <Code plugin={plugin} />
       <Versions plugin={plugin} />
@@ -100,6 +118,26 @@ function Detail({ plugin }: { plugin: Plugin }) {
         <p>All its versions go. A plugin that a workflow uses cannot be deleted.</p>
       </Confirm>
     </Page>
+  );
+}
+
+function TeamForm({ plugin, onDone }: { plugin: Plugin; onDone: () => void }) {
+  const save = useSetPluginTeam(plugin.id);
+  const [team, setTeam] = useState(plugin.team_id ?? EVERYBODY);
+  return (
+    <Form
+      problem={save.error}
+      fields={['team_id']}
+      onSubmit={() => save.mutate(teamOf(team), { onSuccess: onDone })}
+    >
+      <TeamChoice value={team} onChange={setTeam} error={save.error?.field('team_id')} />
+      <div className="form-actions">
+        <Button onPress={onDone}>Cancel</Button>
+        <Button type="submit" tone="primary" isPending={save.isPending}>
+          Save team
+        </Button>
+      </div>
+    </Form>
   );
 }
 

@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { DropZone, FileTrigger, isFileDropItem, Text } from 'react-aria-components';
 import type { Problem } from '~/api/problem';
 import type { Schemas, UploadStage } from '~/api/types';
+import { EVERYBODY, TeamChoice, teamOf } from '~/features/teams/TeamChoice';
 import { Button } from '~/ui/button';
 import { Dialog } from '~/ui/dialog';
 import { Notice, ProblemNotice } from '~/ui/states';
@@ -24,6 +25,7 @@ function isManifest(file: File): boolean {
 function Upload({ onClose }: { onClose: () => void }) {
   const upload = useUploadPlugin();
   const [files, setFiles] = useState<{ manifest?: File; source?: File }>({});
+  const [team, setTeam] = useState(EVERYBODY);
   const { manifest, source } = files;
   const take = (chosen: Iterable<File>) => {
     const next = { ...files };
@@ -63,6 +65,7 @@ function Upload({ onClose }: { onClose: () => void }) {
           )}
         </dd>
       </dl>
+      <TeamChoice value={team} onChange={setTeam} error={upload.error?.field('team_id')} />
       {upload.error && <Refusal problem={upload.error} />}
       <div className="form-actions">
         <Button onPress={onClose}>Cancel</Button>
@@ -70,7 +73,7 @@ function Upload({ onClose }: { onClose: () => void }) {
           tone="primary"
           isDisabled={!manifest || !source}
           isPending={upload.isPending}
-          onPress={() => manifest && source && upload.mutate({ manifest, source })}
+          onPress={() => manifest && source && upload.mutate({ manifest, source, team_id: teamOf(team) })}
         >
           Upload
         </Button>

@@ -50,9 +50,13 @@ export function usePluginCode(id: string, version: string) {
 
 export function useUploadPlugin() {
   const client = useQueryClient();
-  return useMutation<Schemas['PluginUpload'], Problem, { manifest: File; source: File }>({
-    mutationFn: async ({ manifest, source }) => {
-      const body = { manifest: await manifest.text(), source: await source.text() };
+  return useMutation<
+    Schemas['PluginUpload'],
+    Problem,
+    { manifest: File; source: File; team_id: string | null }
+  >({
+    mutationFn: async ({ manifest, source, team_id }) => {
+      const body = { manifest: await manifest.text(), source: await source.text(), team_id };
       return unwrap(api.POST('/api/v1/plugins', { body }));
     },
     onSuccess: () => client.invalidateQueries({ queryKey: KEY }),
@@ -83,6 +87,18 @@ export function useSetPluginStatus(id: string, version: string) {
       ),
     onSuccess: (plugin) => {
       toast(`${plugin.name} is ${plugin.status}`);
+      return client.invalidateQueries({ queryKey: KEY });
+    },
+  });
+}
+
+export function useSetPluginTeam(id: string) {
+  const client = useQueryClient();
+  return useMutation<unknown, Problem, string | null>({
+    mutationFn: (team_id) =>
+      unwrap(api.PUT('/api/v1/plugins/{id}/team', { params: { path: { id } }, body: { team_id } })),
+    onSuccess: () => {
+      toast('Team saved');
       return client.invalidateQueries({ queryKey: KEY });
     },
   });

@@ -1,7 +1,9 @@
-import { KeyRound, Plus, RotateCw, Trash2, Workflow } from 'lucide-react';
+import { KeyRound, Plus, RotateCw, Trash2, UsersRound, Workflow } from 'lucide-react';
 import { useState } from 'react';
 import { useMay } from '~/api/query';
 import type { Secret } from '~/api/types';
+import { useTeamNames } from '~/features/teams/api';
+import { EVERYBODY, TeamChoice, teamOf } from '~/features/teams/TeamChoice';
 import { useWorkflowNames } from '~/features/workflows/api';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
@@ -11,17 +13,18 @@ import { Page } from '~/ui/page';
 import { Empty } from '~/ui/states';
 import { List } from '~/ui/table';
 import { Time } from '~/ui/time';
-import { useDeleteSecret, useSecrets, useSetSecret } from './api';
+import { useDeleteSecret, useSecrets, useSetSecret, useSetSecretTeam } from './api';
 import { GrantsForm } from './GrantsForm';
 
 type Open =
   | { kind: 'set'; secret: Secret | undefined }
-  | { kind: 'grants' | 'delete'; secret: Secret }
+  | { kind: 'grants' | 'team' | 'delete'; secret: Secret }
   | undefined;
 
 export function SecretsPage() {
   const pages = useSecrets();
   const nameOf = useWorkflowNames();
+  const teamName = useTeamNames();
   const mayWrite = useMay('secret:write');
   const [open, setOpen] = useState<Open>();
   const close = () => setOpen(undefined);
@@ -55,6 +58,7 @@ export function SecretsPage() {
                   <strong>{secret.name}</strong>
                 </code>
                 {secret.description && <div className="cell-note">{secret.description}</div>}
+                {secret.team_id && <div className="cell-note">Private to {teamName(secret.team_id)}</div>}
               </>
             ),
           },
@@ -97,6 +101,13 @@ export function SecretsPage() {
                   <Workflow aria-hidden /> Grants…
                 </MenuItem>
                 <MenuItem
+                  label="Team"
+                  isDisabled={!mayWrite}
+                  onAction={() => setOpen({ kind: 'team', secret })}
+                >
+                  <UsersRound aria-hidden /> Team…
+                </MenuItem>
+                <MenuItem
                   label="Delete"
                   danger
                   isDisabled={!mayWrite}
@@ -121,6 +132,11 @@ export function SecretsPage() {
           <GrantsForm secret={open.secret} onDone={close} />
         </Dialog>
       )}
+      {open?.kind === 'team' && (
+        <Dialog title={`Who sees ${open.secret.name}`} isOpen onClose={close}>
+          <TeamForm secret={open.secret} onDone={close} />
+        </Dialog>
+      )}
       {open?.kind === 'delete' && <DeleteSecret secret={open.secret} onDone={close} />}
     </Page>
   );
@@ -131,11 +147,14 @@ function SecretForm({ secret, onDone }: { secret: Secret | undefined; onDone: ()
   const [name, setName] = useState(secret?.name ?? '');
   const [value, setValue] = useState('');
   const [description, setDescription] = useState(secret?.description ?? '');
+  const [team, setTeam] = useState(EVERYBODY);
+  // The team of one that is there stays; it is changed by itself.
+  const team_id = secret ? null : teamOf(team);
   return (
     <Form
       problem={save.error}
-      fields={['value']}
-      onSubmit={() => save.mutate({ name, value, description }, { onSuccess: onDone })}
+      fields={['value', 'team_id']}
+      onSubmit={() => save.mutate({ name, value, description, team_id }, { onSuccess: onDone })}
     >
       {!secret && (
         <TextField
@@ -167,10 +186,32 @@ function SecretForm({ secret, onDone }: { secret: Secret | undefined; onDone: ()
         maxLength={500}
         hint="Optional; not secret."
       />
+      {!secret && <TeamChoice value={team} onChange={setTeam} error={save.error?.field('team_id')} />}
       <div className="form-actions">
         <Button onPress={onDone}>Cancel</Button>
         <Button type="submit" tone="primary" isPending={save.isPending}>
           {secret ? 'Replace value' : 'Save secret'}
+        </Button>
+      </div>
+    </Form>
+  );
+}
+
+function TeamForm({ secret, onDone }: { secret: Secret; onDone: () => void }) {
+  const save = useSetSecretTeam();
+  const [team, setTeam] = useState(secret.team_id ?? EVERYBODY);
+  return (
+    <Form
+      problem={save.error}
+      fields={['team_id']}
+      onSubmit={() => save.mutate({ name: secret.name, team_id: teamOf(team) }, { onSuccess: onDone })}
+    >
+      <TeamChoice value={team} onChange={setTeam} error={save.error?.field('team_id')} />
+      <p className="muted small">Grants to workflows that could not use it then end at once.</p>
+      <div className="form-actions">
+        <Button onPress={onDone}>Cancel</Button>
+        <Button type="submit" tone="primary" isPending={save.isPending}>
+          Save team
         </Button>
       </div>
     </Form>

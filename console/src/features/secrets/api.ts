@@ -25,15 +25,23 @@ function useChange<T>(change: (variables: T) => Promise<unknown>, done: (variabl
 }
 
 export function useSetSecret() {
-  return useChange<{ name: string; value: string; description: string }>(
-    ({ name, value, description }) =>
+  return useChange<{ name: string; value: string; description: string; team_id: string | null }>(
+    ({ name, value, description, team_id }) =>
       unwrap(
         api.PUT('/api/v1/secrets/{name}', {
           params: { path: { name } },
-          body: { value, ...(description ? { description } : {}) },
+          body: { value, team_id, ...(description ? { description } : {}) },
         }),
       ),
     ({ name }) => `Secret “${name}” saved`,
+  );
+}
+
+export function useSetSecretTeam() {
+  return useChange<{ name: string; team_id: string | null }>(
+    ({ name, team_id }) =>
+      unwrap(api.PUT('/api/v1/secrets/{name}/team', { params: { path: { name } }, body: { team_id } })),
+    ({ name }) => `Team of “${name}” saved`,
   );
 }
 

@@ -1,7 +1,7 @@
 import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
 import { api, unwrap } from '~/api/client';
 import type { Problem } from '~/api/problem';
-import { usePages } from '~/api/query';
+import { useMay, usePages } from '~/api/query';
 import type { Schemas, Team } from '~/api/types';
 import { toast } from '~/ui/toast';
 
@@ -20,6 +20,12 @@ export const teamsQuery = queryOptions({
   queryKey: [...KEY, 'choice'],
   queryFn: () => unwrap(api.GET('/api/v1/teams', { params: { query: { limit: 200 } } })),
 });
+
+/** What a team is called; its identifier while that is not known. */
+export function useTeamNames(): (id: string) => string {
+  const { items } = useTeams(useMay('team:read'));
+  return (id) => items?.find((team) => team.id === id)?.name ?? id;
+}
 
 /** Creates a team, or changes the one with this id. */
 export function useSaveTeam(id: string | undefined) {

@@ -1,18 +1,23 @@
+import { useMay } from '~/api/query';
 import type { Quota } from '~/api/types';
-import { Page } from '~/ui/page';
+import { OrganizationLimit } from '~/features/limits/OrganizationLimit';
+import { Page, Panel } from '~/ui/page';
 import { Loaded } from '~/ui/states';
 import { Time } from '~/ui/time';
-import { useQuotas } from './api';
+import { useQuotaDays, useQuotas } from './api';
+import { MonthCurve } from './MonthCurve';
+import { figure } from './month-model';
+import { NearlyUsed } from './NearlyUsed';
+import { NAMES } from './names';
 import './usage.css';
 
-const NAMES: Record<Quota['name'], { label: string; what: string }> = {
-  workflows: { label: 'Workflows', what: 'in this organisation' },
-  executions_per_month: { label: 'Executions', what: 'started this month' },
-  concurrent_executions: { label: 'Running at once', what: 'right now; more wait their turn' },
-};
+/** What is worth a curve; how many run at this moment is not kept. */
+const CURVES = ['executions_per_month', 'provider_calls_per_month', 'storage_bytes'] as const;
 
 export function UsagePage() {
   const quotas = useQuotas();
+  const days = useQuotaDays();
+  const maySee = useMay('tenant:read');
   return (
     <Page
       title="Usage"
@@ -23,13 +28,32 @@ export function UsagePage() {
     >
       <Loaded query={quotas} label="quotas">
         {({ items }) => (
-          <ul className="quotas">
-            {items.map((quota) => (
-              <QuotaCard key={quota.name} quota={quota} />
-            ))}
-          </ul>
+          <>
+            <NearlyUsed quotas={items} />
+            <ul className="quotas">
+              {items.map((quota) => (
+                <QuotaCard key={quota.name} quota={quota} />
+              ))}
+            </ul>
+            <Panel title="This month">
+              <Loaded query={days} label="the month">
+                {(month) => (
+                  <div className="curves">
+                    {CURVES.map((name) => {
+                      const quota = items.find((one) => one.name === name);
+                      if (!quota) return null;
+                      return (
+                        <MonthCurve key={name} label={NAMES[name].label} quota={quota} days={month.items} />
+                      );
+                    })}
+                  </div>
+                )}
+              </Loaded>
+            </Panel>
+          </>
         )}
       </Loaded>
+      {maySee && <OrganizationLimit />}
     </Page>
   );
 }
@@ -43,8 +67,8 @@ function QuotaCard({ quota }: { quota: Quota }) {
     <li className="quota panel">
       <h2>{label}</h2>
       <p className="quota-figure numeric">
-        <strong>{quota.used.toLocaleString()}</strong>{' '}
-        <span className="muted">{limit === null ? 'used, no limit' : `of ${limit.toLocaleString()}`}</span>
+        <strong>{figure(quota.name, quota.used)}</strong>{' '}
+        <span className="muted">{limit === null ? 'used, no limit' : `of ${figure(quota.name, limit)}`}</span>
       </p>
       {limit !== null && (
         <svg className="meter" role="img" aria-label={`${Math.round(share * 100)} % used`}>

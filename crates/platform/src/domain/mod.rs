@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod tenancy;
+pub mod rate_limits;
 pub mod mail;
 pub mod identity;
 pub mod roles;
@@ -10,8 +11,8 @@ pub mod service_accounts;
 pub mod api_keys;
 pub mod oauth;
 pub mod quotas;
-pub mod secrets;
 pub mod teams;
+pub mod secrets;
 pub mod invitations;
 pub mod imports;
 pub mod audit;

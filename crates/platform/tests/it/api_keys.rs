@@ -224,6 +224,8 @@ async fn a_key_ends_when_it_says_also_where_it_is_known() {
     clock.advance(Duration::from_secs(5 * 60));
     read(&app, &key).await.problem(401, "unauthenticated");
     assert_eq!(app.get(&ada, &path).await.expect(200)["state"], "expired");
+    // Making one asks for a proof of the last five minutes.
+    let ada = app.log_in("ada").await;
     let past = make(&app, &ada, &["team:read"], json!({"expires_at": "2026-03-01T12:05:00Z"})).await;
     assert_eq!(past.problem(422, "invalid")["errors"][0]["pointer"], "/expires_at");
 }
@@ -387,8 +389,8 @@ async fn each_key_has_limits_of_its_own() {
     for _ in 0..5 {
         let _ = read(&app, &own).await.expect(200);
     }
-    assert_eq!(read(&app, &own).await.problem(429, "rate-limited")["limit"], "key-long");
-    let more = json!({"rate_limit": {"per_minute": 100, "per_hour": 100_000}});
+    assert_eq!(read(&app, &own).await.problem(429, "rate-limited")["limit"], "key-hour");
+    let more = json!({"rate_limit": {"per_minute": 100, "per_hour": 100_000, "per_day": null}});
     let _ = app.patch(&ada, &own_path, more.clone()).await.expect(200);
     // The hour that was used up stays so; the next request is let through when the new limit has one again.
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -397,7 +399,10 @@ async fn each_key_has_limits_of_its_own() {
     assert_eq!(rotated["api_key"]["rate_limit"], more["rate_limit"]);
     // A key does not lift its own limits.
     with_key(&app, &parts(&rotated).0, Method::PATCH, &other, Some(more)).await.problem(403, "permission-denied");
-    assert_eq!(app.get(&ada, &path).await.expect(200)["rate_limit"], json!({"per_minute": null, "per_hour": null}));
+    assert_eq!(
+        app.get(&ada, &path).await.expect(200)["rate_limit"],
+        json!({"per_minute": null, "per_hour": null, "per_day": null})
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -436,4 +441,30 @@ async fn bad_input_is_told_with_its_place() {
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{body}");
     }
     assert_eq!(app.get(&ada, "/api-keys").await.expect(200)["items"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_go_some_time_after_their_end() {
+    let clock = Clock::manual("2026-11-03T10:00:00Z".parse().unwrap());
+    let app = TestApp::with(Setup { clock: clock.clone(), ..Setup::default() }).await;
+    let mut ada = app.register("ada", "Engines").await;
+    let day = Duration::from_secs(24 * 60 * 60);
+    let (_, works) = issued(&app, &ada, &["team:read"]).await;
+    let (_, revoked) = issued(&app, &ada, &["team:read"]).await;
+    let _ = app.post(&ada, &format!("{revoked}/revoke"), json!({})).await.expect(200);
+    let (_, rotated) = issued(&app, &ada, &["team:read"]).await;
+    let next = app.post(&ada, &format!("{rotated}/rotate"), json!({})).await.expect(201);
+    let _ = make(&app, &ada, &["team:read"], json!({"expires_at": "2026-11-04T00:00:00Z"})).await.expect(201);
+    let keys = async |actor: &Actor| app.get(actor, "/api-keys").await.expect(200)["items"].as_array().unwrap().len();
+    clock.advance(day * 89);
+    ada = app.log_in("ada").await;
+    app.app.sweep().await.unwrap();
+    assert_eq!(keys(&ada).await, 5, "until then the list says what became of them");
+    clock.advance(day * 9);
+    ada = app.log_in("ada").await;
+    app.app.sweep().await.unwrap();
+    assert_eq!(keys(&ada).await, 2);
+    let _ = app.get(&ada, &works).await.expect(200);
+    let (_, successor) = parts(&next);
+    assert_eq!(app.get(&ada, &successor).await.expect(200)["rotated_from"], Value::Null);
 }

@@ -64,6 +64,8 @@ async fn fill(app: &TestApp, name: &str) -> Actor {
     assert!(
         app.put(&admin, &format!("/teams/{team}/members/{}", member.user_id()), json!({})).await.status.is_success()
     );
+    let limit = json!({"per_minute": 1000});
+    let _ = app.put(&admin, &format!("/users/{}/rate-limit", member.user_id()), limit).await.expect(200);
     let csv =
         format!("email,username,full_name,password\n{name}@import.example,{name}-imported,X,a loud yellow morning\n");
     let import = app.post(&admin, "/users/import", json!({"csv": csv})).await.expect(201);

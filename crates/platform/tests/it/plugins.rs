@@ -55,7 +55,8 @@ fn on_behalf_of(app: &TestApp, actor: &Actor) -> Authorized<WorkflowRead> {
         },
         permissions: SystemRole::Admin.permissions(),
         teams: Arc::default(),
-        rates: tenure_kernel::limits::KeyRates::default(),
+        rates: tenure_kernel::limits::OwnRates::default(),
+        assurance: tenure_kernel::Assurance::default(),
         workflow: None,
     };
     app.app.kernel.act_as(Arc::new(identity), Origin::default()).unwrap()
@@ -156,7 +157,7 @@ async fn versions_stand_side_by_side_and_the_highest_active_one_is_resolved() {
     let cx = on_behalf_of(&app, &admin);
     let resolve = async |range: &str| {
         let reference = format!("acme/shout@{range}").parse().unwrap();
-        cx.read(async |tx| plugins::resolve(tx, &reference).await).await.unwrap()
+        cx.read(async |tx| plugins::resolve(tx, &reference, None).await).await.unwrap()
     };
     let found = resolve("^1").await.unwrap();
     assert_eq!(found.version.to_string(), "1.10.0", "as numbers, not as text");
@@ -237,7 +238,7 @@ async fn other_tenants_neither_see_nor_use_a_plugin() {
     assert_eq!(foreign["faults"][0]["suggestion"], Value::Null, "no hint of another tenant's names");
     let cx = on_behalf_of(&app, &globex);
     let reference = "acme/shout@^1".parse().unwrap();
-    assert!(cx.read(async |tx| plugins::resolve(tx, &reference).await).await.unwrap().is_none());
+    assert!(cx.read(async |tx| plugins::resolve(tx, &reference, None).await).await.unwrap().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,20 +19,21 @@ use crate::guests;
 const MONTHLY: Quota = Quota::ExecutionsPerMonth;
 
 /// What a handler holds: the proof of a permission in the actor's tenant.
-fn acting(app: &TestApp, actor: &Actor) -> Authorized<WorkflowCreate> {
+pub fn acting(app: &TestApp, actor: &Actor) -> Authorized<WorkflowCreate> {
     let principal = Principal::User(actor.user_id().parse().unwrap());
     let identity = Identity {
         tenant: actor.tenant(),
         actor: KernelActor { principal, session: None, key: None, on_behalf_of: None, delegation: None },
         permissions: SystemRole::Developer.permissions(),
         teams: Arc::new([]),
-        rates: tenure_kernel::limits::KeyRates::default(),
+        rates: tenure_kernel::limits::OwnRates::default(),
+        assurance: tenure_kernel::Assurance::default(),
         workflow: None,
     };
     app.app.kernel.act_as::<WorkflowCreate>(Arc::new(identity), Origin::default()).unwrap()
 }
 
-async fn take(cx: &Authorized<WorkflowCreate>, quota: Quota, n: u32) -> Result<()> {
+async fn take(cx: &Authorized<WorkflowCreate>, quota: Quota, n: u64) -> Result<()> {
     cx.write(async |tx| {
         quotas::take(tx, quota, n).await?;
         Ok(Audited::none("a test of counting alone", ()))
@@ -45,18 +46,18 @@ async fn engine<T>(app: &TestApp, f: impl AsyncFnOnce(&mut SystemTx) -> Result<T
     system.run(async |tx| Ok(Audited::none("a test of counting alone", f(tx).await?))).await.unwrap()
 }
 
-async fn limit(app: &TestApp, tenant: TenantId, quota: Quota, limit: Limit) {
+pub async fn limit(app: &TestApp, tenant: TenantId, quota: Quota, limit: Limit) {
     let system = app.app.kernel.system(SystemReason::Administer);
     system.run(async |tx| quotas::set_override(tx, tenant, quota, limit).await).await.unwrap();
 }
 
-async fn plan(app: &TestApp, tenant: TenantId, plan: &str) {
+pub async fn plan(app: &TestApp, tenant: TenantId, plan: &str) {
     let update = sqlx::query("update tenants set plan = $2 where tenant_id = $1").bind(tenant.uuid()).bind(plan);
     assert_eq!(update.execute(&mut app.admin().await).await.unwrap().rows_affected(), 1);
 }
 
 /// The entry of `GET /quotas`.
-async fn shown(app: &TestApp, actor: &Actor, quota: Quota) -> Value {
+pub async fn shown(app: &TestApp, actor: &Actor, quota: Quota) -> Value {
     let answer = app.get(actor, "/quotas").await.expect(200);
     let items = answer["items"].as_array().unwrap();
     items.iter().find(|item| item["name"] == quota.as_str()).unwrap().clone()
@@ -161,7 +162,10 @@ async fn everybody_who_may_see_the_organisation_sees_its_quotas() {
     assert_eq!(answer["plan"], "enterprise");
     let names: Vec<&str> =
         answer["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["workflows", "executions_per_month", "concurrent_executions"]);
+    assert_eq!(
+        names,
+        ["workflows", "executions_per_month", "concurrent_executions", "storage_bytes", "provider_calls_per_month"]
+    );
     let workflows = &answer["items"][0];
     assert_eq!((&workflows["limit"], &workflows["remaining"]), (&Value::Null, &Value::Null));
     assert_eq!((&workflows["period"], &workflows["resets_at"]), (&Value::Null, &Value::Null));

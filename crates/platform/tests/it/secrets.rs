@@ -42,7 +42,8 @@ fn acting(app: &TestApp, actor: &Actor) -> Authorized<WorkflowExecute> {
         // May run workflows and holds no permission on secrets: the grant to the workflow is what counts.
         permissions: SystemRole::Executor.permissions(),
         teams: Arc::new([]),
-        rates: tenure_kernel::limits::KeyRates::default(),
+        rates: tenure_kernel::limits::OwnRates::default(),
+        assurance: tenure_kernel::Assurance::default(),
         workflow: None,
     };
     app.app.kernel.act_as::<WorkflowExecute>(Arc::new(identity), Origin::default()).unwrap()

@@ -214,7 +214,6 @@ async fn versions_cannot_be_changed_by_the_application() {
         "delete from workflow_versions",
         "delete from workflows",
         "update plugin_versions set source = 'x'",
-        "delete from plugin_versions",
         "update workflows set tenant_id = gen_random_uuid()",
     ] {
         let refused = sqlx::query(statement).execute(&mut login).await.unwrap_err().to_string();

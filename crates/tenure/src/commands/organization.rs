@@ -1,4 +1,4 @@
-//! `tenure organization create` and `tenure organization quota`.
+//! `tenure organization create`, `quota` and `rate-limit`.
 
 use std::io::{IsTerminal as _, Read as _};
 
@@ -6,6 +6,7 @@ use tenure_kernel::{Audited, SystemReason};
 use tenure_platform::domain::audit;
 use tenure_platform::domain::identity::{Email, NewPerson, Username, create_organization, parse_name, parse_password};
 use tenure_platform::domain::quotas::{self, Limit, Quota, QuotaStanding};
+use tenure_platform::domain::rate_limits::{self, Bounds, RateLimit};
 use tenure_platform::domain::tenancy::Plan;
 use zeroize::Zeroizing;
 
@@ -41,6 +42,16 @@ enum Verb {
         tenure organization quota acme executions_per_month --max 50000\n  \
         tenure organization quota acme concurrent_executions --default --json")]
     Quota(QuotaArgs),
+    /// Show how many requests an organisation may make, or set the most that it may have
+    ///
+    /// Its administrators can set less for it, its members and its keys, and no more. A change is an event in the
+    /// organisation's audit log, and holds on every node within a second; with the embedded PostgreSQL the server must be
+    /// stopped.
+    #[command(after_help = "Examples:\n  \
+        tenure organization rate-limit acme\n  \
+        tenure organization rate-limit acme --per-minute 2000 --per-day 500000\n  \
+        tenure organization rate-limit acme --default --json")]
+    RateLimit(RateLimitArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -69,12 +80,12 @@ struct Create {
 struct QuotaArgs {
     /// The organisation, by its short name
     slug: String,
-    /// workflows, executions_per_month or concurrent_executions; all are shown if absent
+    /// workflows, executions_per_month, concurrent_executions, storage_bytes or provider_calls_per_month; all are shown if absent
     #[arg(value_parser = parse_quota)]
     quota: Option<Quota>,
     /// The limit from now on
     #[arg(long, value_name = "N", requires = "quota", group = "limit")]
-    max: Option<u32>,
+    max: Option<u64>,
     /// No limit from now on
     #[arg(long, requires = "quota", group = "limit")]
     unlimited: bool,
@@ -84,6 +95,41 @@ struct QuotaArgs {
     /// One JSON document
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct RateLimitArgs {
+    /// The organisation, by its short name
+    slug: String,
+    /// The most requests in a minute
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    per_minute: Option<u32>,
+    /// The most requests in an hour
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    per_hour: Option<u32>,
+    /// The most requests in a day
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
+    per_day: Option<u32>,
+    /// What the installation gives every organisation
+    #[arg(long, conflicts_with_all = ["per_minute", "per_hour", "per_day"])]
+    default: bool,
+    /// One JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+impl RateLimitArgs {
+    /// What is to be set: what is named, and all else as it was.
+    fn bounds(&self, before: RateLimit) -> RateLimit {
+        if self.default {
+            return RateLimit::default();
+        }
+        RateLimit {
+            per_minute: self.per_minute.or(before.per_minute),
+            per_hour: self.per_hour.or(before.per_hour),
+            per_day: self.per_day.or(before.per_day),
+        }
+    }
 }
 
 fn parse_quota(text: &str) -> Result<Quota, String> {
@@ -102,7 +148,37 @@ pub(super) fn run(args: Args, flags: &Flags) -> Outcome {
     match args.verb {
         Verb::Create(new) => create(new, flags),
         Verb::Quota(args) => quota(&args, flags),
+        Verb::RateLimit(args) => rate_limit(&args, flags),
     }
+}
+
+fn rate_limit(args: &RateLimitArgs, flags: &Flags) -> Outcome {
+    let (bounds, limits) = on_platform(flags, async |platform: &Platform| {
+        let kernel = &platform.app.kernel;
+        let (tenant, _) = named(audit::tenants(kernel).await?, &args.slug)?;
+        let changed = kernel.system(SystemReason::Administer).run(async |tx| {
+            let before = rate_limits::store::standing(tx, tenant).await?;
+            let changed = rate_limits::store::set_bounds(tx, tenant, args.bounds(before.bounds)).await?;
+            let limits = rate_limits::store::standing(tx, tenant).await?;
+            Ok(changed.map(|()| limits))
+        });
+        let limits = changed.await?;
+        Ok((Bounds::of_platform(limits.bounds, kernel.limiter().rates()), limits))
+    })?;
+    if args.json {
+        output::json(&serde_json::json!({"organization": args.slug, "most": bounds, "limit": limits.own}));
+        return Ok(());
+    }
+    output::line(format_args!("{:<12} {:>14} {:>14}", "requests", "at most", "its own"));
+    let told = |limit: Option<u32>| limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
+    for (span, most, own) in [
+        ("per minute", Some(bounds.per_minute), limits.own.per_minute),
+        ("per hour", bounds.per_hour, limits.own.per_hour),
+        ("per day", bounds.per_day, limits.own.per_day),
+    ] {
+        output::line(format_args!("{span:<12} {:>14} {:>14}", told(most), told(own)));
+    }
+    Ok(())
 }
 
 fn quota(args: &QuotaArgs, flags: &Flags) -> Outcome {
@@ -128,11 +204,11 @@ fn quota(args: &QuotaArgs, flags: &Flags) -> Outcome {
         output::json(&serde_json::json!({"organization": args.slug, "plan": plan, "items": standings}));
         return Ok(());
     }
-    output::line(format_args!("{:<22} {:>10} {:>10} {:>10}", "quota", plan.as_str(), "set to", "used"));
+    output::line(format_args!("{:<24} {:>12} {:>12} {:>12}", "quota", plan.as_str(), "set to", "used"));
     let told = |limit: Limit| limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string());
     for QuotaStanding { usage, plan_limit, overridden } in standings {
         let set = if overridden { told(usage.limit) } else { "-".to_owned() };
-        output::line(format_args!("{:<22} {:>10} {set:>10} {:>10}", usage.name.as_str(), told(plan_limit), usage.used));
+        output::line(format_args!("{:<24} {:>12} {set:>12} {:>12}", usage.name.as_str(), told(plan_limit), usage.used));
     }
     Ok(())
 }

@@ -2,13 +2,15 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
-use tenure_kernel::limits::{Rate, Rates};
+use tenure_kernel::limits::{Rate, Rates, RedisUrl};
+use tenure_platform::domain::identity::{LONGEST_TOKEN, TokenConfig};
 use tenure_platform::domain::mail::{Authority, Sender, SmtpUrl};
 
 use super::layers::Layers;
-use super::values::{DatabaseUrl, Raw, Secret, Value, one_of};
+use super::values::{DatabaseUrl, Raw, Secret, Span, Value, one_of};
 
 /// What an instance is for; decides defaults, and what is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +140,36 @@ impl KeysConfig {
     }
 }
 
+/// How long logins and their tokens last.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SessionSettings {
+    /// An access token.
+    pub(crate) access_token: Duration,
+    /// A login that is not used.
+    pub(crate) unused: Duration,
+    /// A login, however much it is used.
+    pub(crate) longest: Duration,
+}
+
+impl SessionSettings {
+    pub(super) fn read(layers: &mut Layers<'_>) -> Self {
+        let default = TokenConfig::default();
+        let mut get = |key, variable, default| layers.get(key, variable, Span(default)).0;
+        let this = Self {
+            access_token: get("sessions.access_token", "TENURE_SESSIONS_ACCESS_TOKEN", default.access_ttl),
+            unused: get("sessions.unused", "TENURE_SESSIONS_UNUSED", default.refresh_ttl),
+            longest: get("sessions.longest", "TENURE_SESSIONS_LONGEST", default.login_ttl),
+        };
+        if this.access_token > LONGEST_TOKEN {
+            layers.refuse("sessions.access_token", "is more than 24h; no token is taken that lasts longer");
+        }
+        if this.unused > this.longest {
+            layers.refuse("sessions.unused", "is more than sessions.longest: such a login would end before");
+        }
+        this
+    }
+}
+
 /// How messages are delivered.
 #[derive(Debug, Clone)]
 pub(crate) struct MailSettings {
@@ -180,6 +212,11 @@ pub(super) fn rates(layers: &mut Layers<'_>) -> Rates {
         key: get("limits.key", "TENURE_LIMITS_KEY", default.key),
         key_long: get("limits.key_long", "TENURE_LIMITS_KEY_LONG", default.key_long),
     }
+}
+
+/// Where all nodes count requests together.
+pub(super) fn shared_limits(layers: &mut Layers<'_>) -> Option<RedisUrl> {
+    layers.optional("limits.redis_url", "TENURE_LIMITS_REDIS_URL")
 }
 
 /// How log lines look.

@@ -11,11 +11,11 @@ mod values;
 use std::path::{Path, PathBuf};
 
 pub(crate) use concerns::{
-    Auth, DatabaseConfig, Environment, KeysConfig, LogConfig, LogFormat, MailSettings, ServerConfig,
+    Auth, DatabaseConfig, Environment, KeysConfig, LogConfig, LogFormat, MailSettings, ServerConfig, SessionSettings,
 };
 use file::File;
 pub(crate) use layers::{Fault, Flags, Layers, Origin, Shown};
-use tenure_kernel::limits::Rates;
+use tenure_kernel::limits::{Rates, RedisUrl};
 use tenure_platform::domain::identity::Registration;
 use tenure_platform::domain::tenancy::Plan;
 
@@ -38,10 +38,14 @@ pub(crate) struct Config {
     pub(crate) default_plan: Plan,
     /// Whether logins are asked for.
     pub(crate) auth: Auth,
+    /// How long logins last.
+    pub(crate) sessions: SessionSettings,
     /// How messages are delivered.
     pub(crate) mail: MailSettings,
-    /// Rate limits of this node.
+    /// Rate limits.
     pub(crate) rates: Rates,
+    /// Where all nodes count requests together; each counts for itself if absent.
+    pub(crate) shared_limits: Option<RedisUrl>,
     /// What is logged.
     pub(crate) log: LogConfig,
     /// Hosts that outbound calls may reach although their addresses are private.
@@ -115,8 +119,10 @@ impl Config {
                 if production { Plan::Free } else { Plan::Enterprise },
             ),
             auth: layers.get("auth", "TENURE_AUTH", Auth::On),
+            sessions: SessionSettings::read(layers),
             mail: MailSettings::read(layers),
             rates: concerns::rates(layers),
+            shared_limits: concerns::shared_limits(layers),
             log: LogConfig::read(layers),
             egress_allow: layers.get("egress.allow", "TENURE_EGRESS_ALLOW", Vec::new()),
             require_signed_plugins: layers.get("plugins.require_signed", "TENURE_PLUGINS_REQUIRE_SIGNED", production),

@@ -91,6 +91,23 @@ fn what_does_not_go_together_is_refused() {
 }
 
 #[test]
+fn how_long_logins_last_is_told_in_words_and_within_bounds() {
+    let refused = |env: &[(&str, &str)]| read(&[], env, None).unwrap_err().join("\n");
+    let loaded =
+        read(&[], &[("TENURE_SESSIONS_ACCESS_TOKEN", "90s"), ("TENURE_SESSIONS_UNUSED", "12h")], None).unwrap();
+    let sessions = loaded.config.sessions;
+    assert_eq!((sessions.access_token.as_secs(), sessions.unused.as_secs()), (90, 43_200));
+    let shown = serde_json::to_string(&loaded.shown).unwrap();
+    assert!(["\"90s\"", "\"12h\"", "\"90d\""].iter().all(|text| shown.contains(text)), "{shown}");
+    for wrong in ["", "0m", "-1h", "1.5h", "15", "m", "15 m", "99999999999999999999d", "15w"] {
+        let fault = refused(&[("TENURE_SESSIONS_ACCESS_TOKEN", wrong)]);
+        assert!(fault.contains("write one like 90s, 15m, 12h or 30d"), "{wrong}: {fault}");
+    }
+    assert!(refused(&[("TENURE_SESSIONS_ACCESS_TOKEN", "25h")]).contains("more than 24h"));
+    assert!(refused(&[("TENURE_SESSIONS_LONGEST", "1d")]).contains("sessions.unused"));
+}
+
+#[test]
 fn mail_needs_to_be_from_somebody_and_to_lead_back() {
     let refused = |env: &[(&str, &str)]| read(&[], env, None).unwrap_err().join("\n");
     let smtp = ("TENURE_MAIL_SMTP_URL", "smtps://tenure:s3cr3t@mail.example.com");

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
-use tenure_kernel::limits::Rate;
+use tenure_kernel::limits::{Rate, RedisUrl};
 use tenure_platform::domain::identity::Registration;
 use tenure_platform::domain::mail::{Sender, SmtpUrl};
 use tenure_platform::domain::tenancy::Plan;
@@ -97,6 +98,32 @@ impl Value for Vec<IpNet> {
     }
 }
 
+/// A length of time: a whole number and `s`, `m`, `h` or `d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span(pub(crate) Duration);
+
+impl Span {
+    const UNITS: [(char, u64); 4] = [('d', 24 * 60 * 60), ('h', 60 * 60), ('m', 60), ('s', 1)];
+}
+
+impl Value for Span {
+    fn parse(raw: Raw) -> Result<Self, String> {
+        let given = text(raw)?;
+        let read = Self::UNITS.iter().find_map(|(unit, seconds)| {
+            let number: u64 = given.strip_suffix(*unit)?.parse().ok()?;
+            number.checked_mul(*seconds).filter(|seconds| *seconds > 0)
+        });
+        read.map(|seconds| Self(Duration::from_secs(seconds)))
+            .ok_or_else(|| format!("{given:?} is no length of time; write one like 90s, 15m, 12h or 30d"))
+    }
+
+    fn show(&self) -> serde_json::Value {
+        let seconds = self.0.as_secs();
+        let whole = Self::UNITS.iter().find(|(_, unit)| seconds.is_multiple_of(*unit));
+        whole.map_or(serde_json::Value::Null, |(name, unit)| format!("{}{name}", seconds / unit).into())
+    }
+}
+
 impl Value for bool {
     fn parse(raw: Raw) -> Result<Self, String> {
         one_of(raw, &[("true", true), ("false", false)])
@@ -158,6 +185,16 @@ impl Value for Rate {
 
     fn show(&self) -> serde_json::Value {
         format!("{}/{}s", self.requests, self.seconds).into()
+    }
+}
+
+impl Value for RedisUrl {
+    fn parse(raw: Raw) -> Result<Self, String> {
+        Self::parse(&Zeroizing::new(text(raw)?))
+    }
+
+    fn show(&self) -> serde_json::Value {
+        self.to_string().into()
     }
 }
 

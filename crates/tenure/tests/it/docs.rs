@@ -11,6 +11,7 @@ use crate::receiver::Receiver;
 const REFERENCE: &str = include_str!("../../../../docs/workflow-reference.md");
 const PLUGINS: &str = include_str!("../../../../docs/plugins.md");
 const API_KEYS: &str = include_str!("../../../../docs/api-keys.md");
+const QUOTAS: &str = include_str!("../../../../docs/quotas-and-limits.md");
 const QUICK_START: &str = include_str!("../../../../docs/quick-start.md");
 
 /// The fenced blocks of this language.
@@ -188,4 +189,11 @@ fn the_commands_of_the_quick_start_work_as_they_stand() {
 fn the_commands_for_api_keys_work_as_they_stand() {
     let Some(out) = printed(&blocks(API_KEYS, "sh").join("\n")) else { return };
     assert!(out.ends_with("\n1\n1\n1\nrevoked\n1\n"), "{out}");
+}
+
+#[test]
+fn the_commands_for_quotas_and_limits_work_as_they_stand() {
+    let Some(out) = printed(&blocks(QUOTAS, "sh").join("\n")) else { return };
+    assert!(out.contains("workflows: 1 of null") && out.contains("storage_bytes: "), "{out}");
+    assert!(out.ends_with("\n{\"per_minute\":300,\"per_hour\":null,\"per_day\":100000}\n"), "{out}");
 }

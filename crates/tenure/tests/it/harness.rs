@@ -135,6 +135,20 @@ impl Server {
         self.send(&format!("{request}\r\n{body}"))
     }
 
+    /// The status of a request to a server that may die meanwhile; nothing where no answer came.
+    pub fn try_post(address: &str, path: &str, bearer: &str, body: &str) -> Option<u16> {
+        let mut stream = TcpStream::connect(address).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\nauthorization: {bearer}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        text.split(' ').nth(1)?.parse().ok()
+    }
+
     /// Sends bytes as they are, reads what comes back.
     pub fn send(&self, text: &str) -> Answer {
         let mut stream = TcpStream::connect(&self.address).unwrap();

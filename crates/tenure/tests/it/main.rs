@@ -24,3 +24,4 @@ mod quotas;
 mod receiver;
 mod run;
 mod terminal;
+mod two_servers;

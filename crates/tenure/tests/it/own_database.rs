@@ -11,14 +11,14 @@ use tenure_pgembed::testing::TestCluster;
 use crate::harness::{Server, data_dir, run, tenure};
 
 /// A database of its own on the shared server; the superuser's URL.
-fn database() -> String {
+pub fn database() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("own_{}", NUMBER.fetch_add(1, Ordering::SeqCst));
     sql(&TestCluster::shared().superuser_url("postgres"), &format!("create database {name}"));
     TestCluster::shared().superuser_url(&name)
 }
 
-fn sql(url: &str, statements: &str) -> String {
+pub fn sql(url: &str, statements: &str) -> String {
     let wanted = std::env::var_os("TENURE_PG_BIN");
     let cache = std::env::var_os("TENURE_CACHE");
     let found = Binaries::find(wanted.as_deref().map(Path::new), cache.as_deref().map(Path::new)).unwrap();
@@ -41,10 +41,10 @@ fn sql(url: &str, statements: &str) -> String {
 }
 
 /// Roles belong to the whole server: who gives them new passwords must not do so under another test's feet.
-static ROLES: std::sync::Mutex<()> = std::sync::Mutex::new(());
+pub static ROLES: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 /// The URLs of the two logins that `tenure migrate --create-roles` prints, and how many migrations it applied.
-fn migrate(data: &Path, owner: &str) -> (String, String, u64) {
+pub fn migrate(data: &Path, owner: &str) -> (String, String, u64) {
     let mut command = tenure(data);
     command.env("TENURE_OWNER_DATABASE_URL", owner).args(["migrate", "--create-roles", "--json"]);
     let (code, out, errors) = run(&mut command);
@@ -54,7 +54,7 @@ fn migrate(data: &Path, owner: &str) -> (String, String, u64) {
     (url("DATABASE_URL"), url("TENURE_SYSTEM_DATABASE_URL"), document["applied"].as_u64().unwrap())
 }
 
-fn serve(data: &Path, app: &str, system: &str) -> Command {
+pub fn serve(data: &Path, app: &str, system: &str) -> Command {
     let mut command = tenure(data);
     command.env("DATABASE_URL", app).env("TENURE_SYSTEM_DATABASE_URL", system).args(["--log-format", "text"]);
     command

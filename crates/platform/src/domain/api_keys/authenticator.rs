@@ -13,11 +13,10 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use ipnet::IpNet;
 use tenure_kernel::bus::Message;
-use tenure_kernel::limits::Subject as Limited;
 use tenure_kernel::permission::DelegationAct;
 use tenure_kernel::{
-    Actor, Audited, Authenticator, Code, Credential, Error, Identity, Kernel, KeyId, Permission as _, PermissionSet,
-    Problem, Rejected, Result, SystemReason, Timestamp, WeakKernel,
+    Actor, Assurance, Audited, Authenticator, Code, Credential, Error, Identity, Kernel, KeyId, Permission as _,
+    PermissionSet, Problem, Rejected, Result, SystemReason, Timestamp, WeakKernel,
 };
 
 use super::store::{self, LastUse, Standing};
@@ -110,8 +109,10 @@ impl CredentialAuthenticator {
         }
         // Anybody can write down a well-formed key. Who does so by the thousand asks the database no more than their
         // address may ask anything; the kernel counts the refusal once more and tells of the limit.
-        let over = |address| kernel.limiter().count(Limited::address(address)).retry_after.is_some();
-        if address.is_some_and(over) {
+        let limiter = kernel.limiter();
+        let wanted = address.map(|address| limiter.of_address(address));
+        let counted = limiter.count(wanted.as_slice(), kernel.bus().nodes()).await;
+        if counted.iter().any(|standing| standing.retry_after.is_some()) {
             return Ok(None);
         }
         let glance = self.known.glance();
@@ -204,7 +205,9 @@ impl CredentialAuthenticator {
         }
         let permissions = root.permissions.intersection(claims.permissions());
         let (tenant, teams, workflow) = (claims.tid, Arc::clone(&root.teams), claims.workflow);
-        Ok(Arc::new(Identity { tenant, actor, permissions, teams, rates, workflow }))
+        // It has proven nothing itself, and reaches no further than its login.
+        let assurance = Assurance { enrolment_only: root.assurance.enrolment_only, ..Assurance::default() };
+        Ok(Arc::new(Identity { tenant, actor, permissions, teams, rates, assurance, workflow }))
     }
 
     /// Writes when, and from where, keys were last used. Not on the path of a request: what is known of uses may be lost
@@ -248,6 +251,7 @@ impl Known {
                 permissions: owner.intersection(scope),
                 teams: standing.teams,
                 rates: standing.rates,
+                assurance: Assurance::default(),
                 workflow: None,
             }),
             digest: standing.digest,

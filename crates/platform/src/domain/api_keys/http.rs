@@ -7,17 +7,17 @@ use tenure_kernel::bus::Message;
 use tenure_kernel::permission::{ApiKeyRead, ApiKeyWrite, ServiceAccountWrite};
 use tenure_kernel::{
     Actor, Audited, Authorized, Code, Created, Json, JsonOrNothing, KeyId, Page, PageQuery, Path, Permission as _,
-    PermissionSet, Personal, Problem, Query, Result, Sample, ServiceAccountId, TenantTx, Timestamp, Write,
+    Personal, Problem, Query, Recent, Result, Sample, ServiceAccountId, TenantTx, Timestamp, Write,
 };
 use utoipa::ToSchema;
 
 use super::event::ApiKeyEvent;
-use super::model::{
-    ApiKey, Environment, KeyOwner, KeyState, RateLimit, names_of, parse_name, parse_networks, parse_scopes,
-};
+use super::model::{ApiKey, Environment, KeyOwner, KeyState, names_of, parse_name, parse_networks, parse_scopes};
 use super::store;
 use super::text::NewKeyText;
 use crate::app::Routes;
+use crate::domain::rate_limits::{self, RateLimit};
+use crate::domain::roles;
 use crate::domain::service_accounts::ServiceAccount;
 
 const GRACE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -76,7 +76,7 @@ pub struct ApiKeyChange {
     scopes: Option<Vec<String>>,
     /// All networks it may be used from; an empty list is anywhere.
     allowed_cidrs: Option<Vec<String>>,
-    /// Its new limits, both of them.
+    /// Its new limits, all of them.
     rate_limit: Option<RateLimit>,
 }
 
@@ -117,17 +117,19 @@ async fn get(cx: Authorized<ApiKeyRead>, Path(id): Path<KeyId>) -> Result<Json<A
     cx.read(async |tx| Ok(tx.load::<ApiKey>(id).await?.into_inner())).await.map(Json)
 }
 
-async fn create(cx: Authorized<ApiKeyWrite>, Json(new): Json<NewApiKey>) -> Result<Created<IssuedKey>> {
+async fn create(cx: Authorized<Recent<ApiKeyWrite>>, Json(new): Json<NewApiKey>) -> Result<Created<IssuedKey>> {
     let (name, scopes) = (parse_name(&new.name)?, parse_scopes(&new.scopes)?);
-    let (networks, rate_limit) = (parse_networks(&new.allowed_cidrs)?, new.rate_limit.check()?);
+    let networks = parse_networks(&new.allowed_cidrs)?;
     let issued = cx
         .write_once(async |tx| {
             let actor = *tx.cx().actor();
             only_a_login(&actor)?;
-            within_own(tx, scopes)?;
+            roles::allow(scopes, tx.cx().identity.permissions)?;
             if new.expires_at.is_some_and(|end| end <= tx.now()) {
                 return Err(Problem::invalid("/expires_at", "must lie in the future").into());
             }
+            let bounds = rate_limits::store::bounds(tx, cx.kernel().limiter().rates()).await?;
+            let rate_limit = new.rate_limit.check(&bounds, "/rate_limit")?;
             let (owner, owner_name) = owner(tx, &actor, new.service_account).await?;
             let key = ApiKey {
                 environment: new.environment,
@@ -151,7 +153,6 @@ async fn update(
     let name = change.name.as_deref().map(parse_name).transpose()?;
     let scopes = change.scopes.as_deref().map(parse_scopes).transpose()?;
     let networks = change.allowed_cidrs.as_deref().map(parse_networks).transpose()?;
-    let rate_limit = change.rate_limit.map(RateLimit::check).transpose()?;
     let changed = cx
         .write(async |tx| {
             let key = tx.load::<ApiKey>(id).await?;
@@ -163,6 +164,8 @@ async fn update(
                 let detail = "must name nothing that the key may not do already; for more make another key";
                 return Err(Problem::invalid("/scopes", detail).into());
             }
+            let bounds = rate_limits::store::bounds(tx, cx.kernel().limiter().rates()).await?;
+            let rate_limit = change.rate_limit.map(|limit| limit.check(&bounds, "/rate_limit")).transpose()?;
             tx.announce(Message::KeyChanged { key: id }).await?;
             let change = store::update(tx, key, |key| {
                 key.name = name.unwrap_or_else(|| key.name.clone());
@@ -306,7 +309,7 @@ fn only_its_owner(tx: &TenantTx<Write>, key: &ApiKey) -> Result<()> {
         KeyOwner::User { .. } => "only the owner of an API key may change or rotate it",
         KeyOwner::ServiceAccount { .. } => {
             manages_accounts(tx)?;
-            return within_own(tx, key.scope());
+            return roles::allow(key.scope(), tx.cx().identity.permissions);
         }
     };
     Err(Problem::new(Code::PermissionDenied, detail).into())
@@ -335,14 +338,4 @@ fn still_works(key: &ApiKey) -> Result<()> {
             Err(Problem::conflict("this API key does not work any more; make another").into())
         }
     }
-}
-
-/// Nobody gives a permission that they do not hold.
-fn within_own(tx: &TenantTx<Write>, scopes: PermissionSet) -> Result<()> {
-    let missing = scopes.missing_from(tx.cx().identity.permissions);
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let detail = format!("these scopes hold permissions that you do not hold: {missing}");
-    Err(Problem::new(Code::PermissionDenied, detail).with("permission", missing.to_string()).into())
 }

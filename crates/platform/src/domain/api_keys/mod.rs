@@ -8,8 +8,10 @@ mod http;
 mod model;
 mod store;
 mod text;
+mod upkeep;
 
 pub use authenticator::CredentialAuthenticator;
 pub use event::ApiKeyEvent;
 pub use http::routes;
 pub use model::ApiKey;
+pub use upkeep::sweep;

@@ -3,12 +3,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use tenure_kernel::limits::{KeyRates, Rate};
 use tenure_kernel::text;
 use tenure_kernel::{
     KeyId, PermissionId, PermissionSet, Personal, Problem, Resource, Result, ServiceAccountId, Timestamp, UserId,
 };
 use utoipa::ToSchema;
+
+use crate::domain::rate_limits::RateLimit;
 
 const MOST_NETWORKS: usize = 50;
 
@@ -63,40 +64,6 @@ impl ApiKey {
     /// What it is cut down to.
     pub(super) fn scope(&self) -> PermissionSet {
         PermissionSet::from_patterns(self.scopes.iter().map(String::as_str))
-    }
-}
-
-/// How many requests a key may make; as the installation says where null.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RateLimit {
-    /// In a minute, 1 to 1,000,000.
-    #[serde(default)]
-    pub per_minute: Option<i32>,
-    /// In an hour, 1 to 1,000,000.
-    #[serde(default)]
-    pub per_hour: Option<i32>,
-}
-
-impl RateLimit {
-    /// # Errors
-    /// 422 at the member that is out of range.
-    pub(super) fn check(self) -> Result<Self> {
-        for (name, requests) in [("per_minute", self.per_minute), ("per_hour", self.per_hour)] {
-            if requests.is_some_and(|requests| !(1..=1_000_000).contains(&requests)) {
-                return Err(Problem::invalid(format!("/rate_limit/{name}"), "must be 1 to 1000000").into());
-            }
-        }
-        Ok(self)
-    }
-
-    /// For the limiter.
-    pub(super) fn rates(self) -> KeyRates {
-        let rate = |requests: Option<i32>, seconds| {
-            let requests = requests.and_then(|requests| u32::try_from(requests).ok())?;
-            Some(Rate { requests, seconds })
-        };
-        KeyRates { key: rate(self.per_minute, 60), key_long: rate(self.per_hour, 3600) }
     }
 }
 

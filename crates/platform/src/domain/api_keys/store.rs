@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tenure_kernel::limits::KeyRates;
+use tenure_kernel::limits::OwnRates;
 use tenure_kernel::permission::{ServiceAccountRead, UserWrite};
 use tenure_kernel::{
     Change, Error, KeyId, Load, Mode, Page, PageQuery, Permission as _, Permitted, Personal, Principal, Result,
@@ -12,8 +12,18 @@ use tenure_kernel::{
 };
 use uuid::Uuid;
 
-use super::model::{ApiKey, Ends, Environment, KeyOwner, RateLimit};
+use super::model::{ApiKey, Ends, Environment, KeyOwner};
 use super::text::KeyDigest;
+use crate::domain::rate_limits::{self, RateLimit};
+
+fn limit(minute: Option<i32>, hour: Option<i32>, day: Option<i32>) -> RateLimit {
+    let number = |stored: Option<i32>| stored.and_then(|stored| u32::try_from(stored).ok());
+    RateLimit { per_minute: number(minute), per_hour: number(hour), per_day: number(day) }
+}
+
+fn stored(number: Option<u32>) -> Option<i32> {
+    number.map(|number| i32::try_from(number).unwrap_or(i32::MAX))
+}
 
 struct Row {
     id: KeyId,
@@ -26,6 +36,7 @@ struct Row {
     allowed_cidrs: Vec<String>,
     rate_per_minute: Option<i32>,
     rate_per_hour: Option<i32>,
+    rate_per_day: Option<i32>,
     expires_at: Option<Timestamp>,
     retires_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
@@ -55,7 +66,7 @@ impl Row {
             state: ends.state(now),
             scopes: self.scopes,
             allowed_cidrs: self.allowed_cidrs,
-            rate_limit: RateLimit { per_minute: self.rate_per_minute, per_hour: self.rate_per_hour },
+            rate_limit: limit(self.rate_per_minute, self.rate_per_hour, self.rate_per_day),
             expires_at: self.expires_at,
             retires_at: self.retires_at,
             revoked_at: self.revoked_at,
@@ -110,7 +121,7 @@ impl Load for ApiKey {
             Row,
             r#"select k.id as "id: KeyId", k.name, k.user_id as "user_id: UserId", k.service_account_id as "service_account_id: ServiceAccountId",
                       coalesce(m.full_name, s.name) as owner_name, k.environment, k.scopes,
-                      k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.expires_at, k.retires_at, k.revoked_at, k.rotated_from as "rotated_from: KeyId",
+                      k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.rate_per_day, k.expires_at, k.retires_at, k.revoked_at, k.rotated_from as "rotated_from: KeyId",
                       k.created_by as "created_by: UserId", k.created_at, k.updated_at, k.last_used_at, k.last_used_address
                from api_keys k left join memberships m on m.tenant_id = k.tenant_id and m.user_id = k.user_id
                left join service_accounts s on s.tenant_id = k.tenant_id and s.id = k.service_account_id
@@ -136,7 +147,7 @@ pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, page: &PageQuery) -> Res
         Row,
         r#"select k.id as "id: KeyId", k.name, k.user_id as "user_id: UserId", k.service_account_id as "service_account_id: ServiceAccountId",
                       coalesce(m.full_name, s.name) as owner_name, k.environment, k.scopes,
-                  k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.expires_at, k.retires_at, k.revoked_at, k.rotated_from as "rotated_from: KeyId",
+                  k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.rate_per_day, k.expires_at, k.retires_at, k.revoked_at, k.rotated_from as "rotated_from: KeyId",
                   k.created_by as "created_by: UserId", k.created_at, k.updated_at, k.last_used_at, k.last_used_address
            from api_keys k left join memberships m on m.tenant_id = k.tenant_id and m.user_id = k.user_id
                left join service_accounts s on s.tenant_id = k.tenant_id and s.id = k.service_account_id
@@ -165,8 +176,8 @@ pub(super) async fn insert(tx: &mut TenantTx<Write>, key: ApiKey, digest: &KeyDi
     };
     sqlx::query!(
         "insert into api_keys (tenant_id, id, user_id, name, environment, digest, scopes, allowed_cidrs, expires_at, rotated_from,
-                               created_by, created_at, updated_at, service_account_id, rate_per_minute, rate_per_hour)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15)",
+                               created_by, created_at, updated_at, service_account_id, rate_per_minute, rate_per_hour, rate_per_day)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16)",
         tx.tenant().uuid(),
         key.id.uuid(),
         user,
@@ -180,8 +191,9 @@ pub(super) async fn insert(tx: &mut TenantTx<Write>, key: ApiKey, digest: &KeyDi
         key.created_by.map(UserId::uuid),
         key.created_at,
         account,
-        key.rate_limit.per_minute,
-        key.rate_limit.per_hour
+        stored(key.rate_limit.per_minute),
+        stored(key.rate_limit.per_hour),
+        stored(key.rate_limit.per_day)
     )
     .execute(&mut *tx)
     .await?;
@@ -201,7 +213,7 @@ pub(super) async fn update(
     let after = ApiKey { updated_at: now, state: ends.state(now), ..after };
     sqlx::query!(
         "update api_keys set name = $3, scopes = $4, allowed_cidrs = $5, retires_at = $6, revoked_at = $7, updated_at = $8,
-                             rate_per_minute = $9, rate_per_hour = $10
+                             rate_per_minute = $9, rate_per_hour = $10, rate_per_day = $11
          where tenant_id = $1 and id = $2",
         tx.tenant().uuid(),
         after.id.uuid(),
@@ -211,8 +223,9 @@ pub(super) async fn update(
         after.retires_at as Option<Timestamp>,
         after.revoked_at as Option<Timestamp>,
         now,
-        after.rate_limit.per_minute,
-        after.rate_limit.per_hour
+        stored(after.rate_limit.per_minute),
+        stored(after.rate_limit.per_hour),
+        stored(after.rate_limit.per_day)
     )
     .execute(&mut *tx)
     .await?;
@@ -242,7 +255,7 @@ pub(super) struct Standing {
     pub(super) ends: Ends,
     pub(super) scopes: Vec<String>,
     pub(super) allowed_cidrs: Vec<String>,
-    pub(super) rates: KeyRates,
+    pub(super) rates: OwnRates,
     pub(super) roles: Vec<String>,
     pub(super) permissions: Vec<String>,
     pub(super) teams: Arc<[TeamId]>,
@@ -252,9 +265,11 @@ pub(super) struct Standing {
 pub(super) async fn standing(tx: &mut SystemTx, id: KeyId) -> Result<Option<Standing>> {
     let row = sqlx::query!(
         r#"select k.tenant_id as "tenant: TenantId", k.user_id as "user: UserId", k.service_account_id as "account: ServiceAccountId",
-                  k.digest, k.scopes, k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.expires_at, k.retires_at, k.revoked_at,
+                  k.digest, k.scopes, k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.rate_per_day, k.expires_at, k.retires_at, k.revoked_at,
                   k.revoked_at is null and t.status <> 'deleted'
-                      and coalesce(u.status = 'active' and m.status = 'active', s.status = 'active', false) as "alive!",
+                      and coalesce(u.status = 'active' and m.status = 'active'
+                                   and (u.mfa or not coalesce((select require_mfa from tenant_security ts where ts.tenant_id = k.tenant_id), false)),
+                               s.status = 'active', false) as "alive!",
                   t.status = 'active' as "tenant_active!",
                   coalesce(m.roles, s.roles, '{}') as "roles!",
                   coalesce(m.permissions, s.permissions, '{}')
@@ -272,6 +287,8 @@ pub(super) async fn standing(tx: &mut SystemTx, id: KeyId) -> Result<Option<Stan
     .await?;
     let Some(row) = row else { return Ok(None) };
     let owner = row.user.map(Principal::User).or(row.account.map(Principal::ServiceAccount));
+    let key = limit(row.rate_per_minute, row.rate_per_hour, row.rate_per_day).spans();
+    let rates = OwnRates { key, ..rate_limits::store::of_caller(tx, row.tenant, row.user).await? };
     Ok(Some(Standing {
         tenant: row.tenant,
         owner: owner.ok_or_else(|| Error::internal("a key of nobody"))?,
@@ -281,7 +298,7 @@ pub(super) async fn standing(tx: &mut SystemTx, id: KeyId) -> Result<Option<Stan
         ends: Ends { expires: row.expires_at, retires: row.retires_at, revoked: row.revoked_at },
         scopes: row.scopes,
         allowed_cidrs: row.allowed_cidrs,
-        rates: RateLimit { per_minute: row.rate_per_minute, per_hour: row.rate_per_hour }.rates(),
+        rates,
         roles: row.roles,
         permissions: row.permissions,
         teams: row.teams.into(),

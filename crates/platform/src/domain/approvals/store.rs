@@ -76,7 +76,7 @@ async fn select<M: Mode>(
     rows: i64,
 ) -> Result<Vec<Approval>> {
     let caller = caller(tx).await?;
-    let teams: Vec<Uuid> = tx.cx().identity.teams.iter().copied().map(TeamId::uuid).collect();
+    let teams = tx.own_teams();
     let (at, id) = after.unzip();
     // A caller without the permission may decide none.
     let roles = if caller.permitted { caller.roles.clone() } else { Vec::new() };
@@ -88,7 +88,7 @@ async fn select<M: Mode>(
            from approvals a
            join workflows w on w.tenant_id = a.tenant_id and w.id = a.workflow_id
            left join memberships m on m.tenant_id = a.tenant_id and m.user_id = a.requested_by
-           where a.tenant_id = $1 and (w.team_id is null or w.team_id = any($2))
+           where a.tenant_id = $1 and in_reach(w.team_id, $2)
              and ($3::uuid is null or a.id = $3)
              and ($4::text is null or a.state = $4)
              and ($5::uuid is null or a.execution_id = $5)

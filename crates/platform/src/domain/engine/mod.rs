@@ -41,6 +41,7 @@ use standing::Standings;
 use writer::Writer;
 
 use crate::domain::executions::LiveSteps;
+use crate::domain::quotas::ProviderCalls;
 use crate::domain::workflows::PlanCache;
 use crate::sandbox::Sandbox;
 
@@ -92,6 +93,8 @@ struct Shared {
     sandbox: Sandbox,
     egress: EgressClient,
     policy: Arc<dyn Policy>,
+    /// Of the month's calls to providers those that this node holds.
+    calls: ProviderCalls,
     objects: ObjectStore,
     standings: Standings,
     writer: Writer,
@@ -141,6 +144,7 @@ impl Engine {
             node,
             writer: Writer::new(kernel.clone(), node),
             standings: Standings::new(&kernel),
+            calls: ProviderCalls::default(),
             objects: ObjectStore::new(config.objects.clone()),
             live,
             kernel,
@@ -191,6 +195,14 @@ impl Engine {
         if !self.drained(grace).await {
             self.0.stop_all(Stop::Abandoned);
             self.drained(GIVING_BACK).await;
+        }
+        self.settle_calls(true).await;
+    }
+
+    /// Gives back calls to providers that this node holds and does not use; all of them where it stops.
+    pub async fn settle_calls(&self, everything: bool) {
+        if let Err(error) = self.0.calls.settle(&self.0.kernel, everything).await {
+            tracing::warn!(%error, "calls to providers that were not made are still counted");
         }
     }
 

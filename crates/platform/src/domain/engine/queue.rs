@@ -70,7 +70,8 @@ pub(super) fn may_have_left_some(claims: &[Claim]) -> bool {
 /// queued; none gets more than its slots.
 pub(super) async fn claim(shared: &Shared, most: usize) -> Result<Vec<Claim>> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let limit = |plan: Plan| Quota::ConcurrentExecutions.limit(plan).map(i64::from);
+    let limit =
+        |plan: Plan| Quota::ConcurrentExecutions.limit(plan).map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
     let (free, pro, enterprise) = (limit(Plan::Free), limit(Plan::Pro), limit(Plan::Enterprise));
     let rows = shared
         .kernel

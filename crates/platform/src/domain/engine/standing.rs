@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tenure_kernel::bus::Message;
-use tenure_kernel::limits::KeyRates;
-use tenure_kernel::{Actor, Audited, Identity, Kernel, PermissionSet, Result, SystemReason, TeamId, TenantId, UserId};
+use tenure_kernel::limits::OwnRates;
+use tenure_kernel::{
+    Actor, Assurance, Audited, Identity, Kernel, PermissionSet, Result, SystemReason, TeamId, TenantId, UserId,
+};
 
 use crate::domain::access;
 use crate::remembered::Remembered;
@@ -53,13 +55,14 @@ impl Standings {
             }
         };
         Ok(standing.map(|standing| {
-            let rates = KeyRates::default();
+            let rates = OwnRates::default();
             Arc::new(Identity {
                 tenant,
                 actor,
                 permissions: standing.permissions,
                 teams: standing.teams,
                 rates,
+                assurance: Assurance::default(),
                 workflow: None,
             })
         }))

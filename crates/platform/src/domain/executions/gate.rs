@@ -105,19 +105,21 @@ pub(super) async fn admit(tx: &mut TenantTx<Write>, app: &App, wanted: &Wanted) 
     let asked = asked(tx, &workflow).await?;
     // From here on the tenant's other requests wait: nothing slow follows.
     quotas::take(tx, Quota::ExecutionsPerMonth, 1).await?;
+    quotas::keep(tx, wanted.id, &stored).await?;
     if store::queue_is_full(tx).await? {
         return Err(queue_full().into());
     }
     let decision = policies::decide(&*app.policy, &mut *tx, now, &asked).await?;
     if !decision.allowed {
         quotas::give_back(tx, Quota::ExecutionsPerMonth, 1).await?;
+        quotas::forget(tx, wanted.id).await?;
         return Ok(Audited::none(
             "its refusal is an event of its own, folded with its repeats",
             Admission::Denied(decision),
         ));
     }
     let execution = store::insert(tx, wanted.id, workflow.id, version, requested_by, &stored).await?;
-    plugins::pin(tx, execution.id, &compiled.plugins).await?;
+    plugins::pin(tx, execution.id, workflow.team_id, &compiled.plugins).await?;
     let event = NewEvent::new(ExecutionEvent::REQUESTED, execution.id.to_string())
         .detail("workflow", workflow.id)
         .detail("version", version);

@@ -3,11 +3,10 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tenure_kernel::{
-    Error, ExecutionId, Job, JobKind, Load, Mode, Page, PageQuery, Permitted, Problem, Result, TeamId, TenantTx,
-    Timestamp, UserId, WorkflowId, Write,
+    Error, ExecutionId, Job, JobKind, Load, Mode, Page, PageQuery, Permitted, Problem, Result, TenantTx, Timestamp,
+    UserId, WorkflowId, Write,
 };
 use tenure_workflow::machine::{Entry, Outcome, StoredValue};
-use uuid::Uuid;
 
 use super::filter::Filter;
 use super::model::{Execution, ExecutionError, ExecutionState, ExecutionSummary, PersonRef, WorkflowRef, shown};
@@ -65,7 +64,7 @@ async fn select<M: Mode>(
     after: Option<(Timestamp, ExecutionId)>,
     rows: i64,
 ) -> Result<Vec<ExecutionSummary>> {
-    let teams: Vec<Uuid> = tx.cx().identity.teams.iter().copied().map(TeamId::uuid).collect();
+    let teams = tx.own_teams();
     let (at, id) = after.unzip();
     let rows = sqlx::query_as!(
         Row,
@@ -76,7 +75,7 @@ async fn select<M: Mode>(
            join workflows w on w.tenant_id = e.tenant_id and w.id = e.workflow_id
            join workflow_versions v on v.tenant_id = e.tenant_id and v.workflow_id = e.workflow_id and v.version = e.version
            left join memberships m on m.tenant_id = e.tenant_id and m.user_id = e.requested_by
-           where e.tenant_id = $1 and (w.team_id is null or w.team_id = any($2))
+           where e.tenant_id = $1 and in_reach(w.team_id, $2)
              and ($3::uuid is null or e.id = $3)
              and ($4::uuid is null or e.workflow_id = $4)
              and ($5::text[] is null or e.state = any($5))

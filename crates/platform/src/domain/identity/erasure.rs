@@ -189,7 +189,11 @@ pub async fn own_data(tx: &mut SystemTx, user: UserId) -> Result<OwnData> {
     let profile = store::user(tx, user).await?;
     let credentials = sqlx::query_as!(
         OwnCredential,
-        "select kind, updated_at from credentials where user_id = $1 order by kind",
+        r#"select kind as "kind!", updated_at as "updated_at!" from (
+               select kind, updated_at from credentials where user_id = $1
+               union all select 'totp', confirmed_at from totp_factors where user_id = $1 and confirmed_at is not null
+               union all select 'passkey', created_at from passkeys where user_id = $1
+               union all select 'trusted device', created_at from trusted_devices where user_id = $1) c order by 1, 2"#,
         user.uuid()
     )
     .fetch_all(&mut *tx)

@@ -19,7 +19,7 @@ const SIGNS_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// A key is published so long before it signs: other nodes, and services that keep the JWK set, know it by then.
 const PUBLISHED_AHEAD: Duration = Duration::from_secs(60 * 60);
 /// No token of any kind is good for longer, so a key that another has replaced for so long verifies nothing any more.
-pub(super) const LONGEST_TOKEN: Duration = Duration::from_secs(24 * 60 * 60);
+pub const LONGEST_TOKEN: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a JWK set may be kept (`Cache-Control`): well within the time that a key is published ahead.
 pub(super) const KEEP_JWKS_SECONDS: u64 = 900;
 

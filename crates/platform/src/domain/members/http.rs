@@ -17,6 +17,7 @@ use super::event::MemberEvent;
 use super::explain::{Explanation, explain};
 use super::filter::MemberFilter;
 use super::listing;
+use super::logins;
 use super::model::{Attributes, Member, MemberStatus, parse_attributes};
 use super::store::{self, NewStanding};
 use crate::app::{App, Routes};
@@ -32,6 +33,8 @@ pub fn routes() -> Routes {
         .get("/users/{id}", get, "See a member.")
         .get("/permissions/explain", explained, "Say what a member may do, and why, permission by permission.")
         .patch("/users/{id}", update, "Change a member's status, roles, single permissions or attributes.\n\nTakes effect on every node within a second; locking and deactivating end their logins. Nobody gives a role that holds more than they hold, and the last administrator stays.")
+        .merge(super::rates::routes())
+        .merge(logins::routes())
         .merge(bulk::routes())
 }
 

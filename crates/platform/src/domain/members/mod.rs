@@ -10,7 +10,9 @@ mod filter;
 mod http;
 mod listing;
 mod leaving;
+mod logins;
 mod model;
+mod rates;
 mod store;
 
 pub use add::{Added, Taken, add, take_back};

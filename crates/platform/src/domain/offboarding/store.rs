@@ -1,7 +1,6 @@
 //! The SQL of an offboarding, over the tables of several domains.
 
 use tenure_kernel::{KeyId, Mode, PluginId, Result, SystemTx, TeamId, TenantId, TenantTx, UserId, WorkflowId, Write};
-use uuid::Uuid;
 
 use super::model::{Asset, AssetList};
 
@@ -10,7 +9,7 @@ const SHOWN: i64 = 100;
 
 /// Whoever looks sees no names of what is private to other teams; it is counted all the same.
 pub(super) async fn workflows<M: Mode>(tx: &mut TenantTx<M>, owner: UserId) -> Result<AssetList> {
-    let teams: Vec<Uuid> = tx.cx().identity.teams.iter().map(|team| team.uuid()).collect();
+    let teams = tx.own_teams();
     let tenant = tx.tenant().uuid();
     let total = sqlx::query_scalar!(
         r#"select count(*) as "count!" from workflows where tenant_id = $1 and owner_id = $2 and deleted_at is null"#,
@@ -21,7 +20,7 @@ pub(super) async fn workflows<M: Mode>(tx: &mut TenantTx<M>, owner: UserId) -> R
     .await?;
     let rows = sqlx::query!(
         r#"select id as "id: WorkflowId", name from workflows
-           where tenant_id = $1 and owner_id = $2 and deleted_at is null and (team_id is null or team_id = any($3))
+           where tenant_id = $1 and owner_id = $2 and deleted_at is null and in_reach(team_id, $3)
            order by lower(name), id limit $4"#,
         tenant,
         owner.uuid(),
@@ -35,16 +34,25 @@ pub(super) async fn workflows<M: Mode>(tx: &mut TenantTx<M>, owner: UserId) -> R
 }
 
 pub(super) async fn plugins<M: Mode>(tx: &mut TenantTx<M>, owner: UserId) -> Result<AssetList> {
+    let teams = tx.own_teams();
+    let tenant = tx.tenant().uuid();
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from plugins where tenant_id = $1 and owner_id = $2 and deleted_at is null"#,
+        tenant,
+        owner.uuid()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
     let rows = sqlx::query!(
-        r#"select id as "id: PluginId", name, count(*) over () as "total!" from plugins
-           where tenant_id = $1 and owner_id = $2 and deleted_at is null order by name limit $3"#,
-        tx.tenant().uuid(),
+        r#"select id as "id: PluginId", name from plugins
+           where tenant_id = $1 and owner_id = $2 and deleted_at is null and in_reach(team_id, $3) order by name limit $4"#,
+        tenant,
         owner.uuid(),
+        &teams,
         SHOWN
     )
     .fetch_all(&mut *tx)
     .await?;
-    let total = rows.first().map_or(0, |row| row.total);
     let items = rows.into_iter().map(|row| Asset { id: row.id.to_string(), name: row.name }).collect();
     Ok(AssetList { total, items })
 }

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use semver::Version;
 use serde::Serialize;
-use tenure_kernel::{Error, Mode, PluginId, Problem, Result, TenantTx, WorkflowId, Write};
+use tenure_kernel::{Error, Mode, PluginId, Problem, Result, TeamId, TenantTx, WorkflowId, Write};
 use tenure_sandbox::PythonLimits;
 use tenure_workflow::nodes::PluginReference;
 use tenure_workflow::sensitive::SensitiveSchema;
 use tenure_workflow::validate::{self, Resolution};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::manifest::{Capability, Manifest, TENURE};
 
@@ -28,11 +27,15 @@ pub(super) fn full_name(reference: &PluginReference) -> String {
 }
 
 impl Catalog {
-    /// What the validator must know to judge these references.
+    /// What the validator must know to judge these references in a workflow that is private to `team`, or to nobody.
     ///
     /// # Errors
     /// PostgreSQL's.
-    pub async fn load<M: Mode>(tx: &mut TenantTx<M>, references: &[&PluginReference]) -> Result<Self> {
+    pub async fn load<M: Mode>(
+        tx: &mut TenantTx<M>,
+        references: &[&PluginReference],
+        team: Option<TeamId>,
+    ) -> Result<Self> {
         let mut catalog = Self::default();
         if references.is_empty() {
             return Ok(catalog);
@@ -42,11 +45,12 @@ impl Catalog {
             r#"select p.name, v.version as "version?" from plugins p
                left join plugin_versions v on v.tenant_id = p.tenant_id and v.plugin_id = p.id
                  and v.status = 'active' and p.name = any($2)
-               where p.tenant_id = $1 and p.deleted_at is null
+               where p.tenant_id = $1 and p.deleted_at is null and may_use(p.team_id, $4)
                order by p.name = any($2) desc, p.name limit $3"#,
             tx.tenant().uuid(),
             &names,
-            MAX_NAMES
+            MAX_NAMES,
+            team.map(TeamId::uuid)
         )
         .fetch_all(&mut *tx)
         .await?;
@@ -86,6 +90,7 @@ pub async fn remember_uses(
     tx: &mut TenantTx<Write>,
     workflow: WorkflowId,
     version: i32,
+    team: Option<TeamId>,
     references: &[&PluginReference],
 ) -> Result<()> {
     let names: BTreeSet<String> = references.iter().map(|reference| full_name(reference)).collect();
@@ -95,9 +100,10 @@ pub async fn remember_uses(
     }
     let tenant = tx.tenant().uuid();
     let held = sqlx::query_scalar!(
-        "select name from plugins where tenant_id = $1 and name = any($2) and deleted_at is null for share",
+        "select name from plugins where tenant_id = $1 and name = any($2) and deleted_at is null and may_use(team_id, $3) for share",
         tenant,
-        &names
+        &names,
+        team.map(TeamId::uuid)
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -137,9 +143,9 @@ pub(super) struct Users {
 
 /// Who uses each of these plugins.
 pub(super) async fn users<M: Mode>(tx: &mut TenantTx<M>, names: &[String]) -> Result<BTreeMap<String, Users>> {
-    let teams: Vec<Uuid> = tx.cx().identity.teams.iter().map(|team| team.uuid()).collect();
+    let teams = tx.own_teams();
     let rows = sqlx::query!(
-        r#"select u.plugin_name, w.id as "id: WorkflowId", w.name, w.team_id is null or w.team_id = any($3) as "visible!"
+        r#"select u.plugin_name, w.id as "id: WorkflowId", w.name, in_reach(w.team_id, $3) as "visible!"
            from workflow_plugin_uses u join workflows w
              on w.tenant_id = u.tenant_id and w.id = u.workflow_id and w.latest_version = u.version
            where u.tenant_id = $1 and u.plugin_name = any($2) and w.deleted_at is null
@@ -185,12 +191,16 @@ pub struct ResolvedPlugin {
     pub sensitive: SensitiveSchema,
 }
 
-/// The highest active version in the range, if there is one.
+/// The highest active version in the range that a workflow of this team may use, if there is one.
 ///
 /// # Errors
 /// PostgreSQL's.
-pub async fn resolve<M: Mode>(tx: &mut TenantTx<M>, reference: &PluginReference) -> Result<Option<ResolvedPlugin>> {
-    match latest(tx, reference).await? {
+pub async fn resolve<M: Mode>(
+    tx: &mut TenantTx<M>,
+    reference: &PluginReference,
+    team: Option<TeamId>,
+) -> Result<Option<ResolvedPlugin>> {
+    match latest(tx, reference, team).await? {
         Some((id, version)) => pinned(tx, id, &version).await.map(Some),
         None => Ok(None),
     }
@@ -200,13 +210,15 @@ pub async fn resolve<M: Mode>(tx: &mut TenantTx<M>, reference: &PluginReference)
 pub(super) async fn latest<M: Mode>(
     tx: &mut TenantTx<M>,
     reference: &PluginReference,
+    team: Option<TeamId>,
 ) -> Result<Option<(PluginId, Version)>> {
     let rows = sqlx::query!(
         r#"select p.id as "id: PluginId", v.version from plugins p
            join plugin_versions v on v.tenant_id = p.tenant_id and v.plugin_id = p.id and v.status = 'active'
-           where p.tenant_id = $1 and p.name = $2 and p.deleted_at is null"#,
+           where p.tenant_id = $1 and p.name = $2 and p.deleted_at is null and may_use(p.team_id, $3)"#,
         tx.tenant().uuid(),
-        full_name(reference)
+        full_name(reference),
+        team.map(TeamId::uuid)
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -218,13 +230,17 @@ pub(super) async fn latest<M: Mode>(
 ///
 /// # Errors
 /// 409 with what is missing.
-pub(super) async fn require(tx: &mut TenantTx<Write>, dependencies: &BTreeMap<String, String>) -> Result<()> {
+pub(super) async fn require(
+    tx: &mut TenantTx<Write>,
+    dependencies: &BTreeMap<String, String>,
+    team: Option<TeamId>,
+) -> Result<()> {
     let mut missing = Vec::new();
     // Tenure itself was asked for when the manifest was read.
     for (name, range) in dependencies.iter().filter(|(name, _)| *name != TENURE) {
         let wanted = format!("{name}@{range}");
         let reference: PluginReference = wanted.parse().map_err(Error::internal)?;
-        if resolve(tx, &reference).await?.is_none() {
+        if resolve(tx, &reference, team).await?.is_none() {
             missing.push(wanted);
         }
     }

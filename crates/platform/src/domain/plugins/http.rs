@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenure_kernel::permission::{PluginCreate, PluginDelete, PluginRead, PluginUpdate};
 use tenure_kernel::{
-    Audited, Authorized, Code, Created, Error, Json, Mode, NewEvent, NoContent, Page, PageQuery, Path, PluginId,
-    Problem, Query, Resource as _, Result, Sample, TenantTx,
+    Audited, Authorized, Code, Created, Error, Json, Mode, NewEvent, NoContent, OnConstraint as _, Page, PageQuery,
+    Path, PluginId, Problem, Query, Resource as _, Result, Sample, TeamId, TenantTx,
 };
 use tenure_workflow::definition::InputSchema;
 use utoipa::{IntoParams, ToSchema};
@@ -21,6 +21,8 @@ use super::run::{self, TestResult};
 use super::stages::{self, MAX_SOURCE, Stage};
 use super::store;
 use crate::app::{App, Routes};
+use crate::domain::quotas::{self, Quota};
+use crate::domain::teams::TeamChoice;
 
 const UPLOAD: &str = "Upload a plugin, or a new version of one.\n\nIt passes stages: manifest, schemas, capabilities, source, examples. What fails is refused with 422 and the report in `stages`; what passes is stored as a draft.";
 const STATUS: &str =
@@ -43,6 +45,7 @@ pub fn routes() -> Routes {
             .get("/plugins/{id}", get, "See a plugin and who uses it.")
             .delete("/plugins/{id}", delete, DELETE)
             .get("/plugins/{id}/code", current_code, CODE)
+            .put("/plugins/{id}/team", set_team, "Make a plugin private to one of your teams, or everybody's.\n\nWhat is private to a team does not exist for those outside it, and only workflows that are private to the same team can use it. Refused with 409 while others do.")
             .put("/plugins/{id}/status", set_current_status, STATUS_OF_PLUGIN)
             .post("/plugins/{id}/test", test_current, TEST)
             .get("/plugins/{id}/versions", versions, "List a plugin's versions, the last upload first.")
@@ -61,6 +64,8 @@ pub struct NewPlugin {
     manifest: String,
     /// `main.py`, at most 1 MiB; defines `execute(state, config)`.
     source: String,
+    /// One of your teams, for a new plugin that is private to it.
+    team_id: Option<TeamId>,
 }
 
 impl Sample for NewPlugin {
@@ -198,12 +203,32 @@ async fn upload(
     let upload = stages::pass(&app.sandbox, new.manifest, new.source).await?;
     let stored = cx
         .write(async |tx| {
-            let stored = store::insert(tx, &upload).await?.audited(PluginVersionEvent::UPLOADED);
+            tx.own_team(new.team_id, "/team_id")?;
+            let stored = store::insert(tx, &upload, new.team_id).await?.audited(PluginVersionEvent::UPLOADED);
+            quotas::take(tx, Quota::StorageBytes, upload.bytes()).await?;
             Ok(stored.map(|version| PluginUpload { version, stages: upload.stages.clone() }))
         })
         .await?;
     let location = format!("/api/v1/plugins/{}/versions/{}", stored.version.plugin_id, stored.version.version);
     Ok(Created(stored, Some(location)))
+}
+
+async fn set_team(
+    cx: Authorized<PluginUpdate>,
+    Path(id): Path<PluginId>,
+    Json(change): Json<TeamChoice>,
+) -> Result<Json<Plugin>> {
+    let plugin = cx
+        .write(async |tx| {
+            let plugin = tx.load::<Plugin>(id).await?;
+            tx.own_team(change.team_id, "/team_id")?;
+            if plugin.team_id == change.team_id {
+                return Ok(Audited::none("it was so before", plugin.into_inner()));
+            }
+            Ok(store::set_team(tx, plugin, change.team_id).await?.audited(PluginEvent::MOVED))
+        })
+        .await?;
+    Ok(Json(plugin))
 }
 
 async fn list(cx: Authorized<PluginRead>, Query(query): Query<ListQuery>) -> Result<Json<Page<PluginDetail>>> {
@@ -241,9 +266,15 @@ async fn delete(cx: Authorized<PluginDelete>, Path(id): Path<PluginId>) -> Resul
         if let Some(users) = users {
             return Err(in_use(&users).into());
         }
-        Ok(store::delete(tx, plugin).await?.audited(PluginEvent::DELETED).map(drop))
+        let deleted = store::delete(tx, plugin).await?.audited(PluginEvent::DELETED);
+        let freed = store::delete_versions(tx, id).await?;
+        quotas::give_back(tx, Quota::StorageBytes, freed).await?;
+        Ok(deleted.map(drop))
     })
-    .await?;
+    .await
+    .on_constraint("execution_plugins_tenant_id_plugin_id_version_fkey", || {
+        Problem::conflict("an execution that uses this plugin began at the same time; try again")
+    })?;
     Ok(NoContent)
 }
 
@@ -364,7 +395,8 @@ async fn change_status(
             stored.version.status.step_to(status)?;
             if status == PluginStatus::Active {
                 app.sandbox.admits(stored.version.signed)?;
-                catalog::require(tx, &manifest_of(&stored)?.dependencies).await?;
+                let team = tx.load::<Plugin>(id).await?.team_id;
+                catalog::require(tx, &manifest_of(&stored)?.dependencies, team).await?;
             }
             let version = stored.version;
             if version.status == status {

@@ -3,7 +3,7 @@ use std::str::FromStr;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use tenure_kernel::extract::PathParams;
-use tenure_kernel::{PluginId, Problem, Resource, Result, Timestamp, UserId};
+use tenure_kernel::{PluginId, Problem, Resource, Result, TeamId, Timestamp, UserId};
 use utoipa::ToSchema;
 
 use super::stages::Stage;
@@ -25,6 +25,8 @@ pub struct Plugin {
     pub version: String,
     /// Status of that version.
     pub status: PluginStatus,
+    /// The team whose members alone see it, and whose workflows alone can use it; everybody's where absent.
+    pub team_id: Option<TeamId>,
     /// Who uploaded its first version.
     pub created_by: Option<UserId>,
     /// Who looks after it: whoever uploaded it first, or took over from them. Gives no permission.

@@ -91,6 +91,11 @@ pub(super) struct Upload {
 }
 
 impl Upload {
+    /// What it takes to keep it.
+    pub(super) fn bytes(&self) -> u64 {
+        u64::try_from(self.manifest_text.len() + self.source.len()).unwrap_or(u64::MAX)
+    }
+
     /// SHA-256 over the length of the manifest, the manifest and the source.
     pub(super) fn digest(&self) -> [u8; 32] {
         let length = u64::try_from(self.manifest_text.len()).unwrap_or(u64::MAX);

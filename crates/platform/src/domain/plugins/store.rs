@@ -2,8 +2,8 @@
 
 use semver::Version;
 use tenure_kernel::{
-    Change, Load, Mode, OnConstraint as _, Page, PageQuery, Permitted, PluginId, Problem, Result, TenantTx, Timestamp,
-    UserId, Write,
+    Change, Load, Mode, OnConstraint as _, Page, PageQuery, Permitted, PluginId, Problem, Result, TeamId, TenantTx,
+    Timestamp, UserId, Write,
 };
 
 use super::model::{Plugin, PluginStatus, PluginVersion, PluginVersionNumber, StoredVersion};
@@ -17,6 +17,7 @@ struct PluginRow {
     description: Option<String>,
     version: String,
     status: String,
+    team_id: Option<TeamId>,
     created_by: Option<UserId>,
     owner_id: Option<UserId>,
     created_at: Timestamp,
@@ -33,6 +34,7 @@ impl From<PluginRow> for Plugin {
             description: row.description,
             version: row.version,
             status: PluginStatus::parse(&row.status),
+            team_id: row.team_id,
             created_by: row.created_by,
             owner_id: row.owner_id,
             created_at: row.created_at,
@@ -50,14 +52,17 @@ struct Filter<'a> {
     after: Option<String>,
 }
 
+/// The plugins that the actor may see: those of everybody, and those of their own teams.
 async fn select<M: Mode>(tx: &mut TenantTx<M>, filter: &Filter<'_>, rows: i64) -> Result<Vec<Plugin>> {
+    let teams = tx.own_teams();
     let rows = sqlx::query_as!(
         PluginRow,
         r#"select p.id as "id: PluginId", p.name, p.kind, p.display_name, p.description, p.latest_version as version, v.status,
-                  p.created_by as "created_by: UserId", p.owner_id as "owner_id: UserId", p.created_at, p.updated_at
+                  p.team_id as "team_id: TeamId", p.created_by as "created_by: UserId", p.owner_id as "owner_id: UserId",
+                  p.created_at, p.updated_at
            from plugins p join plugin_versions v
              on v.tenant_id = p.tenant_id and v.plugin_id = p.id and v.version = p.latest_version
-           where p.tenant_id = $1 and p.deleted_at is null
+           where p.tenant_id = $1 and p.deleted_at is null and in_reach(p.team_id, $7)
              and ($2::uuid is null or p.id = $2) and ($3::text is null or p.name = $3)
              and ($4::text is null or position(lower($4) in lower(p.name || ' ' || p.display_name)) > 0)
              and ($5::text is null or p.name > $5)
@@ -67,7 +72,8 @@ async fn select<M: Mode>(tx: &mut TenantTx<M>, filter: &Filter<'_>, rows: i64) -
         filter.name,
         filter.search,
         filter.after,
-        rows
+        rows,
+        &teams
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -101,12 +107,16 @@ pub(super) async fn list<M: Mode>(
 }
 
 /// Stores an upload as a draft, and its plugin where it is the first version.
-pub(super) async fn insert(tx: &mut TenantTx<Write>, upload: &Upload) -> Result<Change<PluginVersion>> {
+pub(super) async fn insert(
+    tx: &mut TenantTx<Write>,
+    upload: &Upload,
+    team: Option<TeamId>,
+) -> Result<Change<PluginVersion>> {
     let (manifest, number) = (&upload.manifest, upload.manifest.version.0.to_string());
     let (tenant, now, author) = (tx.tenant().uuid(), tx.now(), tx.cx().actor().user());
     sqlx::query!(
-        "insert into plugins (tenant_id, id, name, kind, display_name, description, latest_version, created_by, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+        "insert into plugins (tenant_id, id, name, kind, display_name, description, latest_version, created_by, created_at, updated_at, team_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)
          on conflict (tenant_id, name) where deleted_at is null do nothing",
         tenant,
         tx.new_id::<tenure_kernel::kind::Plugin>().uuid(),
@@ -116,17 +126,30 @@ pub(super) async fn insert(tx: &mut TenantTx<Write>, upload: &Upload) -> Result<
         manifest.description,
         number,
         author.map(UserId::uuid),
-        now
+        now,
+        team.map(TeamId::uuid)
     )
     .execute(&mut *tx)
     .await?;
+    let teams = tx.own_teams();
     let row = sqlx::query!(
-        r#"select id as "id: PluginId", latest_version from plugins where tenant_id = $1 and name = $2 and deleted_at is null for update"#,
+        r#"select id as "id: PluginId", latest_version, team_id as "team_id: TeamId", in_reach(team_id, $3) as "in_reach!"
+           from plugins where tenant_id = $1 and name = $2 and deleted_at is null for update"#,
         tenant,
-        manifest.name
+        manifest.name,
+        &teams
     )
     .fetch_one(&mut *tx)
     .await?;
+    // Names are the whole organisation's; whose this one is, is not told.
+    if !row.in_reach {
+        let detail = format!("the name {} is taken; choose another", manifest.name);
+        return Err(Problem::conflict(detail).field("/manifest", "/name: is taken").into());
+    }
+    if team.is_some() && team != row.team_id {
+        let detail = "is not the team that the plugin is private to; leave it out, or move the plugin first";
+        return Err(Problem::invalid("/team_id", detail).into());
+    }
     let version = PluginVersion {
         plugin_id: row.id,
         name: manifest.name.clone(),
@@ -298,7 +321,61 @@ pub(super) async fn set_status(
     Ok(Change::Updated { before, after })
 }
 
-/// Marks a plugin as deleted: its versions stay for the executions that ran them.
+/// Makes the plugin private to a team, or everybody's.
+///
+/// # Errors
+/// 409 while the newest version of a workflow that could not use it then names it.
+pub(super) async fn set_team(
+    tx: &mut TenantTx<Write>,
+    plugin: Permitted<Plugin>,
+    team: Option<TeamId>,
+) -> Result<Change<Plugin>> {
+    let before = plugin.into_inner();
+    let outside = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from workflow_plugin_uses u
+           join workflows w on w.tenant_id = u.tenant_id and w.id = u.workflow_id and w.latest_version = u.version
+           where u.tenant_id = $1 and u.plugin_name = $2 and w.deleted_at is null and not may_use($3, w.team_id)"#,
+        tx.tenant().uuid(),
+        before.name,
+        team.map(TeamId::uuid)
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if outside > 0 {
+        let detail = format!(
+            "{outside} workflows that are not private to this team use the plugin; change or delete them first"
+        );
+        return Err(Problem::conflict(detail).into());
+    }
+    let after = Plugin { team_id: team, updated_at: tx.now(), ..before.clone() };
+    sqlx::query!(
+        "update plugins set team_id = $3, updated_at = $4 where tenant_id = $1 and id = $2",
+        tx.tenant().uuid(),
+        after.id.uuid(),
+        team.map(TeamId::uuid),
+        after.updated_at
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(Change::Updated { before, after })
+}
+
+/// Deletes the versions of a plugin that was deleted, but for those that an execution keeps; how many bytes they were.
+pub(super) async fn delete_versions(tx: &mut TenantTx<Write>, plugin: PluginId) -> Result<u64> {
+    let sizes = sqlx::query_scalar!(
+        r#"delete from plugin_versions v where tenant_id = $1 and plugin_id = $2
+             and not exists (select from execution_plugins e
+                             where e.tenant_id = v.tenant_id and e.plugin_id = v.plugin_id and e.version = v.version)
+           returning octet_length(manifest) + octet_length(source) as "bytes!""#,
+        tx.tenant().uuid(),
+        plugin.uuid()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(sizes.into_iter().filter_map(|bytes| u64::try_from(bytes).ok()).sum())
+}
+
+/// Marks a plugin as deleted: what is left of its versions stays for the executions that ran them.
 pub(super) async fn delete(tx: &mut TenantTx<Write>, plugin: Permitted<Plugin>) -> Result<Change<Plugin>> {
     let plugin = plugin.into_inner();
     sqlx::query!(

@@ -14,14 +14,26 @@ pub enum Quota {
     ExecutionsPerMonth,
     /// Executions in the state `running`.
     ConcurrentExecutions,
+    /// Bytes of plugins, of secrets, and of values too large for a row.
+    StorageBytes,
+    /// Calls that steps make to hosts outside, in a calendar month (UTC).
+    ProviderCallsPerMonth,
 }
 
+const MIB: u64 = 1024 * 1024;
+
 /// How much of a quota there is; `None` is unlimited.
-pub type Limit = Option<u32>;
+pub type Limit = Option<u64>;
 
 impl Quota {
     /// Every quota, in the order the API lists them.
-    pub const ALL: [Self; 3] = [Self::Workflows, Self::ExecutionsPerMonth, Self::ConcurrentExecutions];
+    pub const ALL: [Self; 5] = [
+        Self::Workflows,
+        Self::ExecutionsPerMonth,
+        Self::ConcurrentExecutions,
+        Self::StorageBytes,
+        Self::ProviderCallsPerMonth,
+    ];
 
     /// As it is stored and shown.
     #[must_use]
@@ -30,6 +42,8 @@ impl Quota {
             Self::Workflows => "workflows",
             Self::ExecutionsPerMonth => "executions_per_month",
             Self::ConcurrentExecutions => "concurrent_executions",
+            Self::StorageBytes => "storage_bytes",
+            Self::ProviderCallsPerMonth => "provider_calls_per_month",
         }
     }
 
@@ -46,6 +60,8 @@ impl Quota {
             Self::Workflows => "Workflows in the organisation",
             Self::ExecutionsPerMonth => "Executions started in a calendar month (UTC)",
             Self::ConcurrentExecutions => "Executions that run at the same time; more wait for their turn",
+            Self::StorageBytes => "Bytes of plugins, secrets, and values above 64 KiB",
+            Self::ProviderCallsPerMonth => "Calls of workflows to other hosts in a calendar month (UTC)",
         }
     }
 
@@ -57,7 +73,14 @@ impl Quota {
             (Self::Workflows, Plan::Pro) => Some(50),
             (Self::ExecutionsPerMonth, Plan::Free) => Some(100),
             (Self::ExecutionsPerMonth, Plan::Pro) => Some(10_000),
-            (Self::Workflows | Self::ExecutionsPerMonth, Plan::Enterprise) => None,
+            (Self::StorageBytes, Plan::Free) => Some(100 * MIB),
+            (Self::StorageBytes, Plan::Pro) => Some(1024 * MIB),
+            (Self::ProviderCallsPerMonth, Plan::Free) => Some(1_000),
+            (Self::ProviderCallsPerMonth, Plan::Pro) => Some(100_000),
+            (
+                Self::Workflows | Self::ExecutionsPerMonth | Self::StorageBytes | Self::ProviderCallsPerMonth,
+                Plan::Enterprise,
+            ) => None,
             (Self::ConcurrentExecutions, Plan::Free) => Some(2),
             (Self::ConcurrentExecutions, Plan::Pro) => Some(10),
             (Self::ConcurrentExecutions, Plan::Enterprise) => Some(50),
@@ -66,17 +89,17 @@ impl Quota {
 
     /// Its limits in all plans, as the counting statements take them: free, pro, enterprise.
     pub(super) fn limits(self) -> [Option<i64>; 3] {
-        [Plan::Free, Plan::Pro, Plan::Enterprise].map(|plan| self.limit(plan).map(i64::from))
+        [Plan::Free, Plan::Pro, Plan::Enterprise].map(|plan| self.limit(plan).map(stored))
     }
 
     /// The period that `now` lies in; none for what does not reset.
     pub(super) fn period(self, now: Timestamp) -> Option<Period> {
         match self {
-            Self::ExecutionsPerMonth => {
+            Self::ExecutionsPerMonth | Self::ProviderCallsPerMonth => {
                 let (from, to) = now.month();
                 Some(Period { from, to })
             }
-            Self::Workflows | Self::ConcurrentExecutions => None,
+            Self::Workflows | Self::ConcurrentExecutions | Self::StorageBytes => None,
         }
     }
 
@@ -84,6 +107,17 @@ impl Quota {
     pub(super) fn period_start(self, now: Timestamp) -> Timestamp {
         self.period(now).map_or(Timestamp::from_micros(0), |period| period.from)
     }
+}
+
+/// A figure as PostgreSQL stores it.
+pub(super) fn stored(figure: u64) -> i64 {
+    i64::try_from(figure).unwrap_or(i64::MAX)
+}
+
+/// The first moment of the day (UTC) that this one lies in.
+pub(super) fn day_of(moment: Timestamp) -> Timestamp {
+    const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+    Timestamp::from_micros(moment.as_micros().div_euclid(DAY) * DAY)
 }
 
 /// From one moment to another, the second not included.
@@ -95,6 +129,20 @@ pub struct Period {
     pub to: Timestamp,
 }
 
+/// Of a hundred, where somebody is told that little is left.
+pub(super) const WARN_AT: u64 = 80;
+
+/// How much of a quota's period was used by the end of a day, or until now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QuotaDay {
+    /// Which quota.
+    pub quota: Quota,
+    /// The day's first moment (UTC).
+    pub day: Timestamp,
+    /// What was used by then: of a month since its beginning, of what does not reset altogether.
+    pub used: u64,
+}
+
 /// A quota, and how much of it is used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QuotaUsage {
@@ -103,11 +151,13 @@ pub struct QuotaUsage {
     /// What it counts.
     pub description: String,
     /// How much there is; null is unlimited.
-    pub limit: Option<u32>,
+    pub limit: Option<u64>,
     /// How much is used. Above the limit where that was lowered since.
     pub used: u64,
     /// How much is left; null is unlimited.
     pub remaining: Option<u64>,
+    /// Whether four fifths of it or more are used.
+    pub nearly_used: bool,
     /// What the use is counted over; null for what does not reset.
     pub period: Option<Period>,
     /// When the use begins again at zero; null for what does not reset.
@@ -128,7 +178,8 @@ impl QuotaUsage {
             description: quota.description().to_owned(),
             limit,
             used,
-            remaining: limit.map(|limit| u64::from(limit).saturating_sub(used)),
+            remaining: limit.map(|limit| limit.saturating_sub(used)),
+            nearly_used: limit.is_some_and(|limit| used.saturating_mul(100) >= limit.saturating_mul(WARN_AT)),
             period,
             resets_at: period.map(|period| period.to),
         }

@@ -6,7 +6,7 @@ use tenure_kernel::{Audited, Mode, NewEvent, Result, SystemTx, TenantId, TenantT
 use uuid::Uuid;
 
 use super::event::QuotaEvent;
-use super::model::{Limit, Quota, QuotaStanding, QuotaUsage, Share};
+use super::model::{Limit, Quota, QuotaStanding, QuotaUsage, Share, day_of, stored};
 use crate::domain::tenancy::Plan;
 
 /// Counts `n` more, in the transaction of what is counted: if that rolls back, nothing was taken.
@@ -17,36 +17,71 @@ use crate::domain::tenancy::Plan;
 /// # Errors
 /// 403 `quota-exceeded` with `quota`, `limit`, `used` and `resets_at` where less than `n` is left; then nothing was
 /// taken.
-pub async fn take(tx: &mut TenantTx<Write>, quota: Quota, n: u32) -> Result<()> {
+pub async fn take(tx: &mut TenantTx<Write>, quota: Quota, n: u64) -> Result<()> {
+    let (tenant, now) = (tx.tenant(), tx.now());
+    if count(tx, tenant, now, quota, n).await? {
+        return Ok(());
+    }
+    Err(usage_of(tx, quota).await?.exceeded().into())
+}
+
+/// The same in a transaction across tenants.
+///
+/// # Errors
+/// As [`take`].
+pub(super) async fn take_of(tx: &mut SystemTx, tenant: TenantId, quota: Quota, n: u64) -> Result<()> {
     let now = tx.now();
+    if count(tx, tenant, now, quota, n).await? {
+        return Ok(());
+    }
+    Err(usage_in(tx, tenant, quota).await?.exceeded().into())
+}
+
+/// How a quota of a tenant stands.
+pub(super) async fn usage_in(tx: &mut SystemTx, tenant: TenantId, quota: Quota) -> Result<QuotaUsage> {
+    let now = tx.now();
+    let (plan, all) = read(tx, tenant, now).await?;
+    let found = all.into_iter().map(|standing| standing.usage).find(|usage| usage.name == quota);
+    Ok(found.unwrap_or_else(|| QuotaUsage::new(quota, quota.limit(plan), 0, now)))
+}
+
+/// Counts `n` more if the limit leaves so much; whether it did.
+async fn count<T>(tx: &mut T, tenant: TenantId, now: Timestamp, quota: Quota, n: u64) -> Result<bool>
+where
+    for<'c> &'c mut T: PgExecutor<'c>,
+{
     let [free, pro, enterprise] = quota.limits();
-    // The conflicting row is locked and its newest version compared: a statement's own snapshot plays no part.
+    // The conflicting row is locked and its newest version compared: a statement's own snapshot plays no part. The day's
+    // row is written under that lock.
     let taken = sqlx::query_scalar!(
         r#"with allowed as (
                select case when o.tenant_id is not null then o.max
                            else case t.plan when 'enterprise' then $7::bigint when 'pro' then $6::bigint else $5::bigint end
                       end as max
                from tenants t left join quota_overrides o on o.tenant_id = t.tenant_id and o.quota = $2
-               where t.tenant_id = $1)
-           insert into quota_usage as u (tenant_id, quota, period_start, used)
-           select $1, $2, $3, $4 from allowed where max is null or $4 <= max
-           on conflict (tenant_id, quota, period_start) do update set used = u.used + excluded.used
-               where (select max is null or u.used + excluded.used <= max from allowed)
-           returning used"#,
-        tx.tenant().uuid(),
+               where t.tenant_id = $1),
+           taken as (
+               insert into quota_usage as u (tenant_id, quota, period_start, used)
+               select $1, $2, $3, $4 from allowed where max is null or $4 <= max
+               on conflict (tenant_id, quota, period_start) do update set used = u.used + excluded.used
+                   where (select max is null or u.used + excluded.used <= max from allowed)
+               returning used),
+           day as (
+               insert into quota_days (tenant_id, quota, day, used) select $1, $2, $8, used from taken
+               on conflict (tenant_id, quota, day) do update set used = excluded.used)
+           select used from taken"#,
+        tenant.uuid(),
         quota.as_str(),
         quota.period_start(now),
-        i64::from(n),
+        stored(n),
         free,
         pro,
-        enterprise
+        enterprise,
+        day_of(now)
     )
     .fetch_optional(&mut *tx)
     .await?;
-    if taken.is_some() {
-        return Ok(());
-    }
-    Err(usage_of(tx, quota).await?.exceeded().into())
+    Ok(taken.is_some())
 }
 
 /// Counts `n` less, in the transaction that removes what was counted. For executions of a month see
@@ -54,14 +89,19 @@ pub async fn take(tx: &mut TenantTx<Write>, quota: Quota, n: u32) -> Result<()> 
 ///
 /// # Errors
 /// PostgreSQL's.
-pub async fn give_back(tx: &mut TenantTx<Write>, quota: Quota, n: u32) -> Result<()> {
+pub async fn give_back(tx: &mut TenantTx<Write>, quota: Quota, n: u64) -> Result<()> {
     let now = tx.now();
     sqlx::query!(
-        "update quota_usage set used = greatest(used - $4, 0) where tenant_id = $1 and quota = $2 and period_start = $3",
+        "with less as (
+             update quota_usage set used = greatest(used - $4, 0) where tenant_id = $1 and quota = $2 and period_start = $3
+             returning used)
+         insert into quota_days (tenant_id, quota, day, used) select $1, $2, $5, used from less
+         on conflict (tenant_id, quota, day) do update set used = excluded.used",
         tx.tenant().uuid(),
         quota.as_str(),
         quota.period_start(now),
-        i64::from(n)
+        stored(n),
+        day_of(now)
     )
     .execute(&mut *tx)
     .await?;
@@ -114,7 +154,7 @@ where
         let row = rows.iter().find(|row| row.name == quota.as_str());
         let plan_limit = quota.limit(plan);
         let set = row.filter(|row| row.overridden);
-        let limit = set.map_or(plan_limit, |row| row.max.map(|max| u32::try_from(max).unwrap_or(u32::MAX)));
+        let limit = set.map_or(plan_limit, |row| row.max.map(|max| u64::try_from(max).unwrap_or(0)));
         let used = row.and_then(|row| row.used).and_then(|used| u64::try_from(used).ok()).unwrap_or(0);
         QuotaStanding { usage: QuotaUsage::new(quota, limit, used, now), plan_limit, overridden: set.is_some() }
     };
@@ -168,21 +208,27 @@ pub(super) async fn grant(tx: &mut SystemTx, quota: Quota, wanted: &[Share]) -> 
                         else case t.plan when 'enterprise' then $7::bigint when 'pro' then $6::bigint else $5::bigint end
                    end as max
                from unnest($3::uuid[], $4::bigint[]) as w (tenant_id, n) join tenants t on t.tenant_id = w.tenant_id
-                   left join quota_overrides o on o.tenant_id = t.tenant_id and o.quota = $1)
-           insert into quota_usage as u (tenant_id, quota, period_start, used, granted)
-           select a.tenant_id, $1, $2, least(a.n, a.max), least(a.n, a.max) from allowed a order by a.tenant_id
-           on conflict (tenant_id, quota, period_start) do update set (used, granted) = (
-               select u.used + g.n, g.n
-               from (select case when a.max is null then a.n else least(a.n, greatest(a.max - u.used, 0)) end as n
-                     from allowed a where a.tenant_id = u.tenant_id) g)
-           returning tenant_id as "tenant: TenantId", granted"#,
+                   left join quota_overrides o on o.tenant_id = t.tenant_id and o.quota = $1),
+           taken as (
+               insert into quota_usage as u (tenant_id, quota, period_start, used, granted)
+               select a.tenant_id, $1, $2, least(a.n, a.max), least(a.n, a.max) from allowed a order by a.tenant_id
+               on conflict (tenant_id, quota, period_start) do update set (used, granted) = (
+                   select u.used + g.n, g.n
+                   from (select case when a.max is null then a.n else least(a.n, greatest(a.max - u.used, 0)) end as n
+                         from allowed a where a.tenant_id = u.tenant_id) g)
+               returning tenant_id, used, granted),
+           day as (
+               insert into quota_days (tenant_id, quota, day, used) select tenant_id, $1, $8, used from taken
+               on conflict (tenant_id, quota, day) do update set used = excluded.used)
+           select tenant_id as "tenant: TenantId", granted from taken"#,
         quota.as_str(),
         period_start,
         &tenants,
         &counts,
         free,
         pro,
-        enterprise
+        enterprise,
+        day_of(tx.now())
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -208,13 +254,20 @@ pub(super) async fn lower(
              select u.tenant_id, u.period_start, l.n
              from unnest($2::uuid[], $3::timestamptz[], $4::bigint[]) as l (tenant_id, period_start, n)
                  join quota_usage u on u.tenant_id = l.tenant_id and u.quota = $1 and u.period_start = l.period_start
-             order by u.tenant_id, u.period_start for update of u)
-         update quota_usage u set used = greatest(u.used - l.n, 0)
-         from less l where u.tenant_id = l.tenant_id and u.quota = $1 and u.period_start = l.period_start",
+             order by u.tenant_id, u.period_start for update of u),
+         lowered as (
+             update quota_usage u set used = greatest(u.used - l.n, 0)
+             from less l where u.tenant_id = l.tenant_id and u.quota = $1 and u.period_start = l.period_start
+             returning u.tenant_id, u.period_start, u.used)
+         insert into quota_days (tenant_id, quota, day, used)
+         select tenant_id, $1, $6, used from lowered where period_start = $5
+         on conflict (tenant_id, quota, day) do update set used = excluded.used",
         quota.as_str(),
         tenants as &[TenantId],
         starts as &[Timestamp],
-        counts
+        counts,
+        quota.period_start(tx.now()),
+        day_of(tx.now())
     )
     .execute(&mut *tx)
     .await?;
@@ -236,7 +289,7 @@ pub async fn set_override(tx: &mut SystemTx, tenant: TenantId, quota: Quota, lim
          on conflict (tenant_id, quota) do update set max = excluded.max, updated_at = excluded.updated_at",
         tenant.uuid(),
         quota.as_str(),
-        limit.map(i64::from),
+        limit.map(stored),
         tx.now()
     )
     .execute(&mut *tx)

@@ -12,4 +12,4 @@ mod store;
 pub use event::RoleEvent;
 pub use http::routes;
 pub use model::{Role, RoleName, parse_description, parse_names, parse_permissions};
-pub use store::{of_names, within_own};
+pub use store::{allow, of_names, within_own};

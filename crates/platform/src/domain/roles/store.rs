@@ -112,9 +112,11 @@ pub async fn within_own<'c>(
     allow(of_roles, held)
 }
 
+/// Nobody gives, or takes, a permission that they do not have.
+///
 /// # Errors
 /// 403 with what is in `wanted` and not in `held`.
-pub(super) fn allow(wanted: PermissionSet, held: PermissionSet) -> Result<()> {
+pub fn allow(wanted: PermissionSet, held: PermissionSet) -> Result<()> {
     let missing = wanted.missing_from(held);
     if missing.is_empty() {
         return Ok(());

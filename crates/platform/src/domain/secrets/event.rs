@@ -6,6 +6,7 @@ tenure_kernel::actions! {
         CREATED = "created", "A secret was created.";
         REPLACED = "replaced", "A secret got a new value.";
         GRANTED = "granted", "The workflows that may use a secret were set anew.";
+        MOVED = "moved", "A secret was made private to a team, or everybody's.";
         OPENED = "opened", "A secret was opened for a step of an execution.";
         DELETED = "deleted", "A secret was deleted, with its grants.";
     }

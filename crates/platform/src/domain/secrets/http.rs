@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer};
 use tenure_kernel::extract::PathName;
 use tenure_kernel::permission::{SecretRead, SecretWrite};
 use tenure_kernel::{
-    Authorized, Change, Json, NoContent, OnConstraint as _, Page, PageQuery, Path, Problem, Query, Result, Sample,
-    WorkflowId,
+    Audited, Authorized, Change, Json, NoContent, OnConstraint as _, Page, PageQuery, Path, Problem, Query, Result,
+    Sample, TeamId, WorkflowId,
 };
 use tenure_seal::SecretString;
 use utoipa::ToSchema;
@@ -16,6 +16,7 @@ use super::event::SecretEvent;
 use super::model::{Secret, SecretDescription, SecretName, SecretValue};
 use super::store;
 use crate::app::Routes;
+use crate::domain::teams::TeamChoice;
 
 /// More workflows than this do not share one secret.
 const MAX_GRANTS: usize = 1000;
@@ -26,6 +27,7 @@ pub fn routes() -> Routes {
         .get("/secrets", list, "List secrets, by name.\n\nNames, versions and grants; no route shows a value.")
         .put("/secrets/{name}", set, "Create a secret, or give it a new value.\n\nThe old value is gone at once: steps that begin later send the new one. Grants stay.")
         .delete("/secrets/{name}", delete, "Delete a secret.\n\nIts grants go with it; steps that need it fail from then on.")
+        .put("/secrets/{name}/team", set_team, "Make a secret private to one of your teams, or everybody's.\n\nWhat is private to a team does not exist for those outside it, and only workflows that are private to the same team can use it: grants to others end.")
         .put("/secrets/{name}/grants", set_grants, "Set which workflows may use a secret.\n\nReplaces all its grants. Without one no workflow can use it.")
 }
 
@@ -40,6 +42,8 @@ pub struct NewValue {
     /// What it is for; at most 500 characters. Without it the old description stays.
     #[schema(max_length = 500)]
     description: Option<String>,
+    /// One of your teams, for a new secret that is private to it.
+    team_id: Option<TeamId>,
 }
 
 /// The deserializer's own message would quote what stands there instead of a text.
@@ -82,7 +86,8 @@ async fn set(
     let description = new.description.as_deref().map(SecretDescription::parse).transpose()?;
     let secret = cx
         .write(async |tx| {
-            let change = store::set(tx, &name, &value, description.as_ref()).await?;
+            tx.own_team(new.team_id, "/team_id")?;
+            let change = store::set(tx, &name, &value, description.as_ref(), new.team_id).await?;
             let created = matches!(change, Change::Created(_));
             Ok(change.audited(if created { SecretEvent::CREATED } else { SecretEvent::REPLACED }))
         })
@@ -98,6 +103,25 @@ async fn delete(cx: Authorized<SecretWrite>, Path(name): Path<PathName>) -> Resu
     })
     .await?;
     Ok(NoContent)
+}
+
+async fn set_team(
+    cx: Authorized<SecretWrite>,
+    Path(name): Path<PathName>,
+    Json(change): Json<TeamChoice>,
+) -> Result<Json<Secret>> {
+    let name = existing(&name)?;
+    let secret = cx
+        .write(async |tx| {
+            let secret = tx.load::<Secret>(name).await?;
+            tx.own_team(change.team_id, "/team_id")?;
+            if secret.team_id == change.team_id {
+                return Ok(Audited::none("it was so before", secret.into_inner()));
+            }
+            Ok(store::set_team(tx, secret, change.team_id).await?.audited(SecretEvent::MOVED))
+        })
+        .await?;
+    Ok(Json(secret))
 }
 
 async fn set_grants(

@@ -1,7 +1,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use tenure_kernel::{KeyId, Personal, Problem, Resource, Result, SecretId, Timestamp, UserId, WorkflowId, text};
+use tenure_kernel::{
+    KeyId, Personal, Problem, Resource, Result, SecretId, TeamId, Timestamp, UserId, WorkflowId, text,
+};
 use tenure_seal::SecretString;
 use utoipa::ToSchema;
 
@@ -16,7 +18,9 @@ pub struct Secret {
     pub description: String,
     /// How many values it has had, this one included.
     pub version: u32,
-    /// The workflows that may use it.
+    /// The team whose members alone see it, and whose workflows alone can use it; everybody's where absent.
+    pub team_id: Option<TeamId>,
+    /// The workflows that may use it, as far as you see them.
     pub grants: Vec<Grant>,
     /// The key that the value is sealed under.
     pub key_id: KeyId,

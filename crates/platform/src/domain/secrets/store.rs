@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tenure_kernel::{
     Audited, Change, Code, Error, ExecutionId, KeyId, Load, Mode, NewEvent, Page, PageQuery, Permitted, Personal,
-    Problem, Result, Sealed, SecretId, TenantTx, Timestamp, UserId, WorkflowId, Write,
+    Problem, Result, Sealed, SecretId, TeamId, TenantTx, Timestamp, UserId, WorkflowId, Write,
 };
 use tenure_seal::SecretBytes;
 
 use super::event::SecretEvent;
 use super::model::{Editor, Grant, Secret, SecretDescription, SecretName, SecretValue};
+use crate::domain::quotas::{self, Quota};
 
 /// Where the sealed value stands: part of what it is authenticated with.
 const SEALED: (&str, &str) = ("secrets", "value");
@@ -20,6 +21,7 @@ struct Row {
     name: String,
     description: String,
     version: i32,
+    team_id: Option<TeamId>,
     key_id: KeyId,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -35,6 +37,7 @@ impl From<Row> for Secret {
             name: row.name,
             description: row.description,
             version: u32::try_from(row.version).unwrap_or(0),
+            team_id: row.team_id,
             grants: row.grants.into_iter().map(|id| Grant { id }).collect(),
             key_id: row.key_id,
             created_at: row.created_at,
@@ -62,17 +65,22 @@ impl Load for Secret {
     }
 }
 
+/// The secret of this name, if the actor may see it.
 async fn find<M: Mode>(tx: &mut TenantTx<M>, name: &SecretName) -> Result<Option<Secret>> {
+    let teams = tx.own_teams();
     let row = sqlx::query_as!(
         Row,
-        r#"select s.id as "id: SecretId", s.name, s.description, s.version, s.key_id as "key_id: KeyId", s.created_at,
+        r#"select s.id as "id: SecretId", s.name, s.description, s.version, s.team_id as "team_id: TeamId", s.key_id as "key_id: KeyId", s.created_at,
                s.updated_at, m.user_id as "editor_id?: UserId", m.username as "editor_name?",
-               array(select g.workflow_id from secret_grants g where g.tenant_id = s.tenant_id and g.secret_id = s.id
+               array(select g.workflow_id from secret_grants g
+                     join workflows w on w.tenant_id = g.tenant_id and w.id = g.workflow_id
+                     where g.tenant_id = s.tenant_id and g.secret_id = s.id and in_reach(w.team_id, $3)
                      order by g.workflow_id) as "grants!: Vec<WorkflowId>"
            from secrets s left join memberships m on m.tenant_id = s.tenant_id and m.user_id = s.updated_by
-           where s.tenant_id = $1 and s.name = $2"#,
+           where s.tenant_id = $1 and s.name = $2 and in_reach(s.team_id, $3)"#,
         tx.tenant().uuid(),
-        name.as_str()
+        name.as_str(),
+        &teams
     )
     .fetch_optional(&mut *tx)
     .await?;
@@ -81,18 +89,22 @@ async fn find<M: Mode>(tx: &mut TenantTx<M>, name: &SecretName) -> Result<Option
 
 pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, page: &PageQuery) -> Result<Page<Secret>> {
     let after: Option<String> = page.after()?;
+    let teams = tx.own_teams();
     let rows = sqlx::query_as!(
         Row,
-        r#"select s.id as "id: SecretId", s.name, s.description, s.version, s.key_id as "key_id: KeyId", s.created_at,
+        r#"select s.id as "id: SecretId", s.name, s.description, s.version, s.team_id as "team_id: TeamId", s.key_id as "key_id: KeyId", s.created_at,
                s.updated_at, m.user_id as "editor_id?: UserId", m.username as "editor_name?",
-               array(select g.workflow_id from secret_grants g where g.tenant_id = s.tenant_id and g.secret_id = s.id
+               array(select g.workflow_id from secret_grants g
+                     join workflows w on w.tenant_id = g.tenant_id and w.id = g.workflow_id
+                     where g.tenant_id = s.tenant_id and g.secret_id = s.id and in_reach(w.team_id, $4)
                      order by g.workflow_id) as "grants!: Vec<WorkflowId>"
            from secrets s left join memberships m on m.tenant_id = s.tenant_id and m.user_id = s.updated_by
-           where s.tenant_id = $1 and ($2::text is null or s.name > $2)
+           where s.tenant_id = $1 and ($2::text is null or s.name > $2) and in_reach(s.team_id, $4)
            order by s.name limit $3"#,
         tx.tenant().uuid(),
         after,
-        page.rows()?
+        page.rows()?,
+        &teams
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -108,14 +120,23 @@ pub(super) async fn set(
     name: &SecretName,
     value: &SecretValue,
     description: Option<&SecretDescription>,
+    team: Option<TeamId>,
 ) -> Result<Change<Secret>> {
     let before = Secret::load(tx, name.clone(), true).await?;
+    if before.is_none() && is_hidden(tx, name).await? {
+        return Err(Problem::not_found().into());
+    }
+    if before.as_ref().is_some_and(|secret| team.is_some() && secret.team_id != team) {
+        let detail = "is not the team that the secret is private to; leave it out, or move the secret first";
+        return Err(Problem::invalid("/team_id", detail).into());
+    }
     let id = before.as_ref().map_or_else(|| tx.new_id(), |secret| secret.id);
     let keys = tx.keys().await?;
     let sealed = keys.seal(SEALED.0, SEALED.1, id.uuid(), value.expose())?;
+    let (held, bytes) = (bytes_of(tx, id).await?, sealed.as_bytes().len() as u64);
     sqlx::query!(
-        "insert into secrets as s (tenant_id, id, name, description, version, value, key_id, created_at, updated_at, updated_by)
-         values ($1, $2, $3, coalesce($4, ''), 1, $5, $6, $7, $7, $8)
+        "insert into secrets as s (tenant_id, id, name, description, version, value, key_id, created_at, updated_at, updated_by, team_id)
+         values ($1, $2, $3, coalesce($4, ''), 1, $5, $6, $7, $7, $8, $9)
          on conflict (tenant_id, id) do update set description = coalesce($4, s.description), version = s.version + 1,
              value = excluded.value, key_id = excluded.key_id, updated_at = excluded.updated_at,
              updated_by = excluded.updated_by",
@@ -126,11 +147,16 @@ pub(super) async fn set(
         sealed as Sealed,
         keys.data_id().uuid(),
         tx.now(),
-        tx.cx().actor().user().map(UserId::uuid)
+        tx.cx().actor().user().map(UserId::uuid),
+        team.map(TeamId::uuid)
     )
     .execute(&mut *tx)
     .await?;
     let after = written(tx, name).await?;
+    match bytes.checked_sub(held) {
+        Some(more) => quotas::take(tx, Quota::StorageBytes, more).await?,
+        None => quotas::give_back(tx, Quota::StorageBytes, held - bytes).await?,
+    }
     Ok(match before {
         None => Change::Created(after),
         Some(before) => Change::Updated { before, after },
@@ -141,15 +167,76 @@ async fn written(tx: &mut TenantTx<Write>, name: &SecretName) -> Result<Secret> 
     find(tx, name).await?.ok_or_else(|| Error::internal("a secret that was just written is not there"))
 }
 
+/// Whether a secret of this name is there that the actor may not see.
+async fn is_hidden(tx: &mut TenantTx<Write>, name: &SecretName) -> Result<bool> {
+    let there = sqlx::query_scalar!(
+        r#"select exists (select from secrets where tenant_id = $1 and name = $2) as "there!""#,
+        tx.tenant().uuid(),
+        name.as_str()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok(there)
+}
+
+/// Makes the secret private to a team, or everybody's. Grants to workflows that could not use it then end.
+pub(super) async fn set_team(
+    tx: &mut TenantTx<Write>,
+    secret: Permitted<Secret>,
+    team: Option<TeamId>,
+) -> Result<Change<Secret>> {
+    let before = secret.into_inner();
+    let (tenant, id, now) = (tx.tenant().uuid(), before.id.uuid(), tx.now());
+    sqlx::query!(
+        "update secrets set team_id = $3, updated_at = $4 where tenant_id = $1 and id = $2",
+        tenant,
+        id,
+        team.map(TeamId::uuid),
+        now
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "delete from secret_grants g using workflows w
+         where g.tenant_id = $1 and g.secret_id = $2 and w.tenant_id = g.tenant_id and w.id = g.workflow_id
+           and not may_use($3, w.team_id)",
+        tenant,
+        id,
+        team.map(TeamId::uuid)
+    )
+    .execute(&mut *tx)
+    .await?;
+    let name = SecretName::parse(&before.name)?;
+    let after = written(tx, &name).await?;
+    Ok(Change::Updated { before, after })
+}
+
+/// How much the sealed value of this secret takes; nothing where there is none yet.
+async fn bytes_of(tx: &mut TenantTx<Write>, id: SecretId) -> Result<u64> {
+    let bytes = sqlx::query_scalar!(
+        r#"select octet_length(value) as "bytes!" from secrets where tenant_id = $1 and id = $2"#,
+        tx.tenant().uuid(),
+        id.uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0))
+}
+
 pub(super) async fn delete(tx: &mut TenantTx<Write>, secret: Permitted<Secret>) -> Result<Change<Secret>> {
     let secret = secret.into_inner();
+    let held = bytes_of(tx, secret.id).await?;
     sqlx::query!("delete from secrets where tenant_id = $1 and id = $2", tx.tenant().uuid(), secret.id.uuid())
         .execute(&mut *tx)
         .await?;
+    quotas::give_back(tx, Quota::StorageBytes, held).await?;
     Ok(Change::Deleted(secret))
 }
 
-/// Lets these workflows use the secret, and no others.
+/// Lets these workflows use the secret, and no others that the actor sees.
+///
+/// # Errors
+/// 422 where one of them is not there, is out of the actor's sight, or may not use what is private to the secret's team.
 pub(super) async fn set_grants(
     tx: &mut TenantTx<Write>,
     secret: Permitted<Secret>,
@@ -158,11 +245,29 @@ pub(super) async fn set_grants(
     let before = secret.into_inner();
     let (tenant, id) = (tx.tenant().uuid(), before.id.uuid());
     let ids: Vec<_> = workflows.iter().map(|id| id.uuid()).collect();
+    let teams = tx.own_teams();
+    let fitting = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from workflows where tenant_id = $1 and id = any($2) and in_reach(team_id, $3) and may_use($4, team_id)"#,
+        tenant,
+        &ids,
+        &teams,
+        before.team_id.map(TeamId::uuid)
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if usize::try_from(fitting).is_ok_and(|fitting| fitting < ids.len()) {
+        let detail =
+            "one of them is no workflow of this organisation, or may not use what is private to the secret's team";
+        return Err(Problem::invalid("/workflow_ids", detail).into());
+    }
     sqlx::query!(
-        "delete from secret_grants where tenant_id = $1 and secret_id = $2 and workflow_id <> all($3::uuid[])",
+        "delete from secret_grants g using workflows w
+         where g.tenant_id = $1 and g.secret_id = $2 and g.workflow_id <> all($3::uuid[])
+           and w.tenant_id = g.tenant_id and w.id = g.workflow_id and in_reach(w.team_id, $4)",
         tenant,
         id,
-        &ids
+        &ids,
+        &teams
     )
     .execute(&mut *tx)
     .await?;
@@ -188,7 +293,8 @@ pub(super) async fn set_grants(
 pub async fn granted_names<M: Mode>(tx: &mut TenantTx<M>, workflow: WorkflowId) -> Result<BTreeSet<String>> {
     let names = sqlx::query_scalar!(
         "select s.name from secret_grants g join secrets s on s.tenant_id = g.tenant_id and s.id = g.secret_id
-         where g.tenant_id = $1 and g.workflow_id = $2",
+         join workflows w on w.tenant_id = g.tenant_id and w.id = g.workflow_id
+         where g.tenant_id = $1 and g.workflow_id = $2 and may_use(s.team_id, w.team_id)",
         tx.tenant().uuid(),
         workflow.uuid()
     )
@@ -214,7 +320,8 @@ pub async fn resolve<M: Mode>(
     let rows = sqlx::query!(
         r#"select s.id as "id: SecretId", s.name, s.version, s.value
            from secret_grants g join secrets s on s.tenant_id = g.tenant_id and s.id = g.secret_id
-           where g.tenant_id = $1 and g.workflow_id = $2 and s.name = any($3)"#,
+           join workflows w on w.tenant_id = g.tenant_id and w.id = g.workflow_id
+           where g.tenant_id = $1 and g.workflow_id = $2 and s.name = any($3) and may_use(s.team_id, w.team_id)"#,
         tx.tenant().uuid(),
         workflow.uuid(),
         &wanted

@@ -21,7 +21,7 @@ pub fn routes() -> Routes {
         .post("/teams", create, "Create a team.")
         .get("/teams/{id}", get, "See a team.")
         .patch("/teams/{id}", update, "Rename a team, or describe it anew.")
-        .delete("/teams/{id}", delete, "Delete a team.\n\nIts members stay members of the organisation.")
+        .delete("/teams/{id}", delete, "Delete a team.\n\nIts members stay members of the organisation. Refused with 409 while something is private to it.")
         .get("/teams/{id}/members", members, "See who is in a team, by user name.")
         .put("/teams/{id}/members/{user}", add_member, "Put a member of the organisation into a team.")
         .delete("/teams/{id}/members/{user}", remove_member, "Take a member out of a team.")
@@ -110,7 +110,10 @@ async fn delete(cx: Authorized<TeamWrite>, Path(id): Path<TeamId>) -> Result<NoC
         let team = tx.load::<Team>(id).await?;
         Ok(store::delete(tx, team).await?.audited(TeamEvent::DELETED).map(drop))
     })
-    .await?;
+    .await
+    .on_constraint("workflows_tenant_id_team_id_fkey", has_private)
+    .on_constraint("secrets_team_fkey", has_private)
+    .on_constraint("plugins_team_fkey", has_private)?;
     Ok(NoContent)
 }
 
@@ -156,6 +159,11 @@ async fn remove_member(cx: Authorized<TeamWrite>, Path((id, user)): Path<(TeamId
     })
     .await?;
     Ok(NoContent)
+}
+
+/// They would become everybody's, or nobody's.
+fn has_private() -> Problem {
+    Problem::conflict("workflows, secrets or plugins are private to this team; move or delete them first")
 }
 
 fn name_taken() -> Problem {

@@ -7,4 +7,4 @@ mod store;
 
 pub use event::TeamEvent;
 pub use http::routes;
-pub use model::Team;
+pub use model::{Team, TeamChoice};

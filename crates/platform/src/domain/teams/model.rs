@@ -23,6 +23,20 @@ impl Resource for Team {
     }
 }
 
+/// Whom something is private to.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TeamChoice {
+    /// One of your teams; null is everybody in the organisation.
+    pub team_id: Option<TeamId>,
+}
+
+impl tenure_kernel::Sample for TeamChoice {
+    fn sample() -> serde_json::Value {
+        serde_json::json!({"team_id": null})
+    }
+}
+
 /// 1 to 100 characters on one line, trimmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TeamName(pub(super) String);

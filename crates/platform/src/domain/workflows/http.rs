@@ -158,6 +158,9 @@ pub struct ValidateQuery {
     /// The workflow that it is a new version of: its granted secrets are known then.
     #[param(value_type = Option<String>)]
     workflow: Option<WorkflowId>,
+    /// One of your teams, if it is to be a new workflow that is private to it.
+    #[param(value_type = Option<String>)]
+    team: Option<TeamId>,
 }
 
 async fn list(cx: Authorized<WorkflowRead>, Query(query): Query<ListQuery>) -> Result<Json<Page<WorkflowSummary>>> {
@@ -183,13 +186,14 @@ async fn create(
     DefinitionText(text): DefinitionText,
 ) -> Result<Created<SavedWorkflow>> {
     let message = Message::parse(query.message)?;
+    // Told before the sandbox works for it.
     if query.team.is_some_and(|team| !cx.cx().identity.teams.contains(&team)) {
         return Err(Problem::invalid("#query/team", "is no team that you are in").into());
     }
     let inspected = require(inspect(&app.sandbox, text).await?)?;
     let saved = cx
         .write(async |tx| {
-            let faults = accept(tx, &inspected, &BTreeSet::new()).await?;
+            let faults = accept(tx, &inspected, &BTreeSet::new(), query.team).await?;
             quotas::take(tx, Quota::Workflows, 1).await?;
             let audited = store::insert(tx, &inspected, query.team, &message).await?.audited(WorkflowEvent::CREATED);
             let workflow = audited.value().clone();
@@ -247,7 +251,7 @@ async fn add_version<P: Permission<Mode = Write>>(
                 return Err(version_changed(workflow.version).into());
             }
             let granted = secrets::granted_names(tx, workflow.id).await?;
-            let faults = accept(tx, &inspected, &granted).await?;
+            let faults = accept(tx, &inspected, &granted, workflow.team_id).await?;
             let audited =
                 store::add_version(tx, workflow, &inspected, &message).await?.audited(WorkflowEvent::VERSION_SAVED);
             let workflow = audited.value().clone();
@@ -310,14 +314,15 @@ async fn validate(
     };
     let report = cx
         .read(async |tx| {
-            let granted = match query.workflow {
-                None => BTreeSet::new(),
+            let (granted, team) = match query.workflow {
+                None => (BTreeSet::new(), query.team),
                 Some(id) => {
                     let workflow = tx.load::<Workflow>(id).await?;
-                    secrets::granted_names(tx, workflow.id).await?
+                    (secrets::granted_names(tx, workflow.id).await?, workflow.team_id)
                 }
             };
-            judge(tx, &inspected, &granted).await
+            tx.own_team(team, "#query/team")?;
+            judge(tx, &inspected, &granted, team).await
         })
         .await?;
     Ok(Json(report.into()))
@@ -328,14 +333,19 @@ async fn schema(_cx: Authorized<WorkflowRead>) -> Result<Json<serde_json::Value>
 }
 
 /// The warnings of a definition that can be saved.
-async fn accept(tx: &mut TenantTx<Write>, inspected: &Inspected, granted: &BTreeSet<String>) -> Result<Vec<Fault>> {
-    let report = judge(tx, inspected, granted).await?;
+async fn accept(
+    tx: &mut TenantTx<Write>,
+    inspected: &Inspected,
+    granted: &BTreeSet<String>,
+    team: Option<TeamId>,
+) -> Result<Vec<Fault>> {
+    let report = judge(tx, inspected, granted, team).await?;
     if report.is_valid() { Ok(fault::list(report)) } else { Err(fault::refusal(report).into()) }
 }
 
 async fn remember_plugins(tx: &mut TenantTx<Write>, workflow: &Workflow, inspected: &Inspected) -> Result<()> {
     let references = plugin_references(inspected.draft.definition());
-    plugins::remember_uses(tx, workflow.id, workflow.version, &references).await
+    plugins::remember_uses(tx, workflow.id, workflow.version, workflow.team_id, &references).await
 }
 
 fn answer(inspected: Inspected, summary: WorkflowSummary, faults: Vec<Fault>) -> Result<SavedWorkflow> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
-use tenure_kernel::{Error, Mode, Problem, Result, TenantTx};
+use tenure_kernel::{Error, Mode, Problem, Result, TeamId, TenantTx};
 use tenure_sandbox::{PluginError, Program, Python, SourceFault};
 use tenure_workflow::definition::Definition;
 use tenure_workflow::document::Position;
@@ -169,7 +169,8 @@ async fn check_source(python: &Python, draft: &Draft, pointer: String, source: S
     Ok(found.into_iter().map(place).collect())
 }
 
-/// Every fault of the definition in this tenant. `granted` names the secrets that the workflow may use.
+/// Every fault of the definition in this tenant. `granted` names the secrets that the workflow may use, `team` the one that
+/// it is private to.
 ///
 /// A secret that is not granted yet is a warning: a grant names the workflow, which a new definition is not yet. The
 /// step that would send it fails.
@@ -177,8 +178,9 @@ pub(super) async fn judge<M: Mode>(
     tx: &mut TenantTx<M>,
     inspected: &Inspected,
     granted: &BTreeSet<String>,
+    team: Option<TeamId>,
 ) -> Result<Report> {
-    let catalog = plugins::Catalog::load(tx, &plugin_references(inspected.draft.definition())).await?;
+    let catalog = plugins::Catalog::load(tx, &plugin_references(inspected.draft.definition()), team).await?;
     let (mut secrets, mut faults) = (granted.clone(), inspected.faults.clone());
     for (name, fault) in ungranted(inspected, granted) {
         secrets.insert(name);

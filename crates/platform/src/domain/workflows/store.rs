@@ -4,7 +4,6 @@ use tenure_kernel::{
     Change, Load, Mode, Page, PageQuery, Permitted, Problem, Result, TeamId, TenantId, TenantTx, Timestamp, UserId,
     WorkflowId, Write,
 };
-use uuid::Uuid;
 
 use super::inspect::Inspected;
 use super::model::{Author, Format, Message, StoredVersion, Workflow, WorkflowSummary, WorkflowVersion, hex};
@@ -60,7 +59,7 @@ async fn select<M: Mode>(
     after: Option<(String, WorkflowId)>,
     rows: i64,
 ) -> Result<Vec<WorkflowSummary>> {
-    let teams: Vec<Uuid> = tx.cx().identity.teams.iter().map(|team| team.uuid()).collect();
+    let teams = tx.own_teams();
     let (name, id) = after.unzip();
     let rows = sqlx::query_as!(
         Row,
@@ -72,7 +71,7 @@ async fn select<M: Mode>(
            join workflow_versions v
              on v.tenant_id = w.tenant_id and v.workflow_id = w.id and v.version = w.latest_version
            left join memberships m on m.tenant_id = v.tenant_id and m.user_id = v.author
-           where w.tenant_id = $1 and w.deleted_at is null and (w.team_id is null or w.team_id = any($2))
+           where w.tenant_id = $1 and w.deleted_at is null and in_reach(w.team_id, $2)
              and ($3::uuid is null or w.id = $3)
              and ($4::text is null or position(lower($4) in lower(w.name || ' ' || coalesce(w.description, ''))) > 0)
              and ($5::text is null or $5 = any(w.tags))

@@ -57,7 +57,7 @@ impl Drive {
                 }
             }
         };
-        self.store(value).await.map(Ok)
+        self.store(value).await
     }
 
     pub(super) async fn end(mut self, end: End) -> Result<()> {

@@ -85,7 +85,10 @@ impl Drive {
             );
             return self.fail(work, started_at, Failure::new(ErrorClass::Limit, message)).await;
         };
-        let items = self.store(Value::Array(list)).await?;
+        let items = match self.store(Value::Array(list)).await? {
+            Ok(items) => items,
+            Err(failure) => return self.fail(work, started_at, failure).await,
+        };
         let row = self.row(&work.step, Some("expanded"), started_at, 1);
         self.journal(Entry::Expanded { step: work.step.clone(), items, count }, Some(row))
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use tenure_kernel::{Error, Result};
+use tenure_kernel::{Audited, Error, Result, SystemReason};
 use tenure_sandbox::Evaluation;
 use tenure_workflow::ErrorClass;
 use tenure_workflow::machine::{Outcome, StepError, StepKey, StoredValue, Subject, Write};
@@ -12,6 +12,7 @@ use tenure_workflow::plan::{Condition, EdgeIndex, NodeIndex};
 
 use super::super::steps::Failure;
 use super::Drive;
+use crate::domain::quotas;
 
 /// How deep an output may nest. A row of the journal adds some levels, and JSON of more than 128 is not read back.
 const MAX_DEPTH: usize = 100;
@@ -52,14 +53,17 @@ impl Drive {
             }
         }
         if key.item.is_some() {
-            let output = self.store_with(value, sensitive).await?;
-            return Ok(Ok(Outcome::Succeeded { output, writes: Vec::new(), taken: Vec::new() }));
+            let stored = self.store_with(value, sensitive).await?;
+            return Ok(stored.map(|output| Outcome::Succeeded { output, writes: Vec::new(), taken: Vec::new() }));
         }
         let writes = match self.writes(node, &value).await? {
             Ok(writes) => writes,
             Err(failure) => return Ok(Err(failure)),
         };
-        let output = self.store_with(value, sensitive).await?;
+        let output = match self.store_with(value, sensitive).await? {
+            Ok(output) => output,
+            Err(failure) => return Ok(Err(failure)),
+        };
         let conditions = self.machine.conditions(Subject::Step(key));
         let taken = if conditions.is_empty() {
             conditions.decide::<Failure>(Vec::new())
@@ -98,7 +102,10 @@ impl Drive {
             {
                 return Ok(Err(Failure::new(ErrorClass::Expression, format!("`set.{}`: {fault}", set.key))));
             }
-            writes.push(Write { key: set.key.clone(), value: self.store(value).await? });
+            match self.store(value).await? {
+                Ok(value) => writes.push(Write { key: set.key.clone(), value }),
+                Err(failure) => return Ok(Err(failure)),
+            }
         }
         Ok(Ok(writes))
     }
@@ -169,18 +176,36 @@ impl Drive {
         results.into_iter().map(|result| result.map_err(Failure::from)).collect()
     }
 
-    pub(super) async fn store(&self, value: Value) -> Result<StoredValue> {
+    /// Where the value is kept; or why the organisation's storage does not take it.
+    pub(super) async fn store(&self, value: Value) -> Result<Result<StoredValue, Failure>> {
         self.store_with(value, Vec::new()).await
     }
 
     /// `sensitive` are the parts of the value that a schema declares to be so.
-    async fn store_with(&self, value: Value, sensitive: Vec<String>) -> Result<StoredValue> {
+    async fn store_with(&self, value: Value, sensitive: Vec<String>) -> Result<Result<StoredValue, Failure>> {
         let (objects, keys) = (&self.shared.objects, self.values.keys());
         let (tenant, execution) = (self.claim.tenant, self.claim.execution);
-        if self.sensitive.is_empty() {
-            return objects.store(keys, tenant, execution, value).await;
+        let stored = if self.sensitive.is_empty() {
+            objects.store(keys, tenant, execution, value).await?
+        } else {
+            objects.store_sensitive(keys, tenant, execution, &value, &self.sensitive, sensitive).await?
+        };
+        if stored.object().is_none_or(|object| object.key.is_empty()) {
+            return Ok(Ok(stored));
         }
-        objects.store_sensitive(keys, tenant, execution, &value, &self.sensitive, sensitive).await
+        let counted = self.shared.kernel.system(SystemReason::EngineBatch).run(async |tx| {
+            let kept = quotas::keep_of(tx, tenant, execution, &stored).await;
+            Ok(Audited::none("what a step gave is told of in the journal", kept?))
+        });
+        match counted.await {
+            Ok(()) => Ok(Ok(stored)),
+            Err(refused @ Error::Problem(_)) => {
+                // Had it been there before, it would have been counted before.
+                objects.remove(tenant, &stored).await;
+                Ok(Err(Failure::from(refused)))
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     /// A failure may quote what it was given.

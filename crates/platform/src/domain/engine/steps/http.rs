@@ -129,7 +129,7 @@ fn pairs(value: Option<&Value>) -> Vec<(String, String)> {
     map.iter().map(|(name, value)| (name.clone(), text(value))).collect()
 }
 
-/// Asks the policy before each hop of a step's calls, and keeps what it answers.
+/// Asks the policy before each hop of a step's calls, keeps what it answers, and counts the hop: each is a request to a host.
 pub(super) struct PolicyGate<'s>(pub(super) &'s Step);
 
 impl Gate for PolicyGate<'_> {
@@ -141,11 +141,13 @@ impl Gate for PolicyGate<'_> {
                 let reason = "a policy asks where this call goes, and its host is a secret that cannot be shown to it; write the host out, or keep the whole URL in the secret";
                 return Err(GateRefusal::Denied(reason.to_owned()));
             }
-            let decided = step.decide(DecisionPoint::Egress, Some(to.host.to_owned())).await;
-            decided.map_err(|failure| match failure.class {
+            let refusal = |failure: Failure| match failure.class {
                 ErrorClass::Denied => GateRefusal::Denied(failure.message),
+                ErrorClass::Quota => GateRefusal::Exhausted(failure.message),
                 _ => GateRefusal::Undecided(failure.message),
-            })
+            };
+            step.decide(DecisionPoint::Egress, Some(to.host.to_owned())).await.map_err(refusal)?;
+            step.count_call().await.map_err(refusal)
         })
     }
 }

@@ -283,6 +283,14 @@ impl Step {
         Err(Failure::from(refused))
     }
 
+    /// Counts a call to another host against the month's.
+    async fn count_call(&self) -> Result<(), Failure> {
+        let claim = &self.claim;
+        let Err(error) = self.shared.calls.take(&self.shared.kernel, claim.tenant).await else { return Ok(()) };
+        let refused = self.shared.kernel.refused(Some(claim.tenant), &claim.actor, &Origin::default(), error).await;
+        Err(Failure::from(refused))
+    }
+
     /// Evaluates one expression of the node (`jq`, `request` …).
     pub(super) async fn evaluate(&self, part: &str) -> Result<Value, Failure> {
         self.evaluate_with(part, None).await

@@ -1,0 +1,9 @@
+import type { Quota } from '~/api/types';
+
+export const NAMES: Record<Quota['name'], { label: string; what: string }> = {
+  workflows: { label: 'Workflows', what: 'in this organisation' },
+  executions_per_month: { label: 'Executions', what: 'started this month' },
+  concurrent_executions: { label: 'Running at once', what: 'right now; more wait their turn' },
+  storage_bytes: { label: 'Storage', what: 'plugins, secrets and large values' },
+  provider_calls_per_month: { label: 'Calls to other hosts', what: 'made by workflows this month' },
+};

@@ -1,0 +1,172 @@
+use serde::{Deserialize, Serialize};
+use tenure_kernel::limits::{Rates, Span, Spans};
+use tenure_kernel::{Problem, Resource, Result, TenantId, UserId};
+use utoipa::ToSchema;
+
+/// The most that can be set.
+const MOST: u32 = 1_000_000_000;
+
+/// How many requests; as the installation says where null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    /// In a minute.
+    #[serde(default)]
+    #[schema(minimum = 1)]
+    pub per_minute: Option<u32>,
+    /// In an hour.
+    #[serde(default)]
+    #[schema(minimum = 1)]
+    pub per_hour: Option<u32>,
+    /// In a day.
+    #[serde(default)]
+    #[schema(minimum = 1)]
+    pub per_day: Option<u32>,
+}
+
+impl RateLimit {
+    /// Its members with their names and spans.
+    fn members(self) -> [(&'static str, Span, Option<u32>); 3] {
+        [
+            ("per_minute", Span::Minute, self.per_minute),
+            ("per_hour", Span::Hour, self.per_hour),
+            ("per_day", Span::Day, self.per_day),
+        ]
+    }
+
+    /// Within what can be set, and within `bounds`.
+    ///
+    /// # Errors
+    /// 422 below `pointer` at the first member that is not.
+    pub fn check(self, bounds: &Bounds, pointer: &str) -> Result<Self> {
+        for (name, span, requests) in self.members() {
+            let Some(requests) = requests else { continue };
+            if !(1..=MOST).contains(&requests) {
+                return Err(Problem::invalid(format!("{pointer}/{name}"), format!("must be 1 to {MOST}")).into());
+            }
+            if let Some(most) = bounds.of(span).filter(|most| requests > *most) {
+                let detail = format!("must be at most {most}, which is what the platform lets your organisation have");
+                return Err(Problem::invalid(format!("{pointer}/{name}"), detail).with("limit", most).into());
+            }
+        }
+        Ok(self)
+    }
+
+    /// For the limiter.
+    #[must_use]
+    pub const fn spans(self) -> Spans {
+        Spans { minute: self.per_minute, hour: self.per_hour, day: self.per_day }
+    }
+}
+
+/// What an organisation may have at most; null where only the limits of other spans bound it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Bounds {
+    /// In a minute.
+    pub per_minute: u32,
+    /// In an hour.
+    pub per_hour: Option<u32>,
+    /// In a day.
+    pub per_day: Option<u32>,
+}
+
+impl Bounds {
+    /// What the platform set for this organisation; where it set nothing, what the installation gives every one.
+    #[must_use]
+    pub fn of_platform(set: RateLimit, rates: &Rates) -> Self {
+        let per_minute = set.per_minute.unwrap_or_else(|| rates.tenant.a_minute());
+        Self { per_minute, per_hour: set.per_hour, per_day: set.per_day }
+    }
+
+    fn of(&self, span: Span) -> Option<u32> {
+        match span {
+            Span::Minute => Some(self.per_minute),
+            Span::Hour => self.per_hour,
+            Span::Day => self.per_day,
+        }
+    }
+}
+
+/// An organisation's own limit, and its bounds, as they are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantLimits {
+    /// Whose.
+    pub tenant: TenantId,
+    /// What the organisation set.
+    #[serde(flatten)]
+    pub own: RateLimit,
+    /// What the platform set.
+    pub bounds: RateLimit,
+}
+
+impl Resource for TenantLimits {
+    fn resource_id(&self) -> String {
+        self.tenant.to_string()
+    }
+}
+
+impl TenantLimits {
+    /// What is in force: the organisation's own limit where the platform does not set a lower one.
+    #[must_use]
+    pub fn in_force(self) -> Spans {
+        let lower = |own: Option<u32>, bound: Option<u32>| match (own, bound) {
+            (Some(own), Some(bound)) => Some(own.min(bound)),
+            (own, bound) => own.or(bound),
+        };
+        Spans {
+            minute: lower(self.own.per_minute, self.bounds.per_minute),
+            hour: lower(self.own.per_hour, self.bounds.per_hour),
+            day: lower(self.own.per_day, self.bounds.per_day),
+        }
+    }
+}
+
+/// A member's limit in this organisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MemberLimit {
+    /// Whose.
+    pub user_id: UserId,
+    /// How much.
+    #[serde(flatten)]
+    pub limit: RateLimit,
+}
+
+impl Resource for MemberLimit {
+    fn resource_id(&self) -> String {
+        self.user_id.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(per_minute: Option<u32>, per_day: Option<u32>) -> RateLimit {
+        RateLimit { per_minute, per_hour: None, per_day }
+    }
+
+    #[test]
+    fn nobody_sets_more_than_the_platform_gives() {
+        let bounds = Bounds::of_platform(limit(None, Some(1000)), &Rates::default());
+        assert_eq!(bounds.per_minute, 500, "what every organisation has");
+        for fine in [limit(None, None), limit(Some(1), Some(1)), limit(Some(500), Some(1000))] {
+            assert_eq!(fine.check(&bounds, "").unwrap(), fine);
+        }
+        for (wrong, pointer) in [
+            (limit(Some(501), None), "/per_minute"),
+            (limit(Some(0), None), "/per_minute"),
+            (limit(Some(1), Some(1001)), "/per_day"),
+        ] {
+            assert_eq!(wrong.check(&bounds, "").unwrap_err().problem().errors[0].pointer, pointer);
+        }
+        let unbounded = RateLimit { per_hour: Some(MOST + 1), ..RateLimit::default() };
+        assert_eq!(unbounded.check(&bounds, "/x").unwrap_err().problem().errors[0].pointer, "/x/per_hour");
+    }
+
+    #[test]
+    fn the_lower_of_two_is_in_force() {
+        let tenant = TenantId::new(tenure_kernel::Timestamp::from_micros(1));
+        let limits = TenantLimits { tenant, own: limit(Some(50), None), bounds: limit(Some(20), Some(9)) };
+        assert_eq!(limits.in_force(), Spans { minute: Some(20), hour: None, day: Some(9) });
+    }
+}
