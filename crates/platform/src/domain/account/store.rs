@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use tenure_kernel::{
-    ApprovalId, ExecutionId, ImportId, KeyId, Mode, PluginId, Result, SecretId, TeamId, TenantTx, Timestamp, UserId,
-    WorkflowId,
+    ApprovalId, ExecutionId, ImportId, InvitationId, KeyId, Mode, PluginId, Result, SecretId, TeamId, TenantTx,
+    Timestamp, UserId, WorkflowId,
 };
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -86,6 +86,8 @@ pub(super) async fn records<M: Mode>(tx: &mut TenantTx<M>, user: UserId, most: i
                union all
                select 'api-key', id, name, 'created', created_at from api_keys where tenant_id = $1 and created_by = $2
                union all
+               select 'invitation', id, null, 'sent', created_at from invitations where tenant_id = $1 and invited_by = $2
+               union all
                select 'user-import', id, null, 'handed in', created_at from user_imports where tenant_id = $1 and created_by = $2
            ) as found order by at desc, id limit $4"#,
         tx.tenant().uuid(),
@@ -109,6 +111,7 @@ fn written(kind: &str, id: Uuid) -> String {
         "approval" => ApprovalId::from_uuid(id).to_string(),
         "team" => TeamId::from_uuid(id).to_string(),
         "api-key" => KeyId::from_uuid(id).to_string(),
+        "invitation" => InvitationId::from_uuid(id).to_string(),
         "user-import" => ImportId::from_uuid(id).to_string(),
         _ => id.to_string(),
     }
