@@ -97,7 +97,7 @@ export async function register(page: Page, person: Person): Promise<void> {
 export async function login(page: Page, person: Person): Promise<void> {
   await page.getByLabel('User name or e-mail').fill(person.username);
   await page.getByLabel('Password').fill(person.password);
-  await page.getByRole('button', { name: 'Log in' }).click();
+  await page.getByRole('button', { name: 'Log in', exact: true }).click();
 }
 
 /** What the console does, without the console: for what a test needs and does not look at. */

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Person, Server
 
-# These end the login that the run itself uses, or change its password.
-ENDS_THE_LOGIN = r"/auth/(logout|password|sessions|refresh)"
+# These end the login that the run itself uses, change its password, or lock its account by guesses.
+ENDS_THE_LOGIN = r"/auth/(logout|password|sessions|refresh|me/delete)"
 # A schema cannot tell every rule ("give either user name or address"), so what it allows may be refused, as a 4xx.
 NOT_ASKED = "positive_data_acceptance"
 
@@ -27,8 +27,10 @@ def fill(ada: Person) -> dict[str, str]:
     ada.call("PUT", "/secrets/hook", {"value": "a secret of theirs"})
     ada.call("POST", "/roles", {"name": "hook", "permissions": ["team:read"]})
     key = ada.call("POST", "/api-keys", {"name": "theirs", "scopes": ["team:read"]})
+    people = "email,username,full_name,password\ngrace@import.example,grace-imported,Grace,a loud yellow morning\n"
     return {
         "usr": ada.user["id"],
+        "imp": ada.call("POST", "/users/import", {"csv": people, "dry_run": True})["id"],
         "team": ada.first("/teams"),
         "evt": ada.first("/audit/events"),
         "key": key["api_key"]["id"],

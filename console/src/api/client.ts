@@ -2,12 +2,13 @@ import createClient from 'openapi-fetch';
 import { Problem } from './problem';
 import type { paths } from './schema';
 import { currentToken, forget, freshToken, refresh } from './session';
+import { askedFor, prove } from './step-up';
 
 /**
  * `fetch` with the access token. A 401 is answered by one refresh and one retry; when that fails too the
  * session is over and the router shows the login page.
  */
-export async function authorizedFetch(request: Request): Promise<Response> {
+async function withToken(request: Request): Promise<Response> {
   const retry = request.clone();
   const sent = await freshToken();
   const response = await send(request, sent);
@@ -17,6 +18,14 @@ export async function authorizedFetch(request: Request): Promise<Response> {
   const second = await send(retry, currentToken());
   if (second.status === 401) forget();
   return second;
+}
+
+/** The same; what needs a fresh proof of the person asks them for it, and is repeated. */
+export async function authorizedFetch(request: Request): Promise<Response> {
+  const again = request.clone();
+  const response = await withToken(request);
+  const factors = response.status === 403 ? await askedFor(response) : undefined;
+  return factors && (await prove(factors)) ? withToken(again) : response;
 }
 
 async function send(request: Request, token: string | undefined): Promise<Response> {

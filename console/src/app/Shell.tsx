@@ -1,10 +1,13 @@
-import { useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useLocation, useRouter } from '@tanstack/react-router';
 import { Menu as MenuIcon, Search } from 'lucide-react';
 import { useEffect, useState } from 'react';
 import { Dialog, Modal, ModalOverlay } from 'react-aria-components';
-import { useMe } from '~/api/query';
+import { Problem } from '~/api/problem';
+import { meQuery, useMe } from '~/api/query';
 import { useSessionState } from '~/api/session';
+import { Enrol } from '~/features/auth/Enrol';
+import { StepUpDialog } from '~/features/auth/StepUpDialog';
 import { VerifyBanner } from '~/features/mail/VerifyBanner';
 import { Button } from '~/ui/button';
 import { CommandPalette } from './CommandPalette';
@@ -17,6 +20,7 @@ export function Shell() {
   const [drawer, setDrawer] = useState(false);
   const [palette, setPalette] = useState(false);
   const { pathname } = useLocation();
+  const refused = useQuery(meQuery).error;
   useLeaveWhenOver();
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a navigation closes the drawer
@@ -32,6 +36,7 @@ export function Shell() {
     return () => removeEventListener('keydown', onKey);
   }, []);
 
+  if (refused && Problem.of(refused).code === 'mfa-enrolment-required') return <Enrol />;
   return (
     <div className="shell">
       <a className="skip-link" href="#content">
@@ -66,6 +71,7 @@ export function Shell() {
         <Outlet />
       </main>
       <CommandPalette isOpen={palette} onClose={() => setPalette(false)} />
+      <StepUpDialog />
     </div>
   );
 }

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::context::{Actor, Context, Identity, Origin};
+use crate::context::{Actor, Assurance, Context, Identity, Origin};
 use crate::error::{Code, Error, Problem, Result};
 use crate::event::Audited;
 use crate::id::{TenantId, WorkflowId};
@@ -32,9 +32,42 @@ pub struct Authorized<P> {
 }
 
 /// The caller is known, and no permission is needed: what everybody may do with their own login. Counted by a test.
-pub struct Authenticated {
+/// `D` is what the route asks of the login beyond that.
+pub struct Authenticated<D = Plain> {
     kernel: Kernel,
     cx: Arc<Context>,
+    demand: PhantomData<fn() -> D>,
+}
+
+/// What a route asks of a login.
+pub trait Demand: Send + Sync + 'static {
+    /// A factor proven within the last five minutes.
+    const STEP_UP: bool;
+    /// Also a login passes whose organisation asks for a second factor that it has not proven.
+    const ENROLMENT: bool;
+}
+
+macro_rules! demands {
+    ($($(#[$doc:meta])* $name:ident = $step_up:literal, $enrolment:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub enum $name {}
+        impl Demand for $name {
+            const STEP_UP: bool = $step_up;
+            const ENROLMENT: bool = $enrolment;
+        }
+    )*};
+}
+
+demands! {
+    /// Nothing more.
+    Plain = false, false;
+    /// A factor proven within the last five minutes.
+    Proven = true, false;
+    /// Nothing, and who must still set up a second factor passes: what it takes to do so.
+    Enrolling = false, true;
+    /// Both.
+    ProvenEnrolling = true, true;
 }
 
 /// Nobody needs to be known. Counted by a test; `routes.public` asks for the reason.
@@ -54,7 +87,7 @@ macro_rules! debug_context {
     };
 }
 debug_context!([P] Authorized<P>, "Authorized");
-debug_context!([] Authenticated, "Authenticated");
+debug_context!([D] Authenticated<D>, "Authenticated");
 debug_context!([] Anonymous, "Anonymous");
 
 pub(crate) fn denied(missing: PermissionSet) -> Problem {
@@ -65,6 +98,23 @@ pub(crate) fn denied(missing: PermissionSet) -> Problem {
         ),
     )
     .with("permission", missing.to_string())
+}
+
+/// 403 for who holds the right, and has to show once more that it is them. What is no person's login never can, and is
+/// not sent to try.
+pub(crate) fn step_up(assurance: &Assurance) -> Problem {
+    if assurance.factors.is_empty() {
+        let detail =
+            "this needs a person who has just proven who they are; neither an API key nor a delegated token can";
+        return Problem::new(Code::PermissionDenied, detail);
+    }
+    let detail = "this needs a factor that you have proven within the last five minutes: send one of `factors` to /api/v1/auth/step-up, then repeat the request";
+    Problem::new(Code::StepUpRequired, detail).with("factors", serde_json::json!(assurance.factors))
+}
+
+fn enrolment() -> Problem {
+    let detail = "your organisation asks for a second factor: set one up under /api/v1/auth/mfa; until then this login reaches nothing else";
+    Problem::new(Code::MfaRequired, detail)
 }
 
 impl<P> Authorized<P> {
@@ -141,6 +191,9 @@ impl<P: Permission> Authorized<P> {
         let credential = credential(headers)?.unwrap_or(Credential::Bearer(""));
         let identity = self.kernel.authenticate(credential, self.cx.origin.address).await?;
         let missing = P::NEEDS.missing_from(identity.permissions);
+        if identity.assurance.enrolment_only {
+            return Err(enrolment().into());
+        }
         if missing != PermissionSet::NONE || identity.tenant != self.tenant() {
             return Err(denied(missing).into());
         }
@@ -250,7 +303,7 @@ impl<P: Permission<Mode = Write>> Authorized<P> {
     }
 }
 
-impl Authenticated {
+impl<D> Authenticated<D> {
     /// Who, for which tenant, from where.
     #[must_use]
     pub fn cx(&self) -> &Context {
@@ -400,8 +453,42 @@ fn credential(headers: &HeaderMap) -> Result<Option<Credential<'_>>> {
     Ok(Some(Credential::ApiKey(key.to_str().unwrap_or_default().trim())))
 }
 
+/// What a guard asks of a caller, as a value.
+#[derive(Clone, Copy)]
+struct Asked {
+    needs: PermissionSet,
+    step_up: bool,
+    enrolment: bool,
+}
+
+impl Asked {
+    const fn of<D: Demand>() -> Self {
+        Self { needs: PermissionSet::NONE, step_up: D::STEP_UP, enrolment: D::ENROLMENT }
+    }
+
+    const fn permission<P: Permission>() -> Self {
+        Self { needs: P::NEEDS, step_up: P::STEP_UP, enrolment: false }
+    }
+
+    /// The second factor first, as without it there are no permissions; then who may not is told so, and not asked to
+    /// prove anything.
+    fn check(self, kernel: &Kernel, identity: &Identity) -> Result<()> {
+        if identity.assurance.enrolment_only && !self.enrolment {
+            return Err(enrolment().into());
+        }
+        let missing = self.needs.missing_from(identity.permissions);
+        if missing != PermissionSet::NONE {
+            return Err(denied(missing).into());
+        }
+        if self.step_up && !identity.assurance.is_recent(kernel.clock().now()) {
+            return Err(step_up(&identity.assurance).into());
+        }
+        Ok(())
+    }
+}
+
 /// Authenticates and counts the request; whatever is refused is recorded before the answer.
-async fn admit(parts: &Parts, kernel: &Kernel) -> Result<(Arc<Identity>, RequestInfo)> {
+async fn admit(parts: &Parts, kernel: &Kernel, demand: Asked) -> Result<(Arc<Identity>, RequestInfo)> {
     let info = RequestInfo::of(parts);
     let given = credential(&parts.headers).and_then(|given| {
         given.ok_or_else(|| {
@@ -427,7 +514,7 @@ async fn admit(parts: &Parts, kernel: &Kernel) -> Result<(Arc<Identity>, Request
     };
     let wanted = kernel.limiter().of_caller(&identity, info.origin.address);
     let counted = count(kernel, &info.slot, &wanted).await;
-    match counted {
+    match counted.and_then(|()| demand.check(kernel, &identity)) {
         Ok(()) => Ok((identity, info)),
         Err(error) => Err(kernel.refused(Some(identity.tenant), &identity.actor, &info.origin, error).await),
     }
@@ -443,12 +530,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let kernel = Kernel::from_ref(state);
-        let (identity, info) = admit(parts, &kernel).await?;
-        let missing = P::NEEDS.missing_from(identity.permissions);
-        if missing != PermissionSet::NONE {
-            let error = denied(missing).into();
-            return Err(kernel.refused(Some(identity.tenant), &identity.actor, &info.origin, error).await);
-        }
+        let (identity, info) = admit(parts, &kernel, Asked::permission::<P>()).await?;
         if let Some(workflow) = identity.workflow
             && !leads_to(parts.uri.path(), workflow)
         {
@@ -472,23 +554,24 @@ fn leads_to(path: &str, workflow: WorkflowId) -> bool {
     }
 }
 
-impl<S> FromRequestParts<S> for Authenticated
+impl<S, D> FromRequestParts<S> for Authenticated<D>
 where
     S: Send + Sync,
     Kernel: FromRef<S>,
+    D: Demand,
 {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let kernel = Kernel::from_ref(state);
-        let (identity, info) = admit(parts, &kernel).await?;
+        let (identity, info) = admit(parts, &kernel, Asked::of::<D>()).await?;
         // What somebody may do with their own login is not what they cut a token down to.
         if identity.actor.delegation.is_some() {
             let detail = "a delegated token is for the organisation's API and not for its owner's account; log in";
             let error = Problem::new(Code::PermissionDenied, detail).into();
             return Err(kernel.refused(Some(identity.tenant), &identity.actor, &info.origin, error).await);
         }
-        Ok(Self { kernel, cx: Arc::new(Context { identity, origin: info.origin }) })
+        Ok(Self { kernel, cx: Arc::new(Context { identity, origin: info.origin }), demand: PhantomData })
     }
 }
 

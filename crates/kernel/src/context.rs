@@ -3,10 +3,12 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::clock::Timestamp;
 use crate::id::{ExecutionId, KeyId, ServiceAccountId, SessionId, TeamId, TenantId, UserId, WorkflowId};
 use crate::limits::OwnRates;
 use crate::permission::PermissionSet;
@@ -200,6 +202,44 @@ pub struct Origin {
     pub route: Option<Arc<str>>,
 }
 
+/// A way in which people prove who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Factor {
+    /// A password.
+    Password,
+    /// A code that changes every 30 seconds (RFC 6238).
+    Totp,
+    /// A passkey (`WebAuthn`).
+    Passkey,
+    /// One of the codes that each work once.
+    RecoveryCode,
+}
+
+/// How well a login has proven who its person is.
+#[derive(Debug, Clone, Default)]
+pub struct Assurance {
+    /// When the person last proved a factor that is good for a step-up; never for what is no login.
+    pub proven_at: Option<Timestamp>,
+    /// Whether a second factor was proven.
+    pub mfa: bool,
+    /// The tenant asks for a second factor that this login has not proven: setting one up is all that it reaches.
+    pub enrolment_only: bool,
+    /// What a step-up of this person takes.
+    pub factors: Vec<Factor>,
+}
+
+impl Assurance {
+    /// Whether a factor was proven within the last [`PROVEN_FOR`].
+    #[must_use]
+    pub fn is_recent(&self, now: Timestamp) -> bool {
+        self.proven_at.is_some_and(|at| now < at.after(PROVEN_FOR))
+    }
+}
+
+/// So long after a factor was proven a sensitive route asks for no other.
+pub const PROVEN_FOR: Duration = Duration::from_secs(5 * 60);
+
 /// A verified caller: what a valid credential stands for at this moment. Shared by all requests of one token.
 #[derive(Debug, Clone)]
 pub struct Identity {
@@ -213,6 +253,8 @@ pub struct Identity {
     pub teams: Arc<[TeamId]>,
     /// What they, their key and their tenant are limited to, where that is not what the installation says.
     pub rates: OwnRates,
+    /// How well a login has proven whose it is; nothing of other credentials.
+    pub assurance: Assurance,
     /// The one workflow, with its executions, that the credential is cut down to.
     pub workflow: Option<WorkflowId>,
 }

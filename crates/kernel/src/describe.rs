@@ -7,7 +7,7 @@ use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder, Schema};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::authorized::{Anonymous, Authenticated, Authorized};
+use crate::authorized::{Anonymous, Authenticated, Authorized, Demand};
 use crate::error::Result;
 use crate::extract::{Created, Form, Json, JsonOrNothing, NoContent, Path, PathParams, Query, Sample};
 use crate::permission::{Access, Mode as _, Permission, PermissionSet};
@@ -27,6 +27,8 @@ pub enum Guard {
 #[derive(Default)]
 pub struct Description {
     pub(crate) guard: Option<Guard>,
+    pub(crate) step_up: bool,
+    pub(crate) enrolment: bool,
     pub(crate) path: Vec<RefOr<Schema>>,
     pub(crate) query: Vec<Parameter>,
     pub(crate) body: Option<RequestBody>,
@@ -100,12 +102,15 @@ pub trait Output {
 impl<P: Permission> Input for Authorized<P> {
     fn describe(description: &mut Description) {
         description.guard = Some(Guard::Permission(P::NEEDS, P::Mode::ACCESS));
+        description.step_up = P::STEP_UP;
     }
 }
 
-impl Input for Authenticated {
+impl<D: Demand> Input for Authenticated<D> {
     fn describe(description: &mut Description) {
         description.guard = Some(Guard::Authenticated);
+        description.step_up = D::STEP_UP;
+        description.enrolment = D::ENROLMENT;
     }
 }
 
@@ -222,7 +227,7 @@ pub trait Returns<T> {
 /// The marker of guards that a route may have without giving a reason.
 pub trait Known {}
 impl<P> Known for Authorized<P> {}
-impl Known for Authenticated {}
+impl<D> Known for Authenticated<D> {}
 
 /// [`Guarded`] by a [`Known`] caller.
 pub trait KnownCaller: Guarded {}

@@ -55,6 +55,8 @@ codes! {
     BadRequest          = "bad-request",           BAD_REQUEST,            "The request cannot be read";
     Unauthenticated     = "unauthenticated",       UNAUTHORIZED,           "A valid login is needed";
     InvalidCredentials  = "invalid-credentials",   UNAUTHORIZED,           "The login was refused";
+    StepUpRequired      = "step-up-required",      FORBIDDEN,              "Prove again who you are";
+    MfaRequired         = "mfa-enrolment-required", FORBIDDEN,             "A second factor must be set up";
     PermissionDenied    = "permission-denied",     FORBIDDEN,              "A permission is missing";
     TenantSuspended     = "tenant-suspended",      FORBIDDEN,              "The organisation is suspended";
     QuotaExceeded       = "quota-exceeded",        FORBIDDEN,              "A quota is used up";

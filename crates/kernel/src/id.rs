@@ -60,6 +60,10 @@ ids! {
     Invitation InvitationId = "inv";
     /// A login of a person.
     Session SessionId = "ses";
+    /// A person's passkey.
+    Passkey PasskeyId = "psk";
+    /// A device that a person trusts.
+    Device DeviceId = "dev";
     /// An audit event.
     Event EventId = "evt";
     /// A workflow.

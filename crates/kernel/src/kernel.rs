@@ -275,6 +275,9 @@ impl Kernel {
         if missing != PermissionSet::NONE {
             return Err(crate::authorized::denied(missing).into());
         }
+        if P::STEP_UP && !identity.assurance.is_recent(self.clock().now()) {
+            return Err(crate::authorized::step_up(&identity.assurance).into());
+        }
         Ok(crate::Authorized::prove(self.clone(), Arc::new(Context { identity, origin }), None))
     }
 

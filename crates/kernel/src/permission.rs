@@ -41,6 +41,19 @@ pub trait Permission: Send + Sync + 'static {
     type Mode: Mode;
     /// All of these must be held.
     const NEEDS: PermissionSet;
+    /// Whether a factor must have been proven just before ([`Recent`]).
+    const STEP_UP: bool = false;
+}
+
+/// Asks for `P`, and for a factor that the caller's login has proven within the last five minutes. Only a person's login
+/// can; an API key never does.
+#[derive(Debug)]
+pub struct Recent<P>(std::marker::PhantomData<fn() -> P>);
+
+impl<P: Permission> Permission for Recent<P> {
+    type Mode = P::Mode;
+    const NEEDS: PermissionSet = P::NEEDS;
+    const STEP_UP: bool = true;
 }
 
 /// Asks for every permission of the tuple; it writes if its first one does.
@@ -50,6 +63,7 @@ pub struct All<T>(std::marker::PhantomData<fn() -> T>);
 impl<A: Permission, B: Permission> Permission for All<(A, B)> {
     type Mode = A::Mode;
     const NEEDS: PermissionSet = A::NEEDS.union(B::NEEDS);
+    const STEP_UP: bool = A::STEP_UP || B::STEP_UP;
 }
 
 macro_rules! permissions {
@@ -125,7 +139,7 @@ permissions! {
     Write TeamWrite        = "team:write",        "Create, rename and delete teams, and change who is in them.";
     Read  AuditRead        = "audit:read",        "Read the audit log and verify it.";
     Read  TenantRead       = "tenant:read",       "See the organisation's plan, quotas and usage.";
-    Write TenantUpdate     = "tenant:update",     "Change what holds for the whole organisation: its rate limits.";
+    Write TenantUpdate     = "tenant:update",     "Change what holds for the whole organisation: its rate limits, and whether its members need a second factor.";
 }
 
 /// A set of permissions; a check is one bit test.

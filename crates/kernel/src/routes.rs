@@ -34,6 +34,10 @@ pub struct RouteInfo {
     pub path: String,
     /// Who may call it.
     pub guard: Guard,
+    /// Whether a factor must have been proven just before.
+    pub step_up: bool,
+    /// Whether a login passes that has yet to set up the second factor which its organisation asks for.
+    pub enrolment: bool,
     /// Why anybody may, where anybody may.
     pub public_reason: Option<&'static str>,
     /// A valid body, where it takes one.
@@ -154,6 +158,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             method: method.clone(),
             path: path.to_owned(),
             guard: description.guard.unwrap_or(Guard::Public),
+            step_up: description.step_up,
+            enrolment: description.enrolment,
             public_reason,
             sample: description.sample.clone(),
             body_limit: request::MAX_BODY,
@@ -267,6 +273,8 @@ fn operation(route: &RouteInfo) -> utoipa::openapi::path::Operation {
         Guard::Authenticated => "Needs a login and no permission.".to_owned(),
         Guard::Public => "Needs no login.".to_owned(),
     };
+    let proof =
+        if route.step_up { " Needs a factor proven within the last five minutes (`step-up-required`)." } else { "" };
     let problem = |words: &str| {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(ProblemDocument::name()))).build();
         ResponseBuilder::new().description(words).content("application/problem+json", content).build()
@@ -275,7 +283,7 @@ fn operation(route: &RouteInfo) -> utoipa::openapi::path::Operation {
         .tag(route.tag)
         .operation_id(Some(route.operation_id.clone()))
         .summary(Some(summary.trim()))
-        .description(Some(format!("{}\n\n{needs}", rest.trim()).trim()))
+        .description(Some(format!("{}\n\n{needs}{proof}", rest.trim()).trim()))
         .request_body(route.description.body.clone())
         .response("default", problem("A problem document (RFC 9457)."));
     for (status, answer) in &route.description.answers {

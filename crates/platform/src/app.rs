@@ -14,7 +14,7 @@ use crate::config::{GuestPaths, PlatformConfig};
 use crate::domain::api_keys::CredentialAuthenticator;
 use crate::domain::engine::{Engine, Parts};
 use crate::domain::executions::LiveSteps;
-use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
+use crate::domain::identity::{Passkeys, Passwords, TokenAuthenticator, Tokens};
 use crate::domain::policies::ConfiguredPolicy;
 use crate::domain::workflows::PlanCache;
 use crate::domain::{
@@ -45,6 +45,8 @@ pub struct App {
     pub credentials: Arc<CredentialAuthenticator>,
     /// Hashes passwords.
     pub passwords: Passwords,
+    /// Checks passkeys.
+    pub passkeys: Passkeys,
     /// Delivers messages.
     pub mail: mail::Mailer,
     /// Runs what tenants write.
@@ -83,6 +85,7 @@ impl App {
         credentials.follow(&kernel);
         kernel.set_authenticator(Arc::<CredentialAuthenticator>::clone(&credentials));
         let passwords = Passwords::start()?;
+        let passkeys = Passkeys::new(&config.tokens.issuer)?;
         let sandbox = open_sandbox(config.guests.clone()).await?.signed_only(config.require_signed_plugins);
         let policy: Arc<dyn Policy> = Arc::new(ConfiguredPolicy::parse(&config.policy).map_err(Error::internal)?);
         let allowed = AllowList::new(&config.egress_allow).map_err(Error::internal)?;
@@ -106,6 +109,7 @@ impl App {
             tokens,
             credentials,
             passwords,
+            passkeys,
             mail,
             sandbox,
             plans,
@@ -221,6 +225,7 @@ pub fn routes() -> Routes {
     let slices = Routes::new("")
         .merge(identity::instance_routes())
         .merge(identity::routes())
+        .merge(tenancy::routes())
         .merge(mail::routes())
         .merge(members::routes())
         .merge(roles::routes())
@@ -249,6 +254,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
     let slices = [
         tenure_kernel::refusal::RequestEvent::ALL,
         tenancy::OrganizationEvent::ALL,
+        tenancy::SecurityEvent::ALL,
         mail::MailEvent::ALL,
         identity::UserEvent::ALL,
         identity::SessionEvent::ALL,

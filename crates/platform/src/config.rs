@@ -1,12 +1,16 @@
 //! Settings of the domains; made once at start and passed down.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::domain::audit::AuditConfig;
 use crate::domain::engine::EngineConfig;
 use crate::domain::identity::{Registration, TokenConfig};
 use crate::domain::mail::MailConfig;
 use crate::domain::tenancy::Plan;
+
+/// Longer than checking a password takes that came from another system, within the bounds on what one may cost.
+const FAILED_LOGIN_TAKES: Duration = Duration::from_secs(1);
 
 /// Settings of the domains.
 #[derive(Debug, Clone)]
@@ -19,6 +23,8 @@ pub struct PlatformConfig {
     pub registration: Registration,
     /// Plan of a new organisation.
     pub default_plan: Plan,
+    /// A failed login takes a whole number of these, so that its time tells nothing of how a password is stored.
+    pub failed_login_takes: Duration,
     /// Access and refresh tokens.
     pub tokens: TokenConfig,
     /// How messages are delivered.
@@ -53,6 +59,7 @@ impl Default for PlatformConfig {
             logins: true,
             registration: Registration::Open,
             default_plan: Plan::Enterprise,
+            failed_login_takes: FAILED_LOGIN_TAKES,
             tokens: TokenConfig::default(),
             mail: MailConfig::default(),
             engine: EngineConfig::default(),

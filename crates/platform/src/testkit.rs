@@ -74,7 +74,7 @@ impl Default for Setup {
         let plenty = Rate { requests: 1_000_000, seconds: 60 };
         Self {
             clock: Clock::system(),
-            platform: PlatformConfig::default(),
+            platform: PlatformConfig { failed_login_takes: Duration::ZERO, ..PlatformConfig::default() },
             rates: Rates { address: plenty, user: plenty, tenant: plenty, key: plenty, key_long: plenty },
             shared_limits: None,
             pools: PoolSizes { app: 8, system: 6 },

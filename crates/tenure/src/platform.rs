@@ -218,6 +218,7 @@ fn platform_config(config: &Config, guests: GuestPaths) -> PlatformConfig {
             refresh_ttl: config.sessions.unused,
             login_ttl: config.sessions.longest,
         },
+        failed_login_takes: PlatformConfig::default().failed_login_takes,
         egress_allow: config.egress_allow.clone(),
         require_signed_plugins: config.require_signed_plugins,
         policy: config.policy.clone(),

@@ -6,14 +6,14 @@ import { Button } from '~/ui/button';
 import { Form, TextField } from '~/ui/form';
 import { Notice } from '~/ui/states';
 import { AuthFrame } from './AuthFrame';
-import { useOpenSession } from './api';
+import { useRegister } from './api';
 
 const EMPTY = { organization_name: '', full_name: '', email: '', username: '', password: '' };
 
 export function RegisterPage() {
   const { return: returnTo } = useSearch({ from: '/visitor/register' });
   const instance = useQuery(instanceQuery).data;
-  const register = useOpenSession('register', returnTo);
+  const register = useRegister(returnTo);
   const [values, setValues] = useState(EMPTY);
   const bind = (name: keyof typeof EMPTY) => ({
     value: values[name],

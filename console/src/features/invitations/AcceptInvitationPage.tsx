@@ -5,7 +5,7 @@ import { instanceQuery, meQuery } from '~/api/query';
 import { logout, useSessionState } from '~/api/session';
 import type { Schemas } from '~/api/types';
 import { AuthFrame } from '~/features/auth/AuthFrame';
-import { useOpenSession } from '~/features/auth/api';
+import { useLogin } from '~/features/auth/api';
 import { forgetLinkToken, useLinkToken } from '~/lib/link-token';
 import { Button, ButtonLink } from '~/ui/button';
 import { Form, TextField } from '~/ui/form';
@@ -106,7 +106,7 @@ const EMPTY = { full_name: '', username: '', password: '' };
 function JoinAsNew({ token, invitation }: InvitedProps) {
   const shortest = useQuery(instanceQuery).data?.password_min_length ?? 12;
   const accept = useAcceptInvitation();
-  const login = useOpenSession('login', undefined);
+  const login = useLogin(undefined);
   const [values, setValues] = useState(EMPTY);
   const bind = (name: keyof typeof EMPTY) => ({
     value: values[name],

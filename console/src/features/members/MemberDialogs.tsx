@@ -8,7 +8,7 @@ import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { Form } from '~/ui/form';
 import { AttributesForm } from './AttributesForm';
-import { useUpdateMember } from './api';
+import { useResetMfa, useUnlock, useUpdateMember } from './api';
 import { Explanation } from './Explanation';
 import { MemberActivity } from './MemberActivity';
 import type { MemberDialogKind } from './MemberMenu';
@@ -74,6 +74,10 @@ export function MemberDialogs({ open, onClose }: MemberDialogsProps) {
       const to = member.status === 'deactivated' ? 'activate' : 'deactivate';
       return <StatusConfirm member={member} to={to} onDone={onClose} />;
     }
+    case 'unlock':
+      return <UnlockConfirm member={member} onDone={onClose} />;
+    case 'reset':
+      return <ResetConfirm member={member} onDone={onClose} />;
     case 'lock': {
       const to = member.status === 'locked' ? 'unlock' : 'lock';
       return <StatusConfirm member={member} to={to} onDone={onClose} />;
@@ -113,6 +117,45 @@ function LoginsOf({ member, onDone }: { member: Member; onDone: () => void }) {
         <Button onPress={onDone}>Close</Button>
       </div>
     </>
+  );
+}
+
+function UnlockConfirm({ member, onDone }: { member: Member; onDone: () => void }) {
+  const unlock = useUnlock(member);
+  return (
+    <Confirm
+      title={`End the wait of ${member.full_name}?`}
+      action="End the wait"
+      isOpen
+      isPending={unlock.isPending}
+      problem={unlock.error}
+      onClose={onDone}
+      onConfirm={() => unlock.mutate(undefined, { onSuccess: onDone })}
+    >
+      <p>
+        After failed logins they wait, for up to a quarter of an hour. The next failure begins a longer wait.
+      </p>
+    </Confirm>
+  );
+}
+
+function ResetConfirm({ member, onDone }: { member: Member; onDone: () => void }) {
+  const reset = useResetMfa(member);
+  return (
+    <Confirm
+      title={`Remove the second factors of ${member.full_name}?`}
+      action="Remove second factors"
+      isOpen
+      isPending={reset.isPending}
+      problem={reset.error}
+      onClose={onDone}
+      onConfirm={() => reset.mutate(undefined, { onSuccess: onDone })}
+    >
+      <p>
+        For who has lost app and codes. Their sessions end, and their password alone opens the account until
+        they set up another: be sure that it is them who asks.
+      </p>
+    </Confirm>
   );
 }
 

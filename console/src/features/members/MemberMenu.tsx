@@ -7,7 +7,9 @@ import {
   LockOpen,
   LogIn,
   ShieldCheck,
+  ShieldOff,
   Tags,
+  TimerReset,
   UserCheck,
   UserX,
 } from 'lucide-react';
@@ -22,6 +24,8 @@ export type MemberDialogKind =
   | 'limit'
   | 'status'
   | 'lock'
+  | 'unlock'
+  | 'reset'
   | 'offboard'
   | 'explain'
   | 'logins'
@@ -69,6 +73,21 @@ export function MemberMenu({ member, mayChange, isSelf, onOpen }: MemberMenuProp
           {member.status === 'locked' ? 'Unlock…' : 'Lock…'}
         </MenuItem>
       )}
+      <MenuItem
+        label="End the wait after failed logins"
+        isDisabled={!mayChange}
+        onAction={() => onOpen('unlock')}
+      >
+        <TimerReset aria-hidden /> End the wait after failed logins…
+      </MenuItem>
+      <MenuItem
+        label="Remove second factors"
+        danger
+        isDisabled={!mayChange || !member.mfa || isSelf}
+        onAction={() => onOpen('reset')}
+      >
+        <ShieldOff aria-hidden /> Remove second factors…
+      </MenuItem>
       <MenuItem
         label={gone ? 'Activate' : 'Deactivate'}
         danger={!gone}

@@ -19,6 +19,7 @@ import { ImportDialog } from './ImportDialog';
 import { MemberDialogs, type OpenDialog } from './MemberDialogs';
 import { MemberFilters } from './MemberFilters';
 import { MemberMenu } from './MemberMenu';
+import { RequireMfa } from './RequireMfa';
 import './members.css';
 
 const TONE = { invited: 'warn', active: 'ok', locked: 'bad', deactivated: 'idle' } as const;
@@ -66,6 +67,7 @@ export function MembersPage() {
       description="The people of your organisation and the roles that say what they may do."
       actions={actions}
     >
+      <RequireMfa />
       <MemberFilters filter={filter} onChange={set} />
       {mayChange && pages.items && pages.items.length > 0 && (
         <div className="row">
@@ -121,6 +123,13 @@ export function MembersPage() {
             fit: true,
             wideOnly: true,
             cell: (member) => <span className={`badge tone-${TONE[member.status]}`}>{member.status}</span>,
+          },
+          {
+            header: 'Second factor',
+            fit: true,
+            wideOnly: true,
+            cell: ({ mfa }) =>
+              mfa ? <span className="badge tone-ok">set up</span> : <span className="muted">none</span>,
           },
           {
             header: 'Last login',

@@ -9,7 +9,8 @@ import { type MemberFilter, query } from './filter';
 
 const KEY = ['users'];
 const IMPORTS = ['user-imports'];
-const LOOK_AGAIN_MS = 700;
+/** A long import is looked at ever more seldom: each look counts against the person’s limit of requests. */
+const lookAgainMs = (looks: number) => Math.min(400 * 1.4 ** looks, 3000);
 
 export function useMembers(filter: MemberFilter, enabled = true) {
   return usePages(
@@ -86,7 +87,8 @@ export function useImport(id: string) {
   return useQuery({
     queryKey: [...IMPORTS, id],
     queryFn: () => unwrap(api.GET('/api/v1/users/imports/{id}', { params: { path: { id } } })),
-    refetchInterval: ({ state: { data } }) => (data === undefined || isMoving(data) ? LOOK_AGAIN_MS : false),
+    refetchInterval: ({ state: { data, dataUpdateCount } }) =>
+      data === undefined || isMoving(data) ? lookAgainMs(dataUpdateCount) : false,
   });
 }
 
@@ -151,4 +153,24 @@ export async function saveReport(id: string): Promise<void> {
   });
   if (!data) throw Problem.from(response, error);
   saveFile(data, response, 'import-report.csv');
+}
+
+/** Ends the wait that failed logins have brought on a member. */
+export function useUnlock({ id, full_name }: Member) {
+  return useMutation<unknown, Problem, void>({
+    mutationFn: () => unwrap(api.POST('/api/v1/users/{id}/unlock', { params: { path: { id } } })),
+    onSuccess: () => toast(`${full_name} may log in again`),
+  });
+}
+
+/** Removes the second factors of who has lost them. */
+export function useResetMfa({ id, full_name }: Member) {
+  const client = useQueryClient();
+  return useMutation<unknown, Problem, void>({
+    mutationFn: () => unwrap(api.DELETE('/api/v1/users/{id}/mfa', { params: { path: { id } } })),
+    onSuccess: () => {
+      toast(`${full_name} logs in with the password alone now`);
+      return client.invalidateQueries({ queryKey: KEY });
+    },
+  });
 }

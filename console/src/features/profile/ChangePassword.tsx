@@ -5,12 +5,14 @@ import { Button } from '~/ui/button';
 import { Form, TextField } from '~/ui/form';
 import { Panel } from '~/ui/page';
 import { useChangePassword } from './api';
+import { useMfa } from './mfa';
 
 const EMPTY = { current_password: '', new_password: '', again: '' };
 
 /** The new password is asked for twice: nobody sees what they type, and a slip would lock them out. */
 export function ChangePassword({ username }: { username: string }) {
-  const shortest = useQuery(instanceQuery).data?.password_min_length ?? 12;
+  const everybody = useQuery(instanceQuery).data?.password_min_length ?? 12;
+  const shortest = useMfa().data?.password_min_length ?? everybody;
   const change = useChangePassword();
   const [values, setValues] = useState(EMPTY);
   const [differ, setDiffer] = useState(false);

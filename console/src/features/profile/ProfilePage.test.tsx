@@ -45,6 +45,16 @@ const LOGINS = [
   login('evt_1', 'success', null),
 ];
 
+const MFA = {
+  enabled: false,
+  required: false,
+  totp_since: null,
+  passkeys: 0,
+  recovery_codes: 0,
+  passkeys_possible: true,
+  password_min_length: 14,
+};
+
 let asked: { line: string; body: unknown }[] = [];
 let sessions = [session('ses_here', true, FIREFOX), session('ses_there', false, 'curl/8')];
 let refuse: { pointer: string; detail: string } | undefined;
@@ -60,6 +70,8 @@ async function server(input: Request | string): Promise<Response> {
   if (line === 'GET /instance') return answer({ password_min_length: 14, auth });
   if (line === 'GET /auth/me') return answer(me);
   if (line === 'GET /auth/sessions') return answer({ items: sessions, next_cursor: null });
+  if (line === 'GET /auth/mfa') return answer(MFA);
+  if (line.startsWith('GET /auth/mfa/')) return answer({ items: [], next_cursor: null });
   if (line === 'GET /auth/logins') return answer({ items: LOGINS, next_cursor: null });
   if (line === 'DELETE /auth/sessions') {
     sessions = sessions.filter(({ current }) => current);

@@ -8,7 +8,9 @@ import { ChangeEmail } from './ChangeEmail';
 import { ChangePassword } from './ChangePassword';
 import { LoginHistory } from './LoginHistory';
 import { OwnData } from './OwnData';
+import { SecondFactors } from './SecondFactors';
 import { Sessions } from './Sessions';
+import { TrustedDevices } from './TrustedDevices';
 import './profile.css';
 
 /** One's own account. Where nobody logs in there are no passwords and no sessions to look after. */
@@ -16,7 +18,10 @@ export function ProfilePage() {
   const me = useQuery(meQuery);
   const hasLogins = useHasLogins();
   return (
-    <Page title="Profile" description="Who you are here, where you are logged in, and your password.">
+    <Page
+      title="Profile"
+      description="Who you are here, where you are logged in, and what proves that it is you."
+    >
       <Loaded query={me} label="your profile" lines={4}>
         {({ user, roles, organization }) => (
           <div className="profile">
@@ -38,6 +43,8 @@ export function ProfilePage() {
                 </dd>
               </dl>
             </Panel>
+            {hasLogins && <SecondFactors />}
+            {hasLogins && <TrustedDevices />}
             {hasLogins && <Sessions />}
             {hasLogins && <ChangePassword username={user.username} />}
             {hasLogins && <ChangeEmail />}

@@ -91,6 +91,11 @@ async fn an_account_ends_with_everything_that_names_its_person() {
     let team = app.get(&ada, "/teams").await.expect(200)["items"][0]["id"].as_str().unwrap().to_owned();
     let _ = app.put(&ada, &format!("/teams/{team}/members/{}", dev.user_id()), json!({})).await.expect(204);
 
+    // A line of an import that was refused because they are a member already names them, too.
+    let csv = format!("email,username,full_name,password\nDeveloper-Engines@example.com,again,D,{PASSWORD}\n");
+    let import = app.post(&ada, "/users/import", json!({"csv": csv})).await.expect(201);
+    assert_eq!(crate::imports::over(&app, &ada, &import).await["refused"], 1);
+
     let refused = delete(&app, &dev, "not my password at all").await.problem(422, "invalid");
     assert_eq!(refused["errors"][0]["pointer"], "/current_password");
     let _ = app.get(&dev, "/auth/me").await.expect(200);
@@ -151,6 +156,20 @@ async fn an_account_ends_with_everything_that_names_its_person() {
     // And the log holds.
     let verified: Value = app.post(&ada, "/audit/verify", json!({})).await.expect(200);
     assert_eq!(verified["ok"], true, "{verified:#}");
+}
+
+/// Whatever later hangs on a person must not keep their account from ending.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_hangs_on_a_person_goes_with_them() {
+    let app = TestApp::start().await;
+    let stays: Vec<String> = sqlx::query_scalar(
+        "select conrelid::regclass::text || '.' || conname from pg_constraint
+         where contype = 'f' and confrelid = 'users'::regclass and confdeltype not in ('c', 'n') order by 1",
+    )
+    .fetch_all(&mut app.admin().await)
+    .await
+    .unwrap();
+    assert!(stays.is_empty(), "foreign keys on users without `on delete cascade` or `set null`: {stays:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -114,6 +114,19 @@ pub fn value_of(route: &RouteInfo, name: &str) -> String {
     .to_owned()
 }
 
+/// What takes a browser to make, put past it. The passkey comes with its login's proof: else the login would end.
+const DEVICE: &str = "insert into trusted_devices (id, user_id, digest, created_at, last_used_at, expires_at)
+    values ($1, $2, sha256($1::text::bytea), now(), now(), now() + interval '1 day')";
+const PASSKEY: &str = "with s as (update sessions set mfa_at = now() where user_id = $2)
+    insert into passkeys (id, user_id, credential_id, credential, name, created_at)
+    values ($1, $2, $1::text::bytea, '{}', 'theirs', now())";
+
+async fn of_person(app: &TestApp, user: tenure_kernel::UserId, statement: &'static str) -> uuid::Uuid {
+    let id = uuid::Uuid::new_v4();
+    sqlx::query(statement).bind(id).bind(user.uuid()).execute(&mut app.admin().await).await.unwrap();
+    id
+}
+
 /// A tenant with one thing of each kind, by the prefix of its identifier.
 pub struct Tenant {
     pub admin: Actor,
@@ -160,6 +173,9 @@ impl Tenant {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         ids.insert("apr", first("/approvals").await);
+        let user: tenure_kernel::UserId = admin.user_id().parse().unwrap();
+        ids.insert("dev", tenure_kernel::DeviceId::from_uuid(of_person(app, user, DEVICE).await).to_string());
+        ids.insert("psk", tenure_kernel::PasskeyId::from_uuid(of_person(app, user, PASSKEY).await).to_string());
         let workflow = save(app, &admin, single("theirs", json!({"type": "transform", "jq": "1"}))).await;
         ids.insert("exe", run(app, &admin, &workflow, json!({})).await["id"].as_str().unwrap().to_owned());
         ids.insert("wf", workflow);

@@ -51,7 +51,9 @@ async fn routes_and_their_guards() {
             Guard::Authenticated => "a login".to_owned(),
             Guard::Public => format!("public: {}", route.public_reason.unwrap_or("?")),
         };
-        format!("{:6} {:45} {guard}", route.method, route.path)
+        let proof = if route.step_up { ", proven just now" } else { "" };
+        let enrolment = if route.enrolment { ", also without the second factor that is asked for" } else { "" };
+        format!("{:6} {:45} {guard}{proof}{enrolment}", route.method, route.path)
     });
     insta::assert_snapshot!("routes", lines.collect::<Vec<_>>().join("\n"));
 }

@@ -56,6 +56,7 @@ fn on_behalf_of(app: &TestApp, actor: &Actor) -> Authorized<WorkflowRead> {
         permissions: SystemRole::Admin.permissions(),
         teams: Arc::default(),
         rates: tenure_kernel::limits::OwnRates::default(),
+        assurance: tenure_kernel::Assurance::default(),
         workflow: None,
     };
     app.app.kernel.act_as(Arc::new(identity), Origin::default()).unwrap()

@@ -27,6 +27,7 @@ pub fn acting(app: &TestApp, actor: &Actor) -> Authorized<WorkflowCreate> {
         permissions: SystemRole::Developer.permissions(),
         teams: Arc::new([]),
         rates: tenure_kernel::limits::OwnRates::default(),
+        assurance: tenure_kernel::Assurance::default(),
         workflow: None,
     };
     app.app.kernel.act_as::<WorkflowCreate>(Arc::new(identity), Origin::default()).unwrap()

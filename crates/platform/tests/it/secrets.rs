@@ -43,6 +43,7 @@ fn acting(app: &TestApp, actor: &Actor) -> Authorized<WorkflowExecute> {
         permissions: SystemRole::Executor.permissions(),
         teams: Arc::new([]),
         rates: tenure_kernel::limits::OwnRates::default(),
+        assurance: tenure_kernel::Assurance::default(),
         workflow: None,
     };
     app.app.kernel.act_as::<WorkflowExecute>(Arc::new(identity), Origin::default()).unwrap()

@@ -12,7 +12,10 @@ use super::remote::{Connection, Remote};
 use super::{Failure, Outcome, block_on, organization};
 use crate::output;
 
-const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// How long after the beginning an import is looked at; a long one ever more seldom, since each look is a request that counts
+/// against the person's limit.
+const FIRST_LOOK: Duration = Duration::from_millis(300);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// Add, list, lock, offboard and import the members of an organisation on a running server
 #[derive(Debug, clap::Args)]
@@ -390,8 +393,10 @@ async fn report(remote: &Remote, import: Value, json: bool) -> Outcome {
 
 async fn over(remote: &Remote, mut import: Value) -> Result<Value, Failure> {
     let (path, mut shown) = (format!("/users/imports/{}", text(&import, "id")), 0);
+    let mut pause = FIRST_LOOK;
     while ["waiting", "running", "undoing"].contains(&text(&import, "state").as_str()) {
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 3 / 2).min(LONGEST_PAUSE);
         import = remote.call(Method::GET, &path, None).await?;
         let count = |name: &str| import.get(name).and_then(Value::as_i64).unwrap_or(0);
         let (done, total) = (count("done").max(count("undone") + count("kept")), count("total").max(1));

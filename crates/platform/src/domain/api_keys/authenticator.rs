@@ -15,8 +15,8 @@ use ipnet::IpNet;
 use tenure_kernel::bus::Message;
 use tenure_kernel::permission::DelegationAct;
 use tenure_kernel::{
-    Actor, Audited, Authenticator, Code, Credential, Error, Identity, Kernel, KeyId, Permission as _, PermissionSet,
-    Problem, Rejected, Result, SystemReason, Timestamp, WeakKernel,
+    Actor, Assurance, Audited, Authenticator, Code, Credential, Error, Identity, Kernel, KeyId, Permission as _,
+    PermissionSet, Problem, Rejected, Result, SystemReason, Timestamp, WeakKernel,
 };
 
 use super::store::{self, LastUse, Standing};
@@ -205,7 +205,9 @@ impl CredentialAuthenticator {
         }
         let permissions = root.permissions.intersection(claims.permissions());
         let (tenant, teams, workflow) = (claims.tid, Arc::clone(&root.teams), claims.workflow);
-        Ok(Arc::new(Identity { tenant, actor, permissions, teams, rates, workflow }))
+        // It has proven nothing itself, and reaches no further than its login.
+        let assurance = Assurance { enrolment_only: root.assurance.enrolment_only, ..Assurance::default() };
+        Ok(Arc::new(Identity { tenant, actor, permissions, teams, rates, assurance, workflow }))
     }
 
     /// Writes when, and from where, keys were last used. Not on the path of a request: what is known of uses may be lost
@@ -249,6 +251,7 @@ impl Known {
                 permissions: owner.intersection(scope),
                 teams: standing.teams,
                 rates: standing.rates,
+                assurance: Assurance::default(),
                 workflow: None,
             }),
             digest: standing.digest,

@@ -7,7 +7,7 @@ use tenure_kernel::bus::Message;
 use tenure_kernel::permission::{ApiKeyRead, ApiKeyWrite, ServiceAccountWrite};
 use tenure_kernel::{
     Actor, Audited, Authorized, Code, Created, Json, JsonOrNothing, KeyId, Page, PageQuery, Path, Permission as _,
-    Personal, Problem, Query, Result, Sample, ServiceAccountId, TenantTx, Timestamp, Write,
+    Personal, Problem, Query, Recent, Result, Sample, ServiceAccountId, TenantTx, Timestamp, Write,
 };
 use utoipa::ToSchema;
 
@@ -117,7 +117,7 @@ async fn get(cx: Authorized<ApiKeyRead>, Path(id): Path<KeyId>) -> Result<Json<A
     cx.read(async |tx| Ok(tx.load::<ApiKey>(id).await?.into_inner())).await.map(Json)
 }
 
-async fn create(cx: Authorized<ApiKeyWrite>, Json(new): Json<NewApiKey>) -> Result<Created<IssuedKey>> {
+async fn create(cx: Authorized<Recent<ApiKeyWrite>>, Json(new): Json<NewApiKey>) -> Result<Created<IssuedKey>> {
     let (name, scopes) = (parse_name(&new.name)?, parse_scopes(&new.scopes)?);
     let networks = parse_networks(&new.allowed_cidrs)?;
     let issued = cx

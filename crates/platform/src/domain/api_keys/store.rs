@@ -267,7 +267,9 @@ pub(super) async fn standing(tx: &mut SystemTx, id: KeyId) -> Result<Option<Stan
         r#"select k.tenant_id as "tenant: TenantId", k.user_id as "user: UserId", k.service_account_id as "account: ServiceAccountId",
                   k.digest, k.scopes, k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.rate_per_day, k.expires_at, k.retires_at, k.revoked_at,
                   k.revoked_at is null and t.status <> 'deleted'
-                      and coalesce(u.status = 'active' and m.status = 'active', s.status = 'active', false) as "alive!",
+                      and coalesce(u.status = 'active' and m.status = 'active'
+                                   and (u.mfa or not coalesce((select require_mfa from tenant_security ts where ts.tenant_id = k.tenant_id), false)),
+                               s.status = 'active', false) as "alive!",
                   t.status = 'active' as "tenant_active!",
                   coalesce(m.roles, s.roles, '{}') as "roles!",
                   coalesce(m.permissions, s.permissions, '{}')

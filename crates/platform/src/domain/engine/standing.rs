@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tenure_kernel::bus::Message;
 use tenure_kernel::limits::OwnRates;
-use tenure_kernel::{Actor, Audited, Identity, Kernel, PermissionSet, Result, SystemReason, TeamId, TenantId, UserId};
+use tenure_kernel::{
+    Actor, Assurance, Audited, Identity, Kernel, PermissionSet, Result, SystemReason, TeamId, TenantId, UserId,
+};
 
 use crate::domain::access;
 use crate::remembered::Remembered;
@@ -60,6 +62,7 @@ impl Standings {
                 permissions: standing.permissions,
                 teams: standing.teams,
                 rates,
+                assurance: Assurance::default(),
                 workflow: None,
             })
         }))

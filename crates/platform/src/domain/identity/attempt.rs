@@ -24,13 +24,22 @@ impl Attempt {
 
 /// Counts and records the failure; the words are the same whatever was wrong.
 pub(super) async fn refuse_login(anonymous: &Anonymous, whose: &Attempt) -> Error {
+    let words = "the name or the password is wrong, or the account may not log in here";
+    refuse(anonymous, whose, "invalid-credentials", words).await
+}
+
+/// The same for a wrong second factor.
+pub(super) async fn refuse_second(anonymous: &Anonymous, whose: &Attempt) -> Error {
+    refuse(anonymous, whose, "invalid-second-factor", "the second factor is wrong, or was used before").await
+}
+
+async fn refuse(anonymous: &Anonymous, whose: &Attempt, reason: &'static str, words: &'static str) -> Error {
     if let Err(error) = lockout::failed(anonymous.kernel(), &whose.subjects).await {
         return error;
     }
     let event = || {
-        let event = NewEvent::new(SessionEvent::LOGIN_FAILED, None)
-            .outcome(Outcome::Denied, "invalid-credentials")
-            .by(whose.claimed());
+        let event =
+            NewEvent::new(SessionEvent::LOGIN_FAILED, None).outcome(Outcome::Denied, reason).by(whose.claimed());
         match whose.user {
             Some(user) => event.detail("user", user),
             None => event,
@@ -47,11 +56,7 @@ pub(super) async fn refuse_login(anonymous: &Anonymous, whose: &Attempt) -> Erro
         .run(async |_| Ok(Audited::many((), events)))
         .await;
     match recorded {
-        Ok(()) => Problem::new(
-            Code::InvalidCredentials,
-            "the name or the password is wrong, or the account may not log in here",
-        )
-        .into(),
+        Ok(()) => Problem::new(Code::InvalidCredentials, words).into(),
         Err(_) => Problem::unavailable("the login could not be recorded; try again").into(),
     }
 }

@@ -11,11 +11,11 @@ use moka::sync::Cache;
 use sha2::{Digest as _, Sha256};
 use tenure_kernel::bus::Message;
 use tenure_kernel::{
-    Actor, Audited, Code, Error, Identity, Kernel, Principal, Problem, Rejected, Result, SessionId, SystemReason,
-    Timestamp, WeakKernel,
+    Actor, Audited, Code, Error, Identity, Kernel, PermissionSet, Principal, Problem, Rejected, Result, SessionId,
+    SystemReason, Timestamp, WeakKernel,
 };
 
-use super::store;
+use super::standing::standing;
 use super::token::{Claims, LoginRef, Said, SharedTokens};
 use crate::domain::{access, rate_limits};
 use crate::remembered::Remembered;
@@ -119,9 +119,9 @@ impl TokenAuthenticator {
         let standing = kernel
             .system(SystemReason::Authenticate)
             .run(async |tx| {
-                let standing = store::standing(tx, login.session).await?;
+                let found = standing(tx, login.session).await?;
                 let rates = rate_limits::store::of_caller(tx, login.tenant, Some(login.user)).await?;
-                Ok(Audited::none("looks up what a token stands for", standing.map(|standing| (standing, rates))))
+                Ok(Audited::none("looks up what a token stands for", found.map(|found| (found, rates))))
             })
             .await?;
         let Some((standing, rates)) = standing else { return Ok(Found::Over) };
@@ -131,10 +131,14 @@ impl TokenAuthenticator {
         if !standing.alive {
             return Ok(Found::Over);
         }
-        let permissions = access::effective(&standing.roles, &standing.permissions);
+        // Whatever guards a route: who must set up a second factor first may do nothing.
+        let permissions = match standing.assurance.enrolment_only {
+            true => PermissionSet::NONE,
+            false => access::effective(&standing.roles, &standing.permissions),
+        };
         let actor = actor_of(login);
-        let tenant = standing.tenant;
-        let identity = Arc::new(Identity { tenant, actor, permissions, teams: standing.teams, rates, workflow: None });
+        let (tenant, teams, assurance) = (standing.tenant, standing.teams, standing.assurance);
+        let identity = Arc::new(Identity { tenant, actor, permissions, teams, rates, assurance, workflow: None });
         let known = Known { identity, expires_at: standing.expires_at, tenant_active: standing.tenant_active };
         if believe {
             self.known.keep(glance, login.session, known.clone());

@@ -21,6 +21,7 @@ use super::model::{Email, parse_password};
 use super::sessions::By;
 use super::store;
 use super::verify_email::{LinkUse, told};
+use super::{challenge, mfa_store};
 use crate::app::{App, Routes};
 use crate::domain::mail::{self, LinkToken, MailKind, link_over};
 
@@ -135,6 +136,10 @@ async fn try_reset(anonymous: &Anonymous, app: &App, body: PasswordReset) -> Res
             let holder = link_store::use_up(tx, Purpose::ResetPassword, &digest).await?.ok_or_else(link_over)?;
             let reached = link_store::of_id(tx, holder.user).await?.ok_or_else(link_over)?;
             link_store::set_password(tx, holder.user, &hash).await?;
+            // Half a login with the old password is none, and a device was trusted beside that one. A second factor stays.
+            mfa_store::password_needs_mfa(tx, holder.user, false).await?;
+            challenge::forget(tx, holder.user).await?;
+            mfa_store::delete_devices(tx, holder.user).await?;
             let events = taken_back(tx, app, &reached, &holder.email).await?;
             Ok(Audited::many((), events))
         })

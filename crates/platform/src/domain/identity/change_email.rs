@@ -8,8 +8,8 @@ use axum::http::Method;
 use serde::Deserialize;
 use tenure_kernel::bus::Message;
 use tenure_kernel::{
-    Anonymous, Audited, Authenticated, Json, NewEvent, NoContent, OnConstraint as _, Personal, Problem, Result, Sample,
-    SystemReason,
+    Anonymous, Audited, Authenticated, Json, NewEvent, NoContent, OnConstraint as _, Personal, Problem, Proven, Result,
+    Sample, SystemReason,
 };
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -56,7 +56,11 @@ impl Sample for EmailChange {
     }
 }
 
-async fn request(cx: Authenticated, State(app): State<App>, Json(change): Json<EmailChange>) -> Result<NoContent> {
+async fn request(
+    cx: Authenticated<Proven>,
+    State(app): State<App>,
+    Json(change): Json<EmailChange>,
+) -> Result<NoContent> {
     let (id, _) = person(&cx)?;
     if !app.config.logins {
         return Err(Problem::conflict("logins are switched off here, so there is no address to change").into());
@@ -78,7 +82,7 @@ async fn request(cx: Authenticated, State(app): State<App>, Json(change): Json<E
 }
 
 /// An address that is somebody else's is answered like any other, and its owner gets a note.
-async fn write_request(cx: &Authenticated, app: &App, email: &Email, known: Known) -> Result<()> {
+async fn write_request(cx: &Authenticated<Proven>, app: &App, email: &Email, known: Known) -> Result<()> {
     let (id, token) = (person(cx)?.0, LinkToken::random()?);
     let by = By::of(cx);
     let system = cx.kernel().system(SystemReason::Authenticate).from(&cx.cx().origin);

@@ -8,22 +8,25 @@ use serde::Deserialize;
 use tenure_kernel::bus::Message;
 use tenure_kernel::event::Outcome;
 use tenure_kernel::{
-    Audited, Authenticated, Error, Json, NewEvent, NoContent, Problem, Result, Sample, SystemReason, TenantId, UserId,
+    Audited, Authenticated, Error, Json, NewEvent, NoContent, Problem, Proven, Result, Sample, SystemReason, TenantId,
+    UserId,
 };
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::by_mail;
+use super::challenge;
 use super::event::UserEvent;
 use super::lockout::{self, Subjects};
-use super::model::{MAX_PASSWORD, User, parse_password};
+use super::mfa_store;
+use super::model::{MAX_PASSWORD, MIN_PASSWORD, MIN_PASSWORD_WITH_MFA, User, parse_password_of};
 use super::sessions::{By, person};
 use super::store;
 use crate::app::{App, Routes};
 
 /// The route.
 pub fn routes() -> Routes {
-    Routes::new("Authentication").post("/auth/password", change, "Change your own password.\n\nEnds all your other logins. Wrong current passwords count like failed logins: after a few of them, `429` until a while has passed.")
+    Routes::new("Authentication").post("/auth/password", change, "Change your own password.\n\nEnds all your other logins. Wrong current passwords count like failed logins, apart from those of who is not logged in: after a few of them, `429` until a while has passed.")
 }
 
 /// The old password and the new one.
@@ -33,7 +36,7 @@ pub struct PasswordChange {
     /// The password as it is.
     #[schema(value_type = String)]
     current_password: Zeroizing<String>,
-    /// The password as it shall be: at least 12 characters, and in no list of common ones.
+    /// The password as it shall be: at least 12 characters, 8 with a second factor, and in no list of common ones.
     #[schema(value_type = String)]
     new_password: Zeroizing<String>,
 }
@@ -55,12 +58,12 @@ pub(super) struct Known {
 ///
 /// # Errors
 /// 429 while a wait after failures is on.
-pub(super) async fn known(cx: &Authenticated, user: UserId) -> Result<(User, Known)> {
+pub(super) async fn known<D>(cx: &Authenticated<D>, user: UserId) -> Result<(User, Known)> {
     let address = cx.cx().origin.address;
     let system = cx.kernel().system(SystemReason::Authenticate).from(&cx.cx().origin);
     let found = system.run(async |tx| {
         let names = store::user(tx, user).await?;
-        let subjects = Subjects::new(&names.username, Some(user), address);
+        let subjects = Subjects::inside(user, address);
         let wait = lockout::wait_for(tx, &subjects).await?;
         let (password, tenants) = (store::password(tx, user).await?, store::audiences(tx, Some(user)).await?);
         let known = Known { password, subjects, tenants };
@@ -76,7 +79,12 @@ pub(super) async fn known(cx: &Authenticated, user: UserId) -> Result<(User, Kno
 ///
 /// # Errors
 /// 422 where it is another; that is counted and recorded.
-pub(super) async fn prove(cx: &Authenticated, app: &App, password: &Zeroizing<String>, known: &Known) -> Result<()> {
+pub(super) async fn prove<D>(
+    cx: &Authenticated<D>,
+    app: &App,
+    password: &Zeroizing<String>,
+    known: &Known,
+) -> Result<()> {
     let fits = password.len() <= MAX_PASSWORD;
     if !fits || !app.passwords.verify(password.clone(), known.password.clone()).await? {
         return Err(wrong(cx, known).await);
@@ -84,7 +92,18 @@ pub(super) async fn prove(cx: &Authenticated, app: &App, password: &Zeroizing<St
     Ok(())
 }
 
-async fn change(cx: Authenticated, State(app): State<App>, Json(change): Json<PasswordChange>) -> Result<NoContent> {
+/// Characters that a new password needs.
+async fn least(cx: &Authenticated<Proven>, user: UserId) -> Result<usize> {
+    let system = cx.kernel().system(SystemReason::Authenticate);
+    let has = system.run(async |tx| Ok(Audited::none("asks for a factor", mfa_store::has_mfa(tx, user).await?)));
+    Ok(if has.await? { MIN_PASSWORD_WITH_MFA } else { MIN_PASSWORD })
+}
+
+async fn change(
+    cx: Authenticated<Proven>,
+    State(app): State<App>,
+    Json(change): Json<PasswordChange>,
+) -> Result<NoContent> {
     let (user, session) = person(&cx)?;
     if !app.config.logins {
         return Err(Problem::conflict("logins are switched off here, so there is no password to change").into());
@@ -92,7 +111,10 @@ async fn change(cx: Authenticated, State(app): State<App>, Json(change): Json<Pa
     // Guesses that are sent at once are judged one after another.
     let _turn = app.passwords.turn(&user.to_string()).await;
     let (names, known) = known(&cx, user).await?;
-    let new = parse_password(&change.new_password, "/new_password", &[&names.username, &names.email])?;
+    let least = least(&cx, user).await?;
+    let names: &[&str] = &[&names.username, &names.email];
+    let new = parse_password_of(&change.new_password, "/new_password", names, least)?;
+    let short = new.chars().count() < MIN_PASSWORD;
     prove(&cx, &app, &change.current_password, &known).await?;
     if *new == *change.current_password {
         return Err(Problem::invalid("/new_password", "is your password already; choose another").into());
@@ -105,6 +127,12 @@ async fn change(cx: Authenticated, State(app): State<App>, Json(change): Json<Pa
             if !store::replace_password(tx, user, known.password.as_deref(), &hash).await? {
                 return Err(Problem::conflict("the password was changed meanwhile; log in with the new one").into());
             }
+            if short && !mfa_store::has_mfa(tx, user).await? {
+                return Err(Problem::conflict("the second factor was removed meanwhile; try again").into());
+            }
+            mfa_store::password_needs_mfa(tx, user, short).await?;
+            // Half a login with the old password is none.
+            challenge::forget(tx, user).await?;
             lockout::succeeded(tx, &known.subjects).await?;
             let ended = store::end_logins(tx, user, Some(session)).await?;
             by_mail::password_changed(tx, &app, user).await?;
@@ -123,7 +151,7 @@ async fn change(cx: Authenticated, State(app): State<App>, Json(change): Json<Pa
 
 /// Counts and records that the current password was wrong. A field that is wrong, no 401: the login itself is good, and
 /// clients take a 401 for its end.
-async fn wrong(cx: &Authenticated, known: &Known) -> Error {
+async fn wrong<D>(cx: &Authenticated<D>, known: &Known) -> Error {
     if let Err(error) = lockout::failed(cx.kernel(), &known.subjects).await {
         return error;
     }

@@ -20,13 +20,24 @@ pub enum RefreshIn {
 const COOKIE_NAME: &str = "tenure_refresh";
 const CONSOLE_HEADER: &str = "x-tenure-console";
 
-/// `Secure` unless the browser came over loopback, where there is no TLS.
+const DEVICE_COOKIE: &str = "tenure_device";
+
 pub(super) fn set(headers: &HeaderMap, value: &str, max_age: u64) -> Result<HeaderValue> {
+    set_named(COOKIE_NAME, headers, value, max_age)
+}
+
+/// The token of a trusted device: as much out of reach of scripts as the refresh token.
+pub(super) fn set_device(headers: &HeaderMap, value: &str, max_age: u64) -> Result<HeaderValue> {
+    set_named(DEVICE_COOKIE, headers, value, max_age)
+}
+
+/// `Secure` unless the browser came over loopback, where there is no TLS.
+fn set_named(cookie: &str, headers: &HeaderMap, value: &str, max_age: u64) -> Result<HeaderValue> {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let secure = if matches!(name, "localhost" | "127.0.0.1" | "[::1]") { "" } else { "; Secure" };
     HeaderValue::try_from(format!(
-        "{COOKIE_NAME}={value}; Path=/api/v1/auth; HttpOnly; SameSite=Strict; Max-Age={max_age}{secure}"
+        "{cookie}={value}; Path=/api/v1/auth; HttpOnly; SameSite=Strict; Max-Age={max_age}{secure}"
     ))
     .map_err(Error::internal)
 }
@@ -36,19 +47,26 @@ pub(super) fn presented(headers: &HeaderMap, body: Option<String>) -> Result<(St
     if let Some(token) = body {
         return Ok((token, RefreshIn::Body));
     }
-    let cookies =
-        headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
-    let token = cookies
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE_NAME)
-        .map(|(_, token)| token.to_owned());
-    let Some(token) = token else {
+    let Some(token) = find(headers, COOKIE_NAME) else {
         return Err(
             Problem::new(Code::Unauthenticated, "there is no refresh token in the body or the cookie; log in").into()
         );
     };
     guard(headers, RefreshIn::Cookie)?;
     Ok((token, RefreshIn::Cookie))
+}
+
+/// The refresh token and the trusted device's that a browser sends along, where it has them. They open nothing by
+/// themselves, so they need no guard.
+pub(super) fn sent_along(headers: &HeaderMap) -> (Option<String>, Option<String>) {
+    (find(headers, COOKIE_NAME), find(headers, DEVICE_COOKIE))
+}
+
+fn find(headers: &HeaderMap, cookie: &str) -> Option<String> {
+    let cookies =
+        headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
+    let mut named = cookies.filter_map(|pair| pair.trim().split_once('=')).filter(|(name, _)| *name == cookie);
+    named.next().map(|(_, token)| token.to_owned())
 }
 
 /// What a cookie authenticates needs a header that no form can send, and comes from our own pages (OWASP CSRF

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tenure_kernel::bus::Message;
 use tenure_kernel::describe::Raw;
 use tenure_kernel::{
-    Audited, Authenticated, Json, NewEvent, NoContent, Problem, Result, Sample, SystemReason, SystemTx, UserId,
+    Audited, Authenticated, Json, NewEvent, NoContent, Problem, Proven, Result, Sample, SystemReason, SystemTx, UserId,
 };
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -46,7 +46,7 @@ impl Sample for AccountDeletion {
 }
 
 async fn delete(
-    cx: Authenticated,
+    cx: Authenticated<Proven>,
     State(app): State<App>,
     headers: HeaderMap,
     Json(asked): Json<AccountDeletion>,

@@ -88,7 +88,9 @@ pub(super) async fn end_membership(tx: &mut SystemTx, leaving: &Leaving, user: U
         "with teams as (delete from team_members where tenant_id = $1 and user_id = $2),
               keys as (update api_keys set revoked_at = $3, updated_at = $3, last_used_address = null
                        where tenant_id = $1 and user_id = $2 and revoked_at is null),
-              lines as (update user_import_lines set username = '', email = '' where tenant_id = $1 and user_id = $2)
+              lines as (update user_import_lines l set username = '', email = '' from memberships m
+                        where l.tenant_id = $1 and m.tenant_id = $1 and m.user_id = $2
+                          and (l.user_id = $2 or lower(l.email) = lower(m.email)))
          update memberships set status = 'deactivated', username = 'deleted', email = '', full_name = 'Deleted account',
              roles = '{}', permissions = '{}', attributes = '{}', updated_at = $3
          where tenant_id = $1 and user_id = $2",
@@ -187,7 +189,11 @@ pub async fn own_data(tx: &mut SystemTx, user: UserId) -> Result<OwnData> {
     let profile = store::user(tx, user).await?;
     let credentials = sqlx::query_as!(
         OwnCredential,
-        "select kind, updated_at from credentials where user_id = $1 order by kind",
+        r#"select kind as "kind!", updated_at as "updated_at!" from (
+               select kind, updated_at from credentials where user_id = $1
+               union all select 'totp', confirmed_at from totp_factors where user_id = $1 and confirmed_at is not null
+               union all select 'passkey', created_at from passkeys where user_id = $1
+               union all select 'trusted device', created_at from trusted_devices where user_id = $1) c order by 1, 2"#,
         user.uuid()
     )
     .fetch_all(&mut *tx)

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use tenure_kernel::{Anonymous, Error, Json, Result};
 use zeroize::Zeroizing;
 
-use super::http::{Login, Refresh, login, refresh};
+use super::http::{Refresh, refresh};
+use super::login::{Login, login};
 use crate::app::App;
 
 /// What a login answered; without an access token it asks for more than it was given.

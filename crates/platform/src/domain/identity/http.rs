@@ -8,24 +8,28 @@ use serde::{Deserialize, Serialize};
 use tenure_kernel::describe::{Description, Output, Raw};
 use tenure_kernel::event::Outcome;
 use tenure_kernel::{
-    Actor, Anonymous, Audited, Authenticated, Code, Error, Json, JsonOrNothing, NewEvent, NoContent, PermissionId,
-    Principal, Problem, Result, Sample, SystemReason, TenantId, Timestamp, UserId,
+    Anonymous, Audited, Authenticated, Code, Error, Json, JsonOrNothing, NewEvent, NoContent, PermissionId, Problem,
+    Result, Sample, SystemReason, Timestamp,
 };
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::attempt::{Attempt, refuse_login};
 use super::authenticator::suspended;
+use super::begin::Proof;
 use super::cookie::{self, RefreshIn};
 use super::delete_account;
-use super::event::{SessionEvent, UserEvent, started};
-use super::lockout::{self, Subjects};
+use super::event::{SessionEvent, started};
+use super::login::{self, actor_of};
+use super::mfa;
 use super::model::{Email, NewPerson, Session, User, Username, parse_name, parse_password};
+use super::second_login::{self, TRUSTED_FOR};
 use super::sessions;
 use super::signup::create_organization;
-use super::store::{self, Belonging, NewSession, Presented};
+use super::standing::standing;
+use super::step_up;
+use super::store::{self, NewSession, Presented};
 use super::switch;
-use super::token::RefreshToken;
+use super::token::{Opaque, RefreshToken};
 use super::{by_mail, change_email, change_password, link_store, verify_email};
 use crate::app::{App, Routes};
 use crate::domain::tenancy::{self, Organization};
@@ -35,13 +39,16 @@ use tenure_kernel::bus::Message;
 pub fn routes() -> Routes {
     Routes::new("Authentication")
         .public(Method::POST, "/auth/register", "somebody new has no login yet", register, "Register a person and their organisation.\n\nThe person becomes its administrator. Refused with `registration-closed` where registration is closed.")
-        .public(Method::POST, "/auth/login", "this is how a login begins", login, "Log in with a user name or address and a password.\n\nThe answer is the same, and takes the same time, for an unknown user and a wrong password.")
         .public(Method::POST, "/auth/refresh", "the refresh token is the credential", refresh, "Exchange a refresh token for a new access token and a new refresh token.\n\nEach refresh token works once; using one twice ends its login.")
         .public(Method::POST, "/auth/logout", "the token is the credential, and an expired login may end too", logout, "End the login that a refresh token, or the access token in `Authorization`, belongs to.\n\nIts access tokens stop working within a second.")
         .get("/auth/me", me, "Who is logged in, where, and what they may do.")
+        .merge(login::routes())
+        .merge(second_login::routes())
+        .merge(step_up::routes())
         .merge(sessions::routes())
         .merge(switch::routes())
         .merge(change_password::routes())
+        .merge(mfa::routes())
         .merge(verify_email::routes())
         .merge(by_mail::routes())
         .merge(change_email::routes())
@@ -88,37 +95,6 @@ impl Sample for Register {
     }
 }
 
-/// A login.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Login {
-    /// User name; this or `email`.
-    username: Option<String>,
-    /// Address; this or `username`.
-    email: Option<String>,
-    /// The password.
-    #[schema(value_type = String)]
-    password: Zeroizing<String>,
-    /// Slug of the organisation, for a person in several; the oldest membership otherwise.
-    organization: Option<String>,
-    /// Where the refresh token goes.
-    #[serde(default)]
-    refresh: RefreshIn,
-}
-
-impl Login {
-    /// With a name of either kind, for a client that keeps its refresh token itself.
-    pub(super) fn by_password(name: String, password: Zeroizing<String>, organization: Option<String>) -> Self {
-        Self { username: Some(name), email: None, password, organization, refresh: RefreshIn::Body }
-    }
-}
-
-impl Sample for Login {
-    fn sample() -> serde_json::Value {
-        serde_json::json!({"username": "ada", "password": "a quiet green meadow"})
-    }
-}
-
 /// A refresh token, in the body unless the cookie brings it.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -152,6 +128,11 @@ pub struct LoggedIn {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     refresh_token: Option<String>,
+    /// For logins from this device, which ask for no second factor for 30 days; only where it was asked for, and not where
+    /// it went into a cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    device_token: Option<String>,
     /// `Bearer`.
     token_type: &'static str,
     /// Seconds until the access token ends.
@@ -218,7 +199,8 @@ async fn register(
         .write_once(SystemReason::Authenticate, async |tx| {
             let created = create_organization(tx, &person, &organization_name, plan).await?;
             let (user, organization) = created.value();
-            let begin = NewSession { user: user.id, tenant: organization.id, client: client(new.refresh), lasts };
+            let proof = Proof::of_new_person(user.id, tx.now());
+            let begin = NewSession { proof, tenant: organization.id, client: client(new.refresh), lasts };
             let session = started(store::insert_session(tx, &begin, &token).await?);
             if app.mail.possible() {
                 verify_email::send(tx, &app.mail, user, vec![organization.id]).await?;
@@ -229,112 +211,6 @@ async fn register(
     app.mail.wake();
     answer(&app, &headers, StatusCode::CREATED, new.refresh, token, &session, user, reference(&organization))
         .map(Raw::new)
-}
-
-pub(super) async fn login(
-    anonymous: Anonymous,
-    State(app): State<App>,
-    headers: HeaderMap,
-    Json(login): Json<Login>,
-) -> Result<Raw<LoggedInAnswer>> {
-    cookie::guard(&headers, login.refresh)?;
-    let typed = match (&login.username, &login.email) {
-        (Some(name), None) | (None, Some(name)) => name.trim().to_owned(),
-        _ => return Err(Problem::invalid("/username", "give either username or email").into()),
-    };
-    if typed.is_empty() || typed.len() > 254 || login.password.len() > 512 {
-        return Err(Problem::invalid("/username", "is empty, or too long to be right").into());
-    }
-    let kernel = anonymous.kernel();
-    let _turn = app.passwords.turn(&typed).await;
-    let (person, whose, wait) = kernel
-        .system(SystemReason::Authenticate)
-        .run(async |tx| {
-            let person = store::find_person(tx, &typed).await?;
-            let user = person.as_ref().map(|person| person.user.id);
-            let subjects = Subjects::new(&typed, user, anonymous.origin().address);
-            let wait = lockout::wait_for(tx, &subjects).await?;
-            let whose = Attempt { subjects, user, tenants: store::audiences(tx, user).await? };
-            Ok(Audited::none("looks up who wants to log in", (person, whose, wait)))
-        })
-        .await?;
-    if let Some(seconds) = wait {
-        return Err(anonymous.refused_to(&whose.tenants, &whose.claimed(), lockout::too_soon(seconds).into()).await);
-    }
-    let known = person.as_ref().filter(|person| person.active).and_then(|person| person.password.clone());
-    let right = app.passwords.verify(login.password.clone(), known.clone()).await?;
-    let (Some(person), true) = (person, right) else {
-        return Err(refuse_login(&anonymous, &whose).await);
-    };
-    let user = person.user;
-    let renewed = app.passwords.renew(login.password.clone(), known.as_deref()).await;
-    let (token, lasts) = (RefreshToken::random()?, app.tokens.config().refresh_ttl);
-    let begun = kernel
-        .system(SystemReason::Authenticate)
-        .from(anonymous.origin())
-        .run(async |tx| {
-            let still = match &renewed {
-                Some(hash) => store::replace_password(tx, user.id, known.as_deref(), hash).await?,
-                None => store::is_password(tx, user.id, known.as_deref()).await?,
-            };
-            if !still {
-                return Err(Problem::unavailable("the password was changed meanwhile; try again").into());
-            }
-            let belongings = store::belongings(tx, user.id).await?;
-            let chosen = match choose(belongings, login.organization.as_deref()) {
-                Chosen::One(chosen) => chosen,
-                refused => return Ok(Audited::none("refused right below, with an event of its own", Err(refused))),
-            };
-            lockout::succeeded(tx, &whose.subjects).await?;
-            tx.enter(chosen.tenant).await?;
-            if chosen.pending {
-                store::accept_membership(tx, chosen.tenant, user.id).await?;
-            }
-            let begin = NewSession { user: user.id, tenant: chosen.tenant, client: client(login.refresh), lasts };
-            let session = started(store::insert_session(tx, &begin, &token).await?);
-            let joined = NewEvent::new(UserEvent::JOINED, user.id.to_string()).by(actor(user.id));
-            let session = if chosen.pending { session.also(joined) } else { session };
-            let rehashed = NewEvent::new(UserEvent::PASSWORD_REHASHED, user.id.to_string()).by(actor(user.id));
-            let session = if renewed.is_some() { session.also(rehashed) } else { session };
-            Ok(session.map(|session| Ok((session, chosen))))
-        })
-        .await?;
-    match begun {
-        Err(Chosen::Suspended(tenant)) => {
-            Err(anonymous.refused_to(&[tenant], &actor(user.id), suspended().into()).await)
-        }
-        Err(_) => Err(refuse_login(&anonymous, &whose).await),
-        Ok((session, chosen)) => {
-            let organization = OrganizationRef { id: chosen.tenant, slug: chosen.slug, name: chosen.name };
-            answer(&app, &headers, StatusCode::OK, login.refresh, token, &session, user, organization).map(Raw::new)
-        }
-    }
-}
-
-/// Where a login goes to.
-enum Chosen {
-    One(Belonging),
-    /// Only a suspended organisation fits.
-    Suspended(TenantId),
-    Nowhere,
-}
-
-fn choose(belongings: Vec<Belonging>, slug: Option<&str>) -> Chosen {
-    let fitting = belongings.into_iter().filter(|belonging| slug.is_none_or(|slug| belonging.slug == slug));
-    let (active, suspended): (Vec<_>, Vec<_>) = fitting.partition(|belonging| belonging.active);
-    match (active.into_iter().next(), suspended.first()) {
-        (Some(one), _) => Chosen::One(one),
-        (None, Some(suspended)) => Chosen::Suspended(suspended.tenant),
-        (None, None) => Chosen::Nowhere,
-    }
-}
-
-fn actor(user: UserId) -> Actor {
-    Actor { principal: Principal::User(user), ..Actor::anonymous() }
-}
-
-fn actor_of(session: &Session) -> Actor {
-    Actor { session: Some(session.id), ..actor(session.user) }
 }
 
 pub(super) async fn refresh(
@@ -501,7 +377,7 @@ async fn me(cx: Authenticated) -> Result<Json<Me>> {
         .system(SystemReason::Authenticate)
         .run(async |tx| {
             let (belongings, invitations) = (store::belongings(tx, user).await?, store::invitations(tx, user).await?);
-            let (verified, standing) = (link_store::is_verified(tx, user).await?, store::standing(tx, session).await?);
+            let (verified, standing) = (link_store::is_verified(tx, user).await?, standing(tx, session).await?);
             let found = (store::user(tx, user).await?, verified, belongings, invitations, standing);
             Ok(Audited::none("a person looks at their own login", found))
         })
@@ -555,21 +431,35 @@ pub(super) const fn client(refresh: RefreshIn) -> &'static str {
     }
 }
 
+/// What a client keeps for the next time.
+pub(super) struct Given {
+    pub(super) refresh: RefreshToken,
+    /// Where the person trusts the device from now on.
+    pub(super) device: Option<Opaque>,
+}
+
+impl From<RefreshToken> for Given {
+    fn from(refresh: RefreshToken) -> Self {
+        Self { refresh, device: None }
+    }
+}
+
 #[expect(clippy::too_many_arguments, reason = "one place that puts the parts of the answer together")]
 pub(super) fn answer(
     app: &App,
     headers: &HeaderMap,
     status: StatusCode,
     into: RefreshIn,
-    refresh: RefreshToken,
+    given: impl Into<Given>,
     session: &Session,
     user: User,
     organization: OrganizationRef,
 ) -> Result<axum::response::Response> {
-    let config = app.tokens.config();
+    let (config, Given { refresh, device }) = (app.tokens.config(), given.into());
     let body = LoggedIn {
         access_token: app.tokens.issue(session.user, session.tenant, session.id, app.kernel.clock().now())?,
         refresh_token: (into == RefreshIn::Body).then(|| refresh.text.clone()),
+        device_token: device.as_ref().filter(|_| into == RefreshIn::Body).map(|device| device.text.clone()),
         token_type: "Bearer",
         expires_in: config.access_ttl.as_secs(),
         user,
@@ -579,6 +469,10 @@ pub(super) fn answer(
     response.headers_mut().insert(axum::http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if into == RefreshIn::Cookie {
         response.headers_mut().insert(SET_COOKIE, cookie::set(headers, &refresh.text, config.refresh_ttl.as_secs())?);
+        if let Some(device) = device {
+            let cookie = cookie::set_device(headers, &device.text, TRUSTED_FOR.as_secs())?;
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
     }
     Ok(response)
 }

@@ -10,6 +10,7 @@ use tenure_kernel::{Audited, Credential, Identity, NewEvent, Problem, Result, Sy
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::begin::Proof;
 use super::event::{UserEvent, started};
 use super::model::{Email, NewPerson, Session, User, Username};
 use super::signup::create_organization;
@@ -65,7 +66,8 @@ impl LocalLogin {
                 let organization =
                     organization.ok_or_else(|| Problem::conflict("`local` belongs to no organisation"))?;
                 tx.enter(organization.tenant).await?;
-                let new = NewSession { user: user.id, tenant: organization.tenant, client: "api", lasts: LASTS };
+                let proof = Proof::of_nobody(user.id, tx.now().after(LASTS));
+                let new = NewSession { proof, tenant: organization.tenant, client: "api", lasts: LASTS };
                 let session = started(store::insert_session(tx, &new, &token).await?);
                 let session = match created {
                     Some(created) => created.and(session).map(|(_, session)| session),
@@ -98,7 +100,8 @@ impl LocalLogin {
                     return Err(Problem::conflict(format!("somebody registered the user name `{name}`")).into());
                 };
                 tx.enter(tenant).await?;
-                let new = NewSession { user: user.id, tenant, client: "api", lasts: LASTS };
+                let proof = Proof::of_nobody(user.id, tx.now().after(LASTS));
+                let new = NewSession { proof, tenant, client: "api", lasts: LASTS };
                 let session = started(store::insert_session(tx, &new, &token).await?);
                 let session = if organization.pending {
                     // As with anybody: whoever was created agrees by their first login.

@@ -1,4 +1,4 @@
-//! Growing delay after failed logins, per account and per address.
+//! Growing delay after failed logins, per account and per address. Wrong second factors count like wrong passwords.
 //!
 //! The account is counted by its person, or, where nobody is known by that name, by what was typed, so that the answer
 //! tells nothing. The first failures are free; then each doubles the wait, up to a quarter of an hour. A success clears
@@ -8,12 +8,16 @@
 //! clears it. Once it has failed too often it delays each name that fails *from there*, and no other: behind one proxy or
 //! one office's address there are many people, and who knows their password is let in.
 
+//!
+//! Whoever comes with a device that the person trusts, or from within one of their logins, is counted apart: outsiders
+//! who guess cannot keep the person out, and the wait that they have earned does not tell them whether they hit.
+
 use std::net::IpAddr;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tenure_kernel::limits::Subject;
-use tenure_kernel::{Audited, Code, Kernel, Problem, Result, SystemReason, SystemTx, UserId};
+use tenure_kernel::{Audited, Code, DeviceId, Kernel, Problem, Result, SystemReason, SystemTx, UserId};
 
 const FREE_PER_ACCOUNT: i32 = 4;
 const FREE_PER_ADDRESS: i32 = 20;
@@ -29,14 +33,15 @@ const FORGIVE_EVERY_SECONDS: f64 = 60.0;
 pub(super) struct Subjects {
     account: String,
     address: Option<Address>,
+    user: Option<UserId>,
 }
 
 #[derive(Debug, Clone)]
 struct Address {
     /// All failures from there.
     all: String,
-    /// Those of this account from there.
-    of_account: String,
+    /// Those of this account from there; nothing of who is known, whom an address does not delay.
+    of_account: Option<String>,
 }
 
 impl Subjects {
@@ -48,9 +53,25 @@ impl Subjects {
         let address = address.map(|address| {
             let address = Subject::address(address);
             let pair = hex(format!("{address} {account}").as_bytes());
-            Address { all: format!("address:{address}"), of_account: format!("pair:{pair}") }
+            Address { all: format!("address:{address}"), of_account: Some(format!("pair:{pair}")) }
         });
-        Self { account: format!("account:{account}"), address }
+        Self { account: format!("account:{account}"), address, user }
+    }
+
+    /// Of somebody who comes with a device that the person trusts.
+    pub(super) fn on_device(device: DeviceId, user: UserId, address: Option<IpAddr>) -> Self {
+        Self::known(format!("device:{}", hex(device.uuid().as_bytes())), user, address)
+    }
+
+    /// Of somebody who is logged in. One count for all logins of the person: whoever has stolen one gets no more tries by
+    /// making others.
+    pub(super) fn inside(user: UserId, address: Option<IpAddr>) -> Self {
+        Self::known(format!("inside:{}", hex(user.uuid().as_bytes())), user, address)
+    }
+
+    fn known(account: String, user: UserId, address: Option<IpAddr>) -> Self {
+        let all = |address| Address { all: format!("address:{}", Subject::address(address)), of_account: None };
+        Self { account, address: address.map(all), user: Some(user) }
     }
 }
 
@@ -62,7 +83,7 @@ fn hex(bytes: &[u8]) -> String {
 pub(super) async fn wait_for(tx: &mut SystemTx, subjects: &Subjects) -> Result<Option<u64>> {
     let now = tx.now();
     let delayed: Vec<String> = std::iter::once(subjects.account.clone())
-        .chain(subjects.address.iter().map(|address| address.of_account.clone()))
+        .chain(subjects.address.iter().filter_map(|address| address.of_account.clone()))
         .collect();
     let until = sqlx::query_scalar!("select max(locked_until) from login_failures where subject = any($1)", &delayed)
         .fetch_one(&mut *tx)
@@ -80,12 +101,15 @@ pub(super) async fn failed(kernel: &Kernel, subjects: &Subjects) -> Result<()> {
     kernel
         .system(SystemReason::Authenticate)
         .run(async |tx| {
-            let failures = count(tx, &subjects.account, None).await?;
+            let user = subjects.user;
+            let failures = count(tx, &subjects.account, user, None).await?;
             delay(tx, &subjects.account, wait(failures - FREE_PER_ACCOUNT)).await?;
             if let Some(address) = &subjects.address {
-                let failures = count(tx, &address.all, Some(FORGIVE_EVERY_SECONDS)).await?;
-                count(tx, &address.of_account, None).await?;
-                delay(tx, &address.of_account, wait(failures - FREE_PER_ADDRESS)).await?;
+                let failures = count(tx, &address.all, None, Some(FORGIVE_EVERY_SECONDS)).await?;
+                if let Some(of_account) = &address.of_account {
+                    count(tx, of_account, user, None).await?;
+                    delay(tx, of_account, wait(failures - FREE_PER_ADDRESS)).await?;
+                }
             }
             Ok(Audited::none("the refused login is an event of its own", ()))
         })
@@ -93,10 +117,10 @@ pub(super) async fn failed(kernel: &Kernel, subjects: &Subjects) -> Result<()> {
 }
 
 /// One more failure; how many there are now. What is forgiven goes by the time since the last one.
-async fn count(tx: &mut SystemTx, subject: &str, forgive_every: Option<f64>) -> Result<i32> {
+async fn count(tx: &mut SystemTx, subject: &str, user: Option<UserId>, forgive_every: Option<f64>) -> Result<i32> {
     let now = tx.now();
     let failures = sqlx::query_scalar!(
-        "insert into login_failures as f (subject, failures, last_at, locked_until) values ($1, 1, $2, $2)
+        "insert into login_failures as f (subject, failures, last_at, locked_until, user_id) values ($1, 1, $2, $2, $5)
          on conflict (subject) do update
             set failures = 1 + case
                     when f.last_at < $3 then 0
@@ -113,7 +137,8 @@ async fn count(tx: &mut SystemTx, subject: &str, forgive_every: Option<f64>) -> 
         subject,
         now,
         now.before(FORGET_AFTER),
-        forgive_every
+        forgive_every,
+        user.map(UserId::uuid)
     )
     .fetch_one(&mut *tx)
     .await?;
@@ -137,11 +162,25 @@ pub(super) async fn succeeded(tx: &mut SystemTx, subjects: &Subjects) -> Result<
     Ok(())
 }
 
+/// Ends every wait that is on for this person, and says whether one was. What was counted stays counted until a login
+/// succeeds: the next failure begins a longer wait, so whoever may do this cannot have a password guessed.
+pub(super) async fn lift(tx: &mut SystemTx, user: UserId) -> Result<bool> {
+    let now = tx.now();
+    let done = sqlx::query!(
+        "update login_failures set locked_until = $2 where user_id = $1 and locked_until > $2",
+        user.uuid(),
+        now
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
 /// Ends the wait of the account, and of the account from where this is asked; other addresses that fail go on waiting.
 pub(super) async fn unlocked(tx: &mut SystemTx, subjects: &Subjects) -> Result<()> {
     succeeded(tx, subjects).await?;
-    if let Some(address) = &subjects.address {
-        sqlx::query!("delete from login_failures where subject = $1", address.of_account).execute(&mut *tx).await?;
+    if let Some(pair) = subjects.address.as_ref().and_then(|address| address.of_account.as_deref()) {
+        sqlx::query!("delete from login_failures where subject = $1", pair).execute(&mut *tx).await?;
     }
     Ok(())
 }

@@ -1,11 +1,14 @@
-//! Who acts: people, passwords, sessions, tokens. Owns `users`, `credentials`, `identities`, `sessions`,
-//! `refresh_tokens`, `login_failures`, `mail_tokens` and `signing_keys`, and writes the first rows of `memberships`.
+//! Who acts: people, passwords, second factors, sessions, tokens. Owns `users`, `credentials`, `identities`, `sessions`,
+//! `refresh_tokens`, `login_failures`, `mail_tokens`, `signing_keys`, `totp_factors`, `recovery_codes`, `passkeys`, `trusted_devices` and
+//! `auth_challenges`, and writes the first rows of `memberships`.
 //!
 //! None of these tables can be reached by a tenant's transaction; everything goes through
 //! [`SystemReason::Authenticate`](tenure_kernel::SystemReason).
 
 mod attempt;
 mod authenticator;
+mod begin;
+mod challenge;
 mod by_mail;
 mod change_email;
 mod change_password;
@@ -15,18 +18,29 @@ mod delete_account;
 pub mod delegated;
 mod erasure;
 mod event;
+mod factors;
 pub(crate) mod grants;
 mod http;
 mod instance;
+mod known;
 mod letters;
 mod link_store;
 mod local;
 mod lockout;
+mod login;
+mod members;
+mod mfa;
+mod mfa_store;
 mod model;
+mod passkey;
 mod password;
+mod second;
+mod second_login;
 mod sessions;
 mod signing;
 mod signup;
+mod standing;
+mod step_up;
 mod store;
 mod switch;
 mod stored_password;
@@ -42,7 +56,9 @@ pub use http::{routes, well_known};
 pub use instance::routes as instance_routes;
 pub use link_store::{email_reached, join};
 pub use local::LocalLogin;
+pub use members::{lift_wait, reset_factors};
 pub use model::{Email, NewPerson, User, Username, parse_name, parse_password};
+pub use passkey::Passkeys;
 pub use password::Passwords;
 pub use signing::{LONGEST_TOKEN, SigningKeyEvent};
 pub use signup::{Registration, create_organization};

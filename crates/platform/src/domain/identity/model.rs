@@ -106,6 +106,8 @@ impl Email {
 /// The longest password taken: more would only be a way to burn time.
 pub(super) const MAX_PASSWORD: usize = 512;
 pub(super) const MIN_PASSWORD: usize = 12;
+/// Of who has a second factor.
+pub(super) const MIN_PASSWORD_WITH_MFA: usize = 8;
 
 /// Checks a new password (NIST SP 800-63B-4, 3.1.1.2: length, no composition rules, not the obvious, compared as a whole
 /// with those that are tried first).
@@ -113,9 +115,20 @@ pub(super) const MIN_PASSWORD: usize = 12;
 /// # Errors
 /// 422 at `pointer`.
 pub fn parse_password(password: &str, pointer: &str, names: &[&str]) -> Result<Zeroizing<String>> {
+    parse_password_of(password, pointer, names, MIN_PASSWORD)
+}
+
+/// The same for a password of at least `least` characters: beside a second factor 8 are enough.
+pub(super) fn parse_password_of(
+    password: &str,
+    pointer: &str,
+    names: &[&str],
+    least: usize,
+) -> Result<Zeroizing<String>> {
     let invalid = |detail: &str| Err(Problem::invalid(pointer, detail).into());
-    if password.chars().count() < MIN_PASSWORD {
-        return invalid("must be at least 12 characters; a few words you can remember are best");
+    if password.chars().count() < least {
+        let detail = format!("must be at least {least} characters; a few words you can remember are best");
+        return Err(Problem::invalid(pointer, detail).into());
     }
     if password.len() > MAX_PASSWORD {
         return invalid("must be at most 512 bytes");

@@ -8,6 +8,7 @@
 
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
@@ -45,6 +46,7 @@ pub struct Passwords {
     nobody: Arc<str>,
     turns: Arc<[Arc<tokio::sync::Mutex<()>>]>,
     hasher: std::hash::RandomState,
+    checked: Arc<AtomicU64>,
 }
 
 impl Passwords {
@@ -65,7 +67,8 @@ impl Passwords {
         }
         let nobody = hash("nobody has this password")?.into();
         let turns = (0..TURNS).map(|_| Arc::default()).collect();
-        Ok(Self { queue, nobody, turns, hasher: std::hash::RandomState::new() })
+        let (hasher, checked) = (std::hash::RandomState::new(), Arc::default());
+        Ok(Self { queue, nobody, turns, hasher, checked })
     }
 
     /// Waits for this account's turn; `account` is compared without case.
@@ -89,6 +92,7 @@ impl Passwords {
     /// 503 when the queue is full.
     pub async fn verify(&self, password: Zeroizing<String>, known: Option<String>) -> Result<bool> {
         let nobody = Arc::clone(&self.nobody);
+        self.checked.fetch_add(1, Ordering::Relaxed);
         self.run(move || match known.as_deref().and_then(StoredPassword::parse) {
             Some(known) => known.is_of(&password),
             None => {
@@ -103,6 +107,12 @@ impl Passwords {
             }
         })
         .await
+    }
+
+    /// How many passwords were checked on this node so far, those of nobody among them.
+    #[must_use]
+    pub fn checked(&self) -> u64 {
+        self.checked.load(Ordering::Relaxed)
     }
 
     /// A hash of ours in the place of a checked one that is not: another system's, or an older one. Nothing where it is ours

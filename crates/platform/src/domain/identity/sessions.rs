@@ -91,7 +91,7 @@ impl Output for EndedAnswer {
 }
 
 /// The person who asks, and the login that they ask with.
-pub(super) fn person(cx: &Authenticated) -> Result<(UserId, SessionId)> {
+pub(super) fn person<D>(cx: &Authenticated<D>) -> Result<(UserId, SessionId)> {
     let actor = cx.cx().actor();
     actor.user().zip(actor.session).ok_or_else(|| {
         Problem::new(Code::Unauthenticated, "this credential does not belong to a person who logged in").into()
@@ -195,7 +195,7 @@ pub(super) struct By {
 }
 
 impl By {
-    pub(super) fn of(cx: &Authenticated) -> Self {
+    pub(super) fn of<D>(cx: &Authenticated<D>) -> Self {
         Self { actor: *cx.cx().actor(), tenant: cx.cx().tenant() }
     }
 
@@ -218,6 +218,11 @@ impl By {
     /// Another organisation reads who, and not through which login: it is not for them to know that there is one.
     pub(super) fn seen_from(&self, tenant: TenantId) -> Actor {
         Actor { session: self.actor.session.filter(|_| tenant == self.tenant), ..self.actor }
+    }
+
+    /// The same event for each organisation of the person.
+    pub(super) fn tell(&self, tenants: &[TenantId], event: impl Fn() -> NewEvent) -> Vec<NewEvent> {
+        tenants.iter().map(|tenant| event().by(self.seen_from(*tenant)).in_tenant(*tenant)).collect()
     }
 
     pub(super) fn ended(&self, ended: &Ended, why: &'static str) -> NewEvent {

@@ -1,12 +1,10 @@
 //! All SQL on people, credentials, sessions and refresh tokens, and the first row of a membership.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tenure_kernel::{
-    Change, Page, PageQuery, Personal, Result, SessionId, SystemTx, TeamId, TenantId, Timestamp, UserId,
-};
+use tenure_kernel::{Change, Page, PageQuery, Personal, Result, SessionId, SystemTx, TenantId, Timestamp, UserId};
 
+use super::begin::Proof;
 use super::http::OrganizationRef;
 use super::model::{NewPerson, Session, User};
 use super::token::{RefreshToken, TokenConfig};
@@ -198,7 +196,7 @@ pub(super) async fn belongings(tx: &mut SystemTx, user: UserId) -> Result<Vec<Be
     let rows = sqlx::query!(
         r#"select t.tenant_id as "tenant: TenantId", t.slug, t.name, t.status, m.status = 'invited' as "pending!"
            from memberships m join tenants t on t.tenant_id = m.tenant_id join users u on u.id = m.user_id
-           where m.user_id = $1 and t.status <> 'deleted'
+           where m.user_id = $1 and t.status <> 'deleted' and u.status = 'active'
              and (m.status = 'active' or m.status = 'invited' and m.tenant_id = u.created_in)
            order by m.created_at, t.tenant_id"#,
         user.uuid()
@@ -279,31 +277,36 @@ pub(super) async fn accept_membership(tx: &mut SystemTx, tenant: TenantId, user:
 
 /// What a session is begun with.
 pub(super) struct NewSession {
-    pub(super) user: UserId,
+    /// That its person may have one.
+    pub(super) proof: Proof,
     pub(super) tenant: TenantId,
     pub(super) client: &'static str,
     pub(super) lasts: Duration,
 }
 
+/// The one statement that makes a session.
 pub(super) async fn insert_session(
     tx: &mut SystemTx,
     new: &NewSession,
     refresh: &RefreshToken,
 ) -> Result<Change<Session>> {
-    let session = Session { id: tx.new_id(), user: new.user, tenant: new.tenant };
+    let session = Session { id: tx.new_id(), user: new.proof.user(), tenant: new.tenant };
     let now = tx.now();
     let (address, agent) = (tx.origin().address.map(|address| address.to_string()), tx.origin().user_agent.clone());
     sqlx::query!(
-        "insert into sessions (id, user_id, tenant_id, client, address, user_agent, created_at, last_seen_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $7, $8)",
+        "insert into sessions (id, user_id, tenant_id, client, address, user_agent, created_at, last_seen_at, expires_at,
+                               mfa_at, proven_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10)",
         session.id.uuid(),
-        new.user.uuid(),
+        session.user.uuid(),
         new.tenant.uuid(),
         new.client,
         address,
         agent.as_deref(),
         now,
-        now.after(new.lasts)
+        now.after(new.lasts),
+        new.proof.mfa_at() as Option<Timestamp>,
+        new.proof.proven_at() as Option<Timestamp>
     )
     .execute(&mut *tx)
     .await?;
@@ -346,7 +349,7 @@ pub(super) async fn rotate(
 ) -> Result<Presented> {
     let row = sqlx::query!(
         r#"select s.id as "id: SessionId", s.user_id as "user: UserId", s.tenant_id as "tenant: TenantId", r.used_at,
-                  s.revoked_at is null and s.expires_at > $2 as "alive!", t.status = 'active' as "tenant_active!",
+                  s.revoked_at is null and s.expires_at > $2 and (s.mfa_at is not null or not u.mfa) as "alive!", t.status = 'active' as "tenant_active!",
                   u.status = 'active' and t.status <> 'deleted' and exists (
                       select from memberships m
                       where m.tenant_id = s.tenant_id and m.user_id = s.user_id and m.status = 'active') as "member!"
@@ -485,46 +488,6 @@ pub(super) async fn end_logins(tx: &mut SystemTx, user: UserId, keep: Option<Ses
     .await?;
     let ended = |id, tenant, console| Ended { session: Session { id, user, tenant }, console };
     Ok(rows.into_iter().map(|row| ended(row.id, row.tenant, row.console)).collect())
-}
-
-/// Everything that decides what a login may do now.
-pub(super) struct Standing {
-    pub(super) user: UserId,
-    pub(super) tenant: TenantId,
-    pub(super) expires_at: Timestamp,
-    pub(super) alive: bool,
-    pub(super) tenant_active: bool,
-    pub(super) roles: Vec<String>,
-    pub(super) permissions: Vec<String>,
-    pub(super) teams: Arc<[TeamId]>,
-}
-
-pub(super) async fn standing(tx: &mut SystemTx, session: SessionId) -> Result<Option<Standing>> {
-    let row = sqlx::query!(
-        r#"select s.user_id as "user: UserId", s.tenant_id as "tenant: TenantId", s.expires_at,
-                  s.revoked_at is null and u.status = 'active' and m.status = 'active' and t.status <> 'deleted' as "alive!",
-                  t.status = 'active' as "tenant_active!", m.roles,
-                  m.permissions || array(select unnest(r.permissions) from roles r where r.tenant_id = m.tenant_id and r.name = any(m.roles)) as "permissions!",
-                  array(select team_id from team_members tm where tm.tenant_id = m.tenant_id and tm.user_id = m.user_id) as "teams!: Vec<TeamId>"
-           from sessions s
-           join users u on u.id = s.user_id
-           join tenants t on t.tenant_id = s.tenant_id
-           join memberships m on m.tenant_id = s.tenant_id and m.user_id = s.user_id
-           where s.id = $1"#,
-        session.uuid()
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    Ok(row.map(|row| Standing {
-        user: row.user,
-        tenant: row.tenant,
-        expires_at: row.expires_at,
-        alive: row.alive,
-        tenant_active: row.tenant_active,
-        roles: row.roles,
-        permissions: row.permissions,
-        teams: row.teams.into(),
-    }))
 }
 
 /// The person of this id.

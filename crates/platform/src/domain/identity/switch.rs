@@ -12,6 +12,7 @@ use tenure_kernel::{
 use utoipa::ToSchema;
 
 use super::authenticator::suspended;
+use super::begin::Proof;
 use super::cookie::{self, RefreshIn};
 use super::event::{SessionEvent, UserEvent};
 use super::http::{LoggedInAnswer, OrganizationRef, answer, client};
@@ -84,7 +85,8 @@ async fn switch(
             if there.pending {
                 store::accept_membership(tx, there.tenant, person).await?;
             }
-            let new = NewSession { user: person, tenant: there.tenant, client: client(to.refresh), lasts };
+            let proof = Proof::of_session(tx, person, current).await?;
+            let new = NewSession { proof, tenant: there.tenant, client: client(to.refresh), lasts };
             let mut session = store::insert_session(tx, &new, &token).await?.audited(SessionEvent::STARTED);
             if there.pending {
                 let joined = NewEvent::new(UserEvent::JOINED, person.to_string());

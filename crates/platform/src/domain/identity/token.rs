@@ -232,7 +232,34 @@ const LOGIN_TYPE: &str = "JWT";
 /// Nodes' clocks may differ by this much.
 const CLOCK_SKEW_SECONDS: i64 = 30;
 
-/// An opaque refresh token: 256 random bits, stored only as their digest.
+/// An opaque token: 256 random bits, stored only as their digest.
+pub struct Opaque {
+    /// Given to the client, once.
+    pub text: String,
+    /// Stored.
+    pub digest: Vec<u8>,
+}
+
+impl Opaque {
+    /// A new one; the prefix tells people what they have found.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub fn random(prefix: &str) -> Result<Self> {
+        let mut bytes = [0; 32];
+        aws_lc_rs::rand::fill(&mut bytes).map_err(Error::internal)?;
+        let text = format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes));
+        Ok(Self { digest: Self::digest(&text), text })
+    }
+
+    /// What is stored of a token.
+    #[must_use]
+    pub fn digest(text: &str) -> Vec<u8> {
+        Sha256::digest(text.as_bytes()).to_vec()
+    }
+}
+
+/// An opaque refresh token.
 pub struct RefreshToken {
     /// Given to the client, once.
     pub text: String,
@@ -248,16 +275,14 @@ impl RefreshToken {
     /// # Errors
     /// When the system gives no randomness.
     pub fn random() -> Result<Self> {
-        let mut bytes = [0; 32];
-        aws_lc_rs::rand::fill(&mut bytes).map_err(Error::internal)?;
-        let text = format!("{REFRESH_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
-        Ok(Self { digest: Self::digest(&text), text })
+        let Opaque { text, digest } = Opaque::random(REFRESH_PREFIX)?;
+        Ok(Self { text, digest })
     }
 
     /// What is stored of a token.
     #[must_use]
     pub fn digest(text: &str) -> Vec<u8> {
-        Sha256::digest(text.as_bytes()).to_vec()
+        Opaque::digest(text)
     }
 }
 

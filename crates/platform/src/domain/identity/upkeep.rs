@@ -21,6 +21,8 @@ pub async fn sweep(kernel: &Kernel) -> Result<u64> {
     Ok(in_batches(kernel, sessions).await?
         + in_batches(kernel, refresh_tokens).await?
         + in_batches(kernel, login_failures).await?
+        + in_batches(kernel, challenges).await?
+        + in_batches(kernel, devices).await?
         + in_batches(kernel, link_store::sweep_tokens).await?)
 }
 
@@ -73,6 +75,30 @@ async fn login_failures(tx: &mut SystemTx) -> Result<u64> {
              select subject from login_failures where last_at < $1 and locked_until < $2 limit $3)",
         now.before(lockout::FORGET_AFTER),
         now,
+        BATCH
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Questions that nobody answered.
+async fn challenges(tx: &mut SystemTx) -> Result<u64> {
+    let done = sqlx::query!(
+        "delete from auth_challenges where digest in (select digest from auth_challenges where expires_at < $1 limit $2)",
+        tx.now(),
+        BATCH
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Devices that are trusted no more.
+async fn devices(tx: &mut SystemTx) -> Result<u64> {
+    let done = sqlx::query!(
+        "delete from trusted_devices where id in (select id from trusted_devices where expires_at < $1 limit $2)",
+        tx.now(),
         BATCH
     )
     .execute(&mut *tx)

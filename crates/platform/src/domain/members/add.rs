@@ -68,6 +68,7 @@ pub async fn add(
         attributes: Personal(attributes),
         created_at: tx.now(),
         updated_at: tx.now(),
+        mfa: false,
         last_login_at: None,
         last_active_at: None,
         accepted: false,

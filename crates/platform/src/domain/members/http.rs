@@ -17,6 +17,7 @@ use super::event::MemberEvent;
 use super::explain::{Explanation, explain};
 use super::filter::MemberFilter;
 use super::listing;
+use super::logins;
 use super::model::{Attributes, Member, MemberStatus, parse_attributes};
 use super::store::{self, NewStanding};
 use crate::app::{App, Routes};
@@ -33,6 +34,7 @@ pub fn routes() -> Routes {
         .get("/permissions/explain", explained, "Say what a member may do, and why, permission by permission.")
         .patch("/users/{id}", update, "Change a member's status, roles, single permissions or attributes.\n\nTakes effect on every node within a second; locking and deactivating end their logins. Nobody gives a role that holds more than they hold, and the last administrator stays.")
         .merge(super::rates::routes())
+        .merge(logins::routes())
         .merge(bulk::routes())
 }
 
@@ -163,6 +165,8 @@ async fn update(
     let held = cx.cx().identity.permissions;
     let updated = cx
         .write(async |tx| {
+            // In the order in which everybody locks members: two changes at once would wait for each other.
+            store::lock_with_admins(tx, &[id]).await?;
             let (tenant, member) = (tx.tenant(), tx.load::<Member>(id).await?);
             // Neither what is given nor what is taken away may go beyond what the actor holds.
             roles::within_own(&mut *tx, tenant, held, &member.roles, &member.permissions).await?;

@@ -18,7 +18,7 @@ macro_rules! rows {
             Row,
             r#"select m.user_id as "id: UserId", m.username, m.email, m.full_name, m.status, m.roles, m.permissions,
                       m.attributes as "attributes: Json<Attributes>", m.created_at, m.updated_at,
-                      m.accepted_at is not null as "accepted!", m.last_login_at, m.last_active_at
+                      m.accepted_at is not null as "accepted!", m.mfa and m.accepted_at is not null as "mfa!", m.last_login_at, m.last_active_at
                from memberships m
                where m.tenant_id = $1 and ("#
                 + $key

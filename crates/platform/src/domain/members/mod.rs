@@ -10,6 +10,7 @@ mod filter;
 mod http;
 mod listing;
 mod leaving;
+mod logins;
 mod model;
 mod rates;
 mod store;

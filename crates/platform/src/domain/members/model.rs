@@ -23,6 +23,8 @@ pub struct Member {
     pub permissions: Vec<String>,
     /// What else is known of them here, such as department and region.
     pub attributes: Personal<Attributes>,
+    /// Whether they have a second factor; told of who agreed to be a member.
+    pub mfa: bool,
     /// Since when they are a member.
     pub created_at: Timestamp,
     /// When the membership was last changed.

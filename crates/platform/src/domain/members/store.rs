@@ -20,6 +20,7 @@ pub(super) struct Row {
     pub(super) attributes: Json<Attributes>,
     pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
+    pub(super) mfa: bool,
     pub(super) accepted: bool,
     pub(super) last_login_at: Option<Timestamp>,
     pub(super) last_active_at: Option<Timestamp>,
@@ -36,6 +37,7 @@ impl From<Row> for Member {
             roles: row.roles,
             permissions: row.permissions,
             attributes: Personal(row.attributes.0),
+            mfa: row.mfa,
             created_at: row.created_at,
             updated_at: row.updated_at,
             last_login_at: row.last_login_at,
@@ -63,6 +65,7 @@ impl Load for Member {
             Row,
             r#"select user_id as "id: UserId", username, email, full_name, status, roles, permissions,
                   attributes as "attributes: Json<Attributes>", created_at, updated_at, accepted_at is not null as "accepted!",
+                  mfa and accepted_at is not null as "mfa!",
                   last_login_at, last_active_at
                from memberships where tenant_id = $1 and user_id = $2"#,
             tenant,
@@ -183,7 +186,7 @@ pub(super) async fn lock_member(tx: &mut SystemTx, tenant: TenantId, user: UserI
         Row,
         r#"select user_id as "id: UserId", username, email, full_name, status, roles, permissions,
                   attributes as "attributes: Json<Attributes>", created_at, updated_at, accepted_at is not null as "accepted!",
-                  last_login_at, last_active_at
+                  mfa and accepted_at is not null as "mfa!", last_login_at, last_active_at
            from memberships where tenant_id = $1 and user_id = $2 for update"#,
         tenant.uuid(),
         user.uuid()
@@ -203,4 +206,20 @@ pub(super) async fn delete_pending(tx: &mut SystemTx, tenant: TenantId, member: 
     .execute(&mut *tx)
     .await?;
     Ok(Change::Deleted(member))
+}
+
+/// The roles and single permissions of a member of this organisation, whatever their status.
+pub(super) async fn given(
+    tx: &mut SystemTx,
+    tenant: TenantId,
+    user: UserId,
+) -> Result<Option<(Vec<String>, Vec<String>)>> {
+    let row = sqlx::query!(
+        "select roles, permissions from memberships where tenant_id = $1 and user_id = $2",
+        tenant.uuid(),
+        user.uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(row.map(|row| (row.roles, row.permissions)))
 }

@@ -1,6 +1,8 @@
-//! Tenants: the unit of isolation, plan and keys. Owns `tenants`; the rows of `tenant_keys` belong to the kernel.
+//! Tenants: the unit of isolation, plan and keys. Owns `tenants` and `tenant_security`; the rows of `tenant_keys` belong to the kernel.
 
 mod model;
+mod security;
 pub mod store;
 
 pub use model::{Organization, OrganizationEvent, Plan, Slug};
+pub use security::{SecurityEvent, SecuritySettings, routes};

@@ -1,8 +1,9 @@
 //! All SQL on `tenants`.
 
-use tenure_kernel::{Change, Mode, Result, SystemTx, TenantId, TenantTx};
+use tenure_kernel::{Change, Mode, Result, SystemTx, TenantId, TenantTx, Write};
 
 use super::model::{Organization, Plan, Slug};
+use super::security::SecuritySettings;
 
 /// The organisation of this transaction.
 ///
@@ -65,4 +66,29 @@ async fn free_slug(tx: &mut SystemTx, base: &Slug) -> Result<Slug> {
     let mut candidates = std::iter::once(base.clone()).chain((2..).map(|number| base.numbered(number)));
     let free = candidates.find(|slug| !taken.iter().any(|other| other == slug.as_str()));
     Ok(free.unwrap_or_else(|| base.clone()))
+}
+
+/// What the organisation of this transaction asks of its members' logins.
+pub(super) async fn security<M: Mode>(tx: &mut TenantTx<M>) -> Result<SecuritySettings> {
+    let tenant = tx.tenant();
+    let row = sqlx::query!("select require_mfa, updated_at from tenant_security where tenant_id = $1", tenant.uuid())
+        .fetch_optional(&mut *tx)
+        .await?;
+    let (require_mfa, updated_at) = row.map_or((false, None), |row| (row.require_mfa, Some(row.updated_at)));
+    Ok(SecuritySettings { require_mfa, updated_at, tenant: Some(tenant) })
+}
+
+pub(super) async fn put_security(tx: &mut TenantTx<Write>, require_mfa: bool) -> Result<Change<SecuritySettings>> {
+    let (before, now) = (security(tx).await?, tx.now());
+    sqlx::query!(
+        "insert into tenant_security (tenant_id, require_mfa, updated_at) values ($1, $2, $3)
+         on conflict (tenant_id) do update set require_mfa = $2, updated_at = $3",
+        tx.tenant().uuid(),
+        require_mfa,
+        now
+    )
+    .execute(&mut *tx)
+    .await?;
+    let after = SecuritySettings { require_mfa, updated_at: Some(now), ..before.clone() };
+    Ok(Change::Updated { before, after })
 }

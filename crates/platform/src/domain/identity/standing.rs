@@ -1,0 +1,67 @@
+//! What a login may do at this moment.
+
+use std::sync::Arc;
+
+use tenure_kernel::{Assurance, Factor, Result, SessionId, SystemTx, TeamId, TenantId, Timestamp, UserId};
+
+/// Everything that decides what a login may do now.
+pub(super) struct Standing {
+    pub(super) user: UserId,
+    pub(super) tenant: TenantId,
+    pub(super) expires_at: Timestamp,
+    pub(super) alive: bool,
+    pub(super) tenant_active: bool,
+    pub(super) roles: Vec<String>,
+    pub(super) permissions: Vec<String>,
+    pub(super) teams: Arc<[TeamId]>,
+    pub(super) assurance: Assurance,
+}
+
+/// A login that proved no second factor is over as soon as its person has one.
+pub(super) async fn standing(tx: &mut SystemTx, session: SessionId) -> Result<Option<Standing>> {
+    let row = sqlx::query!(
+        r#"select s.user_id as "user: UserId", s.tenant_id as "tenant: TenantId", s.expires_at,
+                  s.revoked_at is null and u.status = 'active' and m.status = 'active' and t.status <> 'deleted'
+                      and (s.mfa_at is not null or not u.mfa) as "alive!",
+                  t.status = 'active' as "tenant_active!", m.roles,
+                  m.permissions || array(select unnest(r.permissions) from roles r where r.tenant_id = m.tenant_id and r.name = any(m.roles)) as "permissions!",
+                  array(select team_id from team_members tm where tm.tenant_id = m.tenant_id and tm.user_id = m.user_id) as "teams!: Vec<TeamId>",
+                  s.proven_at, u.mfa and s.mfa_at is not null as "mfa!", u.mfa as has_mfa,
+                  coalesce((select require_mfa from tenant_security ts where ts.tenant_id = s.tenant_id), false) as "required!",
+                  exists (select from totp_factors f where f.user_id = s.user_id and f.confirmed_at is not null) as "totp!",
+                  exists (select from passkeys p where p.user_id = s.user_id) as "passkey!",
+                  exists (select from recovery_codes c where c.user_id = s.user_id and c.used_at is null) as "recovery!"
+           from sessions s
+           join users u on u.id = s.user_id
+           join tenants t on t.tenant_id = s.tenant_id
+           join memberships m on m.tenant_id = s.tenant_id and m.user_id = s.user_id
+           where s.id = $1"#,
+        session.uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let kinds = [
+        (!row.has_mfa, Factor::Password),
+        (row.totp, Factor::Totp),
+        (row.passkey, Factor::Passkey),
+        (row.has_mfa && row.recovery, Factor::RecoveryCode),
+    ];
+    let assurance = Assurance {
+        proven_at: row.proven_at,
+        mfa: row.mfa,
+        enrolment_only: row.required && !row.mfa,
+        factors: kinds.into_iter().filter_map(|(there, kind)| there.then_some(kind)).collect(),
+    };
+    Ok(Some(Standing {
+        user: row.user,
+        tenant: row.tenant,
+        expires_at: row.expires_at,
+        alive: row.alive,
+        tenant_active: row.tenant_active,
+        roles: row.roles,
+        permissions: row.permissions,
+        teams: row.teams.into(),
+        assurance,
+    }))
+}
