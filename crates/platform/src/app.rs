@@ -178,7 +178,9 @@ impl App {
     /// # Errors
     /// PostgreSQL's; what was deleted before stays deleted.
     pub async fn sweep(&self) -> Result<u64> {
-        Ok(self.kernel.sweep_idempotency_keys().await? + identity::sweep(&self.kernel).await?)
+        Ok(self.kernel.sweep_idempotency_keys().await?
+            + identity::sweep(&self.kernel).await?
+            + oauth::sweep(&self.kernel).await?)
     }
 
     /// The router of everything under `/api/v1`, the well-known paths, and the table of all routes.
@@ -230,6 +232,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         service_accounts::ServiceAccountEvent::ALL,
         api_keys::ApiKeyEvent::ALL,
         oauth::DelegationEvent::ALL,
+        oauth::DeviceLoginEvent::ALL,
         teams::TeamEvent::ALL,
         secrets::SecretEvent::ALL,
         quotas::QuotaEvent::ALL,

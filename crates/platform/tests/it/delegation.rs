@@ -19,7 +19,7 @@ use crate::policies::single;
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
-async fn form(app: &TestApp, parameters: &[(&str, &str)]) -> Answer {
+pub async fn form(app: &TestApp, parameters: &[(&str, &str)]) -> Answer {
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
     let request = app.request(Method::POST, "/auth/token", None);
     answer(request.header("content-type", "application/x-www-form-urlencoded").body(body)).await
@@ -44,7 +44,7 @@ async fn read(app: &TestApp, token: &str, path: &str) -> Answer {
 
 /// What an OAuth client reads of a refusal.
 #[track_caller]
-fn refused(answer: Answer, error: &str) -> Value {
+pub fn refused(answer: Answer, error: &str) -> Value {
     let body = answer.body;
     assert_eq!((answer.status.as_u16(), &body["error"]), (400, &json!(error)), "{body:#}");
     assert_eq!(answer.headers["content-type"], "application/json");

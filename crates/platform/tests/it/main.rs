@@ -15,6 +15,7 @@ mod audit;
 mod bad_input;
 mod catalogue;
 mod delegation;
+mod device;
 mod durability;
 mod engine;
 mod escapes;

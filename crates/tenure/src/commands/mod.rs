@@ -2,13 +2,16 @@
 
 mod audit;
 mod board;
+mod completions;
 mod config;
+mod credentials;
 mod demo;
 mod execution;
 mod follow;
 mod inside;
 mod key;
 mod local;
+mod login;
 mod migrate;
 mod openapi;
 mod organization;
@@ -71,7 +74,11 @@ enum Verb {
     Config(config::Args),
     Organization(organization::Args),
     Key(key::Args),
+    Login(login::LoginArgs),
+    Logout(login::LogoutArgs),
+    Whoami(login::WhoamiArgs),
     Audit(audit::Args),
+    Completions(completions::Args),
     /// Print the API's OpenAPI document
     Openapi,
 }
@@ -154,6 +161,10 @@ fn run(cli: Cli) -> Outcome {
         Verb::Config(args) => config::run(&args, &flags),
         Verb::Organization(args) => organization::run(args, &flags),
         Verb::Key(args) => key::run(args),
+        Verb::Login(args) => login::login(&args),
+        Verb::Logout(args) => login::logout(&args),
+        Verb::Whoami(args) => login::whoami(args),
+        Verb::Completions(args) => completions::run(&args),
         Verb::Audit(args) => audit::run(args, &flags),
         Verb::Openapi => openapi::run(),
     }

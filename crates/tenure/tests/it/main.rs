@@ -13,6 +13,7 @@ mod guests;
 mod harness;
 mod keys;
 mod lifecycle;
+mod login;
 mod memory;
 mod own_database;
 mod outages;
