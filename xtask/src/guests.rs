@@ -16,7 +16,7 @@ use crate::{
     context::Context,
     files,
     progress::{minutes, step},
-    setup, shell,
+    python, setup, shell,
 };
 
 /// What the modules depend on.
@@ -35,7 +35,7 @@ pub(crate) fn build(cx: &Context) -> anyhow::Result<PathBuf> {
         let draft = guests.join(format!("{key}.new-{}", std::process::id()));
         fs::create_dir_all(&draft).with_context(|| format!("cannot create {}", draft.display()))?;
         step(cx, "build the expression guest", minutes(4), || expressions(cx, &draft))?;
-        step(cx, "build the Python guest", minutes(1), || python(cx, &draft))?;
+        step(cx, "build the Python guest", minutes(1), || python_guest(cx, &draft))?;
         let manifest = serde_json::json!({ "sources": key, "python": COMPONENTIZE_PY, "files": ["expressions.wasm", "python.wasm"] });
         files::write(&draft.join("manifest.json"), format!("{manifest:#}\n"))?;
         let _ = fs::remove_dir_all(&finished);
@@ -178,15 +178,8 @@ fn debian_packages(cx: &Context) -> anyhow::Result<()> {
     })
 }
 
-fn python(cx: &Context, to: &Path) -> anyhow::Result<()> {
-    let venv = cx.cache.join("python").join(COMPONENTIZE_PY.replace("==", "-"));
-    let tool = venv.join("bin/componentize-py");
-    if !shell::answers(&tool.to_string_lossy()) {
-        shell::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))
-            .context("Python's venv is needed: on Debian `apt-get install python3-venv`")?;
-        let mut pip = Command::new(venv.join("bin/pip"));
-        shell::run(pip.args(["install", "--quiet", "--disable-pip-version-check", COMPONENTIZE_PY]))?;
-    }
+fn python_guest(cx: &Context, to: &Path) -> anyhow::Result<()> {
+    let tool = python::environment(cx, &COMPONENTIZE_PY.replace("==", "-"), COMPONENTIZE_PY)?.join("componentize-py");
     let mut componentize = Command::new(tool);
     componentize
         .current_dir(&cx.root)

@@ -4,6 +4,7 @@
 
 mod bans;
 mod checks;
+mod clients;
 mod console;
 mod context;
 mod demo;
@@ -15,6 +16,7 @@ mod openapi;
 mod orphans;
 mod passwords;
 mod progress;
+mod python;
 mod release;
 mod setup;
 mod shell;
@@ -49,6 +51,8 @@ enum Command {
     Guests,
     /// Build the web console, unless the cache has it
     Console,
+    /// Generate clients in Python and TypeScript from openapi.json
+    Clients,
     /// Build the program with console and guests inside it
     Release,
     /// Refresh .sqlx from a scratch database
@@ -88,6 +92,7 @@ fn run(cx: &Context, command: Command) -> anyhow::Result<()> {
         Command::Setup => setup::everything(cx),
         Command::Guests => guests::build(cx).map(|directory| println!("{}", directory.display())),
         Command::Console => console::build(cx),
+        Command::Clients => clients::generate(cx),
         Command::Release => release::run(cx),
         Command::Sqlx(Freshness { check: false }) => sqlx::refresh(cx),
         Command::Sqlx(Freshness { check: true }) => sqlx::check(cx),

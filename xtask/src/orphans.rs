@@ -39,10 +39,11 @@ pub(crate) fn find(cx: &Context) -> anyhow::Result<String> {
     Ok(format!("none among {} snapshots and {} modules of tests", snapshots.len(), modules.len()))
 }
 
-/// Module and name of `it__matrix__routes`.
+/// Innermost module and name of `it__bad_input__generated__taken`; it stands beside that module's source.
 fn parts(stem: &str) -> Option<(&str, &str)> {
     let (_, rest) = stem.split_once("__")?;
-    rest.rsplit_once("__")
+    let (modules, name) = rest.rsplit_once("__")?;
+    Some((modules.rsplit("__").next().unwrap_or(modules), name))
 }
 
 #[cfg(test)]

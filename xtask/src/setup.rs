@@ -13,7 +13,7 @@ use crate::{
 };
 
 const OLDEST_NODE: u32 = 20;
-const OLDEST_PYTHON: (u32, u32) = (3, 9);
+const OLDEST_PYTHON: (u32, u32) = (3, 10);
 
 /// What building and running needs: installs what is missing where that is possible, and otherwise names the command
 /// that does.
@@ -72,7 +72,7 @@ fn ensure_node() -> anyhow::Result<()> {
 
 fn ensure_python(cx: &Context) -> anyhow::Result<()> {
     let advice =
-        "install Python 3.9 or newer with venv and pip (Debian: `apt-get install python3 python3-venv python3-pip`)";
+        "install Python 3.10 or newer with venv and pip (Debian: `apt-get install python3 python3-venv python3-pip`)";
     let text = shell::capture(Command::new("python3").arg("--version")).context(advice)?;
     let version = String::from_utf8_lossy(&text);
     let [major, minor, ..] = numbers(&version)[..] else { bail!("`python3 --version` says {version:?}; {advice}") };

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 
 use crate::{
-    console,
+    clients, console,
     context::Context,
     demo, files, guests,
     progress::{minutes, seconds, step},
@@ -65,6 +65,7 @@ pub(crate) fn run(cx: &Context) -> anyhow::Result<()> {
     } else {
         println!("- console tests: not there yet");
     }
+    suite("API from outside", step(cx, "API tests from outside", minutes(2), || outside(cx)));
     for complaint in &complaints {
         println!("✗ {complaint}");
     }
@@ -144,6 +145,49 @@ fn browser(cx: &Context) -> anyhow::Result<Tally> {
     })
 }
 
+/// Generated clients, the examples of the documentation, and Schemathesis, against the built binary.
+fn outside(cx: &Context) -> anyhow::Result<Tally> {
+    let bin = clients::environment(cx)?;
+    clients::generate(cx)?;
+    shell::run(&mut cx.cargo(&demo::DEBUG))?;
+    let mut pytest = Command::new(bin.join("pytest"));
+    pytest
+        .current_dir(&cx.root)
+        .args(["--quiet", "-p", "no:cacheprovider", "interop/api"])
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("TENURE_BIN", cx.target.join("debug/tenure"))
+        .env("TENURE_CLIENTS", clients::directory(cx))
+        .env("TENURE_GUESTS_DIR", guests::build(cx)?);
+    let mut child = pytest.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run pytest")?;
+    let stdout = child.stdout.take().context("its output is piped")?;
+    let mut tally = None;
+    for line in BufReader::new(stdout).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        tally = pytest_line(&line).or(tally);
+    }
+    let status = child.wait()?;
+    let tally = tally.with_context(|| format!("pytest told of no test: {status}"))?;
+    ensure!(status.success() || tally.failed > 0, "pytest: {status} ({tally})");
+    Ok(tally)
+}
+
+/// `1 failed, 2 passed, 1 error in 3.45s` as a tally.
+fn pytest_line(line: &str) -> Option<Tally> {
+    let (counts, time) = line.trim_matches(['=', ' ']).rsplit_once(" in ")?;
+    time.split(['s', ' ']).next()?.parse::<f64>().ok()?;
+    let count = |words: &[&str]| {
+        let parts = counts.split(", ").filter_map(|part| part.split_once(' '));
+        parts.filter(|(_, word)| words.contains(word)).filter_map(|(number, _)| number.parse::<u64>().ok()).sum()
+    };
+    Some(Tally {
+        passed: count(&["passed"]),
+        failed: count(&["failed", "error", "errors"]),
+        skipped: count(&["skipped"]),
+    })
+}
+
 /// Runs a test program that writes a JSON report. A failure that the report does not explain is an error.
 fn counted(
     command: &mut Command,
@@ -164,6 +208,17 @@ fn counted(
 #[cfg(test)]
 mod unit_tests {
     use super::*;
+
+    #[test]
+    fn pytests_last_line_is_counted() {
+        let tally = Tally { passed: 2, failed: 2, skipped: 0 };
+        assert_eq!(pytest_line("1 failed, 2 passed, 1 error in 75.31s (0:01:15)"), Some(tally));
+        assert_eq!(
+            pytest_line("=== 4 passed, 1 skipped in 0.06s ==="),
+            Some(Tally { passed: 4, failed: 0, skipped: 1 })
+        );
+        assert_eq!(pytest_line("a test in progress"), None);
+    }
 
     #[test]
     fn closing_lines_are_counted() {

@@ -31,8 +31,7 @@ pub struct Description {
     pub(crate) query: Vec<Parameter>,
     pub(crate) body: Option<RequestBody>,
     pub(crate) sample: Option<serde_json::Value>,
-    pub(crate) status: u16,
-    pub(crate) answer: Option<utoipa::openapi::Response>,
+    pub(crate) answers: Vec<(u16, utoipa::openapi::Response)>,
     pub(crate) schemas: Vec<(String, RefOr<Schema>)>,
 }
 
@@ -44,23 +43,21 @@ impl Description {
         Ref::from_schema_name(name)
     }
 
-    /// The answer is JSON of this type.
+    /// An answer is JSON of this type.
     pub fn answers<T: ToSchema>(&mut self, status: u16, words: &str) {
         let schema = self.schema::<T>();
         self.answers_with(status, words, "application/json", schema);
     }
 
-    /// The answer is of this media type.
+    /// An answer is of this media type.
     pub fn answers_with(&mut self, status: u16, words: &str, media: &str, schema: impl Into<RefOr<Schema>>) {
-        self.status = status;
         let content = ContentBuilder::new().schema(Some(schema.into())).build();
-        self.answer = Some(ResponseBuilder::new().description(words).content(media, content).build());
+        self.answers.push((status, ResponseBuilder::new().description(words).content(media, content).build()));
     }
 
-    /// The answer has no body.
+    /// An answer has no body.
     pub fn answers_nothing(&mut self, status: u16, words: &str) {
-        self.status = status;
-        self.answer = Some(ResponseBuilder::new().description(words).build());
+        self.answers.push((status, ResponseBuilder::new().description(words).build()));
     }
 
     /// The body is of these media types.

@@ -278,8 +278,8 @@ fn operation(route: &RouteInfo) -> utoipa::openapi::path::Operation {
         .description(Some(format!("{}\n\n{needs}", rest.trim()).trim()))
         .request_body(route.description.body.clone())
         .response("default", problem("A problem document (RFC 9457)."));
-    if let Some(answer) = &route.description.answer {
-        operation = operation.response(route.description.status.to_string(), answer.clone());
+    for (status, answer) in &route.description.answers {
+        operation = operation.response(status.to_string(), answer.clone());
     }
     let names = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     for (name, schema) in names.zip(route.description.path.iter()) {

@@ -30,6 +30,7 @@ mod matrix;
 mod members;
 mod openapi;
 mod passwords;
+mod people;
 mod plugin_calls;
 mod plugins;
 mod policies;

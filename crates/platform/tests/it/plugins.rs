@@ -5,7 +5,7 @@ use tenure_kernel::permission::WorkflowRead;
 use tenure_kernel::{Authorized, Identity, Origin, Principal};
 use tenure_platform::config::PlatformConfig;
 use tenure_platform::domain::access::SystemRole;
-use tenure_platform::domain::plugins::{self, Capability};
+use tenure_platform::domain::plugins::{self, Capability, HttpCapability};
 use tenure_platform::testkit::{Actor, Setup, TestApp};
 
 use crate::guests;
@@ -161,7 +161,7 @@ async fn versions_stand_side_by_side_and_the_highest_active_one_is_resolved() {
     let found = resolve("^1").await.unwrap();
     assert_eq!(found.version.to_string(), "1.10.0", "as numbers, not as text");
     assert_eq!((found.source.as_ref(), found.limits.cpu.as_secs()), (SHOUT, 1));
-    assert_eq!(found.capabilities[1], Capability::Http { hosts: vec!["api.example.com".to_owned()] });
+    assert_eq!(found.capabilities[1], Capability::Http(HttpCapability { hosts: vec!["api.example.com".to_owned()] }));
     let _ = set_status(&app, &admin, &stored[1], "deprecated").await.expect(200);
     assert_eq!(resolve("^1").await.unwrap().version.to_string(), "1.9.0");
     assert!(resolve("=1.2.3").await.is_none(), "a draft is not used");

@@ -104,14 +104,34 @@ impl Output for Accepted {
     }
 }
 
+/// Described as 200 with [`Execution`] that ended while it was waited for, else as [`Accepted`].
+#[derive(Debug)]
+pub enum Started {}
+
+impl Output for Started {
+    fn describe(description: &mut Description) {
+        description.answers::<Execution>(200, "It ended within the time of `wait`.");
+        Accepted::describe(description);
+    }
+}
+
 /// A stream of events.
 #[derive(Debug)]
 pub enum Events {}
 
 impl Output for Events {
     fn describe(description: &mut Description) {
-        let schema = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String).build();
-        description.answers_with(200, "A stream.", "text/event-stream", utoipa::openapi::Schema::Object(schema));
+        // What one event is made of (HTML Living Standard, 9.2), as those who check a stream read it.
+        let text = || {
+            let schema = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String);
+            utoipa::openapi::Schema::Object(schema.build())
+        };
+        let event = utoipa::openapi::ObjectBuilder::new()
+            .property("event", text())
+            .property("id", text())
+            .property("data", text());
+        let schema = utoipa::openapi::Schema::Object(event.build());
+        description.answers_with(200, "A stream.", "text/event-stream", schema);
     }
 }
 
@@ -125,7 +145,7 @@ impl Output for Saved {
     }
 }
 
-fn accepted(execution: ExecutionSummary) -> Raw<Accepted> {
+fn accepted<T>(execution: ExecutionSummary) -> Raw<T> {
     let location = format!("/api/v1/executions/{}", execution.id);
     Raw::new((StatusCode::ACCEPTED, [(LOCATION, location)], axum::Json(execution)))
 }
@@ -137,7 +157,7 @@ async fn start(
     Query(query): Query<StartQuery>,
     headers: HeaderMap,
     Json(new): Json<NewExecution>,
-) -> Result<Raw<Accepted>> {
+) -> Result<Raw<Started>> {
     let patience = query.wait.as_deref().map(wait::parse).transpose()?;
     let id = ExecutionId::new(cx.kernel().clock().now());
     let wanted = Wanted { id, workflow, version: new.version, input: Input::Held(new.input) };

@@ -6,14 +6,17 @@ use tenure_kernel::bus::Message;
 use tenure_kernel::permission::{RoleAssign, RoleRead, UserRead, UserWrite};
 use tenure_kernel::record::PLATFORM_TENANT;
 use tenure_kernel::{
-    All, Audited, Authorized, Created, Json, NewEvent, OnConstraint as _, Page, PageQuery, Path, Personal, Problem,
-    Query, Result, Sample, SystemReason, SystemTx, TenantId, Timestamp, UserId,
+    All, Audited, Authorized, Created, Json, NewEvent, OnConstraint as _, Page, Path, Personal, Problem, Query, Result,
+    Sample, SystemReason, SystemTx, TenantId, Timestamp, UserId,
 };
 use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
 
+use super::bulk;
 use super::event::MemberEvent;
 use super::explain::{Explanation, explain};
+use super::filter::MemberFilter;
+use super::listing;
 use super::model::{Attributes, Member, MemberStatus, parse_attributes};
 use super::store::{self, NewStanding};
 use crate::app::{App, Routes};
@@ -24,28 +27,12 @@ use crate::domain::roles;
 /// The slice's routes.
 pub fn routes() -> Routes {
     Routes::new("Members")
-        .get("/users", list, "List the members of the organisation, by user name.")
+        .get("/users", list, "List the members of the organisation, by user name unless `sort` says otherwise.")
         .post("/users", create, "Add a person to the organisation.\n\nA new address becomes a new person with this password, who agrees to be a member by logging in with it. An address that is known here gets a pending membership that its owner must accept. Both are `invited` until then, and the answer is the same.")
         .get("/users/{id}", get, "See a member.")
         .get("/permissions/explain", explained, "Say what a member may do, and why, permission by permission.")
         .patch("/users/{id}", update, "Change a member's status, roles, single permissions or attributes.\n\nTakes effect on every node within a second; locking and deactivating end their logins. Nobody gives a role that holds more than they hold, and the last administrator stays.")
-}
-
-/// Which members to list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct MemberFilter {
-    /// Only of this status.
-    status: Option<MemberStatus>,
-    /// Only with this role.
-    role: Option<String>,
-    /// Part of the user name, the address or the name.
-    search: Option<String>,
-    /// How many at most, 1 to 200.
-    limit: Option<u16>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
+        .merge(bulk::routes())
 }
 
 /// A person to add.
@@ -96,10 +83,7 @@ impl Sample for MemberChange {
 }
 
 async fn list(cx: Authorized<UserRead>, Query(filter): Query<MemberFilter>) -> Result<Json<Page<Member>>> {
-    let page = PageQuery { limit: filter.limit, cursor: filter.cursor };
-    cx.read(async |tx| store::list(tx, &page, filter.status, filter.role.as_deref(), filter.search.as_deref()).await)
-        .await
-        .map(Json)
+    cx.read(async |tx| listing::list(tx, &filter).await).await.map(Json)
 }
 
 async fn get(cx: Authorized<UserRead>, Path(id): Path<UserId>) -> Result<Json<Member>> {
@@ -193,6 +177,8 @@ async fn add(tx: &mut SystemTx, tenant: TenantId, person: &NewPerson, roles: Vec
         attributes: Personal(Attributes::new()),
         created_at: tx.now(),
         updated_at: tx.now(),
+        last_login_at: None,
+        last_active_at: None,
         accepted: false,
     };
     Ok(match created {
@@ -226,7 +212,7 @@ async fn update(
             }
             let change = store::update(tx, member, new.clone()).await?;
             if store::active_admins(tx).await?.is_empty() {
-                return Err(Problem::conflict("the last administrator of an organisation cannot be removed; make somebody else administrator first").into());
+                return Err(last_admin().into());
             }
             tx.announce(Message::UserChanged { user: id }).await?;
             Ok(change.audited(MemberEvent::UPDATED))
@@ -235,12 +221,17 @@ async fn update(
     updated.on_constraint("memberships_roles_exist", role_is_gone).map(Json)
 }
 
-fn role_is_gone() -> Problem {
+pub(super) fn last_admin() -> Problem {
+    let detail = "the last administrator of an organisation cannot be removed; make somebody else administrator first";
+    Problem::conflict(detail)
+}
+
+pub(super) fn role_is_gone() -> Problem {
     Problem::invalid("/roles", "one of them was deleted meanwhile")
 }
 
 /// Nobody becomes a member without their own consent, by whatever detour, and nobody who gave it is asked again.
-fn may_become(member: &Member, wanted: MemberStatus) -> Result<()> {
+pub(super) fn may_become(member: &Member, wanted: MemberStatus) -> Result<()> {
     match (wanted, member.accepted) {
         (MemberStatus::Deactivated, _) => Ok(()),
         (MemberStatus::Active | MemberStatus::Locked, true) | (MemberStatus::Invited, false) => Ok(()),

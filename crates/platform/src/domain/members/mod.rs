@@ -2,9 +2,12 @@
 //!
 //! An administrator acts on the membership, never on the person's other organisations.
 
+mod bulk;
 mod event;
 mod explain;
+mod filter;
 mod http;
+mod listing;
 mod model;
 mod store;
 

@@ -27,6 +27,12 @@ pub struct Member {
     pub created_at: Timestamp,
     /// When the membership was last changed.
     pub updated_at: Timestamp,
+    /// When they last began a login here; null if they never did.
+    #[serde(default)]
+    pub last_login_at: Option<Timestamp>,
+    /// When they last did something here, by a login or an API key, to within the minutes that an access token lasts.
+    #[serde(default)]
+    pub last_active_at: Option<Timestamp>,
     /// Whether the person agreed to be a member. Not shown: `invited` says it, and after a withdrawal nobody needs to know.
     #[serde(skip)]
     pub accepted: bool,

@@ -3,24 +3,24 @@
 use std::collections::HashMap;
 
 use sqlx::types::Json;
-use tenure_kernel::{
-    Change, Load, Mode, Page, PageQuery, Permitted, Personal, Result, TenantTx, Timestamp, UserId, Write,
-};
+use tenure_kernel::{Change, Load, Mode, Permitted, Personal, Result, TenantTx, Timestamp, UserId, Write};
 
 use super::model::{Attributes, Member, MemberStatus};
 
-struct Row {
-    id: UserId,
-    username: String,
-    email: String,
-    full_name: String,
-    status: String,
-    roles: Vec<String>,
-    permissions: Vec<String>,
-    attributes: Json<Attributes>,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-    accepted: bool,
+pub(super) struct Row {
+    pub(super) id: UserId,
+    pub(super) username: String,
+    pub(super) email: String,
+    pub(super) full_name: String,
+    pub(super) status: String,
+    pub(super) roles: Vec<String>,
+    pub(super) permissions: Vec<String>,
+    pub(super) attributes: Json<Attributes>,
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+    pub(super) accepted: bool,
+    pub(super) last_login_at: Option<Timestamp>,
+    pub(super) last_active_at: Option<Timestamp>,
 }
 
 impl From<Row> for Member {
@@ -36,6 +36,8 @@ impl From<Row> for Member {
             attributes: Personal(row.attributes.0),
             created_at: row.created_at,
             updated_at: row.updated_at,
+            last_login_at: row.last_login_at,
+            last_active_at: row.last_active_at,
             accepted: row.accepted,
         }
     }
@@ -58,7 +60,8 @@ impl Load for Member {
         let row = sqlx::query_as!(
             Row,
             r#"select user_id as "id: UserId", username, email, full_name, status, roles, permissions,
-                  attributes as "attributes: Json<Attributes>", created_at, updated_at, accepted_at is not null as "accepted!"
+                  attributes as "attributes: Json<Attributes>", created_at, updated_at, accepted_at is not null as "accepted!",
+                  last_login_at, last_active_at
                from memberships where tenant_id = $1 and user_id = $2"#,
             tenant,
             id.uuid()
@@ -67,37 +70,6 @@ impl Load for Member {
         .await?;
         Ok(row.map(Member::from))
     }
-}
-
-pub(super) async fn list<M: Mode>(
-    tx: &mut TenantTx<M>,
-    page: &PageQuery,
-    status: Option<MemberStatus>,
-    role: Option<&str>,
-    search: Option<&str>,
-) -> Result<Page<Member>> {
-    let (name, id) = page.after::<(String, UserId)>()?.unzip();
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select user_id as "id: UserId", username, email, full_name, status, roles, permissions,
-                  attributes as "attributes: Json<Attributes>", created_at, updated_at, accepted_at is not null as "accepted!"
-           from memberships
-           where tenant_id = $1 and ($2::text is null or (lower(username), user_id) > ($2, $3::uuid))
-             and ($5::text is null or status = $5) and ($6::text is null or $6 = any(roles))
-             and ($7::text is null or position(lower($7) in lower(username || ' ' || email || ' ' || full_name)) > 0)
-           order by lower(username), user_id limit $4"#,
-        tx.tenant().uuid(),
-        name,
-        id.map(UserId::uuid),
-        page.rows()?,
-        status.map(MemberStatus::as_str),
-        role,
-        search
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    let members = rows.into_iter().map(Member::from).collect();
-    page.page(members, |member: &Member| (member.username.to_lowercase(), member.id))
 }
 
 /// What becomes of a membership; what is not there stays.
@@ -154,6 +126,23 @@ pub async fn names<M: Mode>(tx: &mut TenantTx<M>, ids: &[UserId]) -> Result<Hash
     .fetch_all(&mut *tx)
     .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+}
+
+/// Locks these members and the active administrators, in one order, and says who the latter are.
+pub(super) async fn lock_with_admins(tx: &mut TenantTx<Write>, users: &[UserId]) -> Result<Vec<UserId>> {
+    let users: Vec<uuid::Uuid> = users.iter().map(|user| user.uuid()).collect();
+    let rows = sqlx::query!(
+        r#"select user_id as "id: UserId", status = 'active' and 'admin' = any(roles) as "admin!" from memberships
+           where tenant_id = $1 and user_id in (
+               select unnest($2::uuid[]) union all
+               select user_id from memberships where tenant_id = $1 and status = 'active' and 'admin' = any(roles))
+           order by user_id for update"#,
+        tx.tenant().uuid(),
+        &users
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(rows.into_iter().filter(|row| row.admin).map(|row| row.id).collect())
 }
 
 /// How many active administrators the organisation has. Locks their rows, so that two cannot remove each other.

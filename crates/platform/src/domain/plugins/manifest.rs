@@ -36,10 +36,15 @@ pub enum Capability {
     /// Write to the step's log.
     Log,
     /// Call these hosts, through the platform's guarded client.
-    Http {
-        /// Host names, exactly.
-        hosts: Vec<String>,
-    },
+    Http(HttpCapability),
+}
+
+/// Which hosts a plugin may call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpCapability {
+    /// Host names, exactly.
+    pub hosts: Vec<String>,
 }
 
 /// A manifest that can be read and holds together.
@@ -266,7 +271,7 @@ impl Manifest {
     /// What is wrong with the capabilities that it asks for.
     pub(super) fn check_capabilities(&self) -> Result<(), String> {
         for capability in &self.capabilities {
-            let Capability::Http { hosts } = capability else { continue };
+            let Capability::Http(HttpCapability { hosts }) = capability else { continue };
             if hosts.is_empty() || hosts.len() > MAX_HOSTS {
                 return Err(format!("http must name 1 to {MAX_HOSTS} hosts"));
             }

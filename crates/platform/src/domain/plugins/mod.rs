@@ -17,6 +17,6 @@ mod store;
 pub use catalog::{Catalog, ResolvedPlugin, pinned, remember_uses, resolve};
 pub use event::{PluginEvent, PluginVersionEvent};
 pub use http::routes;
-pub use manifest::Capability;
+pub use manifest::{Capability, HttpCapability};
 pub use model::{Plugin, PluginStatus, PluginVersion};
 pub use pins::{PinnedPlugin, kept, pin, pins};

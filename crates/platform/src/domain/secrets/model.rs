@@ -73,23 +73,27 @@ impl SecretName {
     }
 }
 
-/// A secret's value: 4 bytes to 64 KiB of text without NUL. Zeroed when dropped, redacted when printed, not
+/// A secret's value: 4 characters to 64 KiB of text without NUL. Zeroed when dropped, redacted when printed, not
 /// serialisable.
 pub struct SecretValue(SecretString);
 
 impl SecretValue {
     /// The shortest that can be told from ordinary text, and so be kept out of answers and logs: outbound calls refuse
-    /// to carry a shorter one (`tenure_egress::MIN_SECRET_BYTES`).
-    pub const MIN_BYTES: usize = 4;
+    /// to carry a shorter one (`tenure_egress::MIN_SECRET_BYTES`, as many in bytes).
+    pub const MIN_CHARACTERS: usize = 4;
     /// 64 KiB.
     pub const MAX_BYTES: usize = 64 * 1024;
 
     /// # Errors
     /// 422 at `/value`, without a word of the value.
     pub fn parse(value: SecretString) -> Result<Self> {
-        let bytes = value.expose().len();
-        if !(Self::MIN_BYTES..=Self::MAX_BYTES).contains(&bytes) {
-            let rule = format!("must be {} to {} bytes long", Self::MIN_BYTES, Self::MAX_BYTES);
+        let text = value.expose();
+        if text.chars().count() < Self::MIN_CHARACTERS || text.len() > Self::MAX_BYTES {
+            let rule = format!(
+                "must be at least {} characters and at most {} bytes long",
+                Self::MIN_CHARACTERS,
+                Self::MAX_BYTES
+            );
             return Err(Problem::invalid("/value", rule).into());
         }
         if value.expose().contains('\0') {

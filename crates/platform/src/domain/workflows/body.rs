@@ -7,6 +7,7 @@ use axum::http::header::CONTENT_TYPE;
 use tenure_kernel::describe::{Description, Input};
 use tenure_kernel::request::MAX_BODY;
 use tenure_kernel::{Code, Error, Problem, Result};
+use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 
 const MEDIA: [&str; 5] = ["application/json", "application/yaml", "application/x-yaml", "text/yaml", "text/plain"];
@@ -40,6 +41,7 @@ impl<S: Send + Sync> FromRequest<S> for DefinitionText {
 impl Input for DefinitionText {
     fn describe(description: &mut Description) {
         let schema = ObjectBuilder::new()
+            .additional_properties(Some(AdditionalProperties::FreeForm(true)))
             .description(Some("A workflow definition. Its JSON Schema is served at `/api/v1/workflows/schema`."))
             .build();
         let media = ["application/json", "application/yaml"];

@@ -82,7 +82,7 @@ impl GrantedHosts {
     /// The hosts among what it was granted, if there are any.
     fn of(step: &Step, capabilities: Vec<Capability>) -> Option<Arc<Self>> {
         let hosts = |capability| match capability {
-            Capability::Http { hosts } => hosts,
+            Capability::Http(http) => http.hosts,
             Capability::Log => Vec::new(),
         };
         let hosts: Vec<String> = capabilities.into_iter().flat_map(hosts).collect();
