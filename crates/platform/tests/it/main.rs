@@ -42,6 +42,7 @@ mod secrets;
 mod sessions;
 mod service_accounts;
 mod slots;
+mod starters;
 mod switch;
 mod teams;
 mod tokens;

@@ -13,3 +13,4 @@ pub use authenticator::CredentialAuthenticator;
 pub use event::ApiKeyEvent;
 pub use http::routes;
 pub use model::ApiKey;
+pub use store::maker;
