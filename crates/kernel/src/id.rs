@@ -70,6 +70,8 @@ ids! {
     Secret SecretId = "sec";
     /// A logged decision of the policy engine.
     Decision DecisionId = "dec";
+    /// An import of people.
+    Import ImportId = "imp";
     /// A key: of a tenant, or for signing.
     Key KeyId = "key";
 }

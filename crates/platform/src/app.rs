@@ -18,8 +18,8 @@ use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
 use crate::domain::policies::ConfiguredPolicy;
 use crate::domain::workflows::PlanCache;
 use crate::domain::{
-    api_keys, approvals, audit, executions, identity, members, oauth, plugins, quotas, roles, secrets,
-    service_accounts, teams, tenancy, workflows,
+    account, api_keys, approvals, audit, executions, identity, imports, members, oauth, offboarding, plugins, quotas,
+    roles, secrets, service_accounts, teams, tenancy, workflows,
 };
 use crate::sandbox::Sandbox;
 
@@ -55,6 +55,8 @@ pub struct App {
     pub live: Arc<LiveSteps>,
     /// Who verifies a log at this moment.
     pub verifications: audit::Verifications,
+    /// Goes through imports of people.
+    pub importer: imports::Importer,
     /// Drives executions.
     pub engine: Engine,
 }
@@ -94,6 +96,7 @@ impl App {
             config: config.engine.clone(),
         });
         let verifications = audit::Verifications::default();
+        let importer = imports::Importer::new(kernel.clone(), passwords.clone());
         Ok(Self {
             kernel,
             config: Arc::new(config),
@@ -105,6 +108,7 @@ impl App {
             policy,
             live,
             verifications,
+            importer,
             engine,
         })
     }
@@ -112,7 +116,7 @@ impl App {
     /// What runs beside the requests; ends only when dropped.
     pub async fn run(&self) {
         let upkeep = async { tokio::join!(self.keep_up(), self.keep_clean(), self.keep_objects()) };
-        tokio::join!(self.kernel.run_bus(), upkeep, self.sealer().run(), self.engine.run());
+        tokio::join!(self.kernel.run_bus(), upkeep, self.sealer().run(), self.engine.run(), self.importer.run());
     }
 
     /// What seals events; [`App::run`] runs one.
@@ -132,6 +136,9 @@ impl App {
             }
             if let Err(error) = self.credentials.write_uses().await {
                 tracing::warn!(%error, "when API keys were last used was not written; the next round tries again");
+            }
+            if let Err(error) = self.tokens.renew(&self.kernel).await {
+                tracing::warn!(%error, "the keys that sign tokens were not looked at; the next round tries again");
             }
             let month = self.kernel.clock().now().month().0;
             if ahead_of != Some(month) {
@@ -180,7 +187,8 @@ impl App {
     pub async fn sweep(&self) -> Result<u64> {
         Ok(self.kernel.sweep_idempotency_keys().await?
             + identity::sweep(&self.kernel).await?
-            + oauth::sweep(&self.kernel).await?)
+            + oauth::sweep(&self.kernel).await?
+            + imports::sweep(&self.kernel).await?)
     }
 
     /// The router of everything under `/api/v1`, the well-known paths, and the table of all routes.
@@ -209,13 +217,16 @@ pub fn routes() -> Routes {
         .merge(api_keys::routes())
         .merge(oauth::routes())
         .merge(teams::routes())
+        .merge(imports::routes())
         .merge(secrets::routes())
         .merge(quotas::routes())
         .merge(audit::routes())
         .merge(plugins::routes())
         .merge(workflows::routes())
         .merge(executions::routes())
-        .merge(approvals::routes());
+        .merge(approvals::routes())
+        .merge(offboarding::routes())
+        .merge(account::routes());
     slices.below("/api/v1").merge(identity::well_known())
 }
 
@@ -227,6 +238,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         tenancy::OrganizationEvent::ALL,
         identity::UserEvent::ALL,
         identity::SessionEvent::ALL,
+        identity::SigningKeyEvent::ALL,
         members::MemberEvent::ALL,
         roles::RoleEvent::ALL,
         service_accounts::ServiceAccountEvent::ALL,
@@ -234,6 +246,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         oauth::DelegationEvent::ALL,
         oauth::DeviceLoginEvent::ALL,
         teams::TeamEvent::ALL,
+        imports::ImportEvent::ALL,
         secrets::SecretEvent::ALL,
         quotas::QuotaEvent::ALL,
         audit::AuditEvent::ALL,

@@ -5,6 +5,7 @@ mod bodies;
 mod definitions;
 mod generated;
 mod running;
+mod signed;
 mod tokens;
 
 use std::sync::Arc;

@@ -138,6 +138,12 @@ impl Tenant {
         ids.insert("key", key["api_key"]["id"].as_str().unwrap().to_owned());
         let account = app.post(&admin, "/service-accounts", json!({"name": "theirs"})).await.expect(201);
         ids.insert("svc", account["id"].as_str().unwrap().to_owned());
+        let csv = format!(
+            "email,username,full_name,password\n{name}@import.example,{name}-imported,X,a loud yellow morning\n"
+        );
+        let import = app.post(&admin, "/users/import", json!({"csv": csv})).await.expect(201);
+        let import = crate::imports::over(app, &admin, &import).await;
+        ids.insert("imp", import["id"].as_str().unwrap().to_owned());
         let manifest = "name: acme/one\nversion: 1.0.0\nkind: node\n";
         let upload = json!({"manifest": manifest, "source": "def execute(state, config):\n    return 1\n"});
         let stored = app.post(&admin, "/plugins", upload).await.expect(201);

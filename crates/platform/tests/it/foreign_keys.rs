@@ -64,6 +64,10 @@ async fn fill(app: &TestApp, name: &str) -> Actor {
     assert!(
         app.put(&admin, &format!("/teams/{team}/members/{}", member.user_id()), json!({})).await.status.is_success()
     );
+    let csv =
+        format!("email,username,full_name,password\n{name}@import.example,{name}-imported,X,a loud yellow morning\n");
+    let import = app.post(&admin, "/users/import", json!({"csv": csv})).await.expect(201);
+    let _ = crate::imports::over(app, &admin, &import).await;
     let key = json!({"name": "Import", "scopes": ["team:read"]});
     let key = app.post(&admin, "/api-keys", key).await.expect(201)["api_key"]["id"].as_str().unwrap().to_owned();
     let _ = app.post(&admin, &format!("/api-keys/{key}/rotate"), json!({})).await.expect(201);

@@ -9,6 +9,7 @@
     reason = "a test wants the first thing that goes wrong to stop it, and looks at tables past the kernel"
 )]
 
+mod account;
 mod api_keys;
 mod approvals;
 mod audit;
@@ -24,10 +25,12 @@ mod foreign;
 mod foreign_keys;
 mod guests;
 mod identity;
+mod imports;
 mod isolation;
 mod logins;
 mod matrix;
 mod members;
+mod offboarding;
 mod openapi;
 mod passwords;
 mod people;
@@ -41,6 +44,7 @@ mod roles;
 mod secrets;
 mod sessions;
 mod service_accounts;
+mod signing_keys;
 mod slots;
 mod starters;
 mod switch;

@@ -15,9 +15,12 @@ mod login;
 mod migrate;
 mod openapi;
 mod organization;
+mod pages;
 mod remote;
+mod role;
 mod run;
 mod serve;
+mod user;
 mod workflow;
 
 use std::path::PathBuf;
@@ -73,6 +76,8 @@ enum Verb {
     Migrate(migrate::Args),
     Config(config::Args),
     Organization(organization::Args),
+    User(user::Args),
+    Role(role::Args),
     Key(key::Args),
     Login(login::LoginArgs),
     Logout(login::LogoutArgs),
@@ -160,6 +165,8 @@ fn run(cli: Cli) -> Outcome {
         Verb::Migrate(args) => migrate::run(&args, &flags),
         Verb::Config(args) => config::run(&args, &flags),
         Verb::Organization(args) => organization::run(args, &flags),
+        Verb::User(args) => user::run(args),
+        Verb::Role(args) => role::run(args),
         Verb::Key(args) => key::run(args),
         Verb::Login(args) => login::login(&args),
         Verb::Logout(args) => login::logout(&args),

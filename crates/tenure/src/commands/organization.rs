@@ -168,7 +168,7 @@ fn create(new: Create, flags: &Flags) -> Outcome {
 }
 
 /// Asked for twice on a terminal; otherwise standard input up to its first line end.
-fn read_password() -> Result<Zeroizing<String>, Failure> {
+pub(super) fn read_password() -> Result<Zeroizing<String>, Failure> {
     let failed = |error: std::io::Error| Failure::Usage(format!("the password cannot be read: {error}"));
     if std::io::stdin().is_terminal() {
         let first = Zeroizing::new(rpassword::prompt_password("Password: ").map_err(failed)?);

@@ -11,6 +11,7 @@ use tenure_kernel::{
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::activity;
 use super::event::AuditEvent;
 use super::logins;
 use super::outside::Outside;
@@ -34,6 +35,7 @@ pub fn routes() -> Routes {
         .get("/audit/checkpoints", checkpoints, "List the log's signed checkpoints, newest first.\n\nKeep one elsewhere, and it proves later that nothing before it was changed.")
         .post("/audit/verify", verify, "Verify the log against its checkpoints.\n\nRecomputes the newest 100,000 events and the leaf hashes of all. POST because it is work, and an event of its own.")
         .merge(logins::routes())
+        .merge(activity::routes())
 }
 
 /// Which events to list.

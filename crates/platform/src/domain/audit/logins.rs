@@ -62,7 +62,7 @@ async fn own(cx: Authenticated, Query(page): Query<PageQuery>) -> Result<Json<Pa
     let user = cx.cx().actor().user();
     let user =
         user.ok_or_else(|| Problem::new(Code::Unauthenticated, "this credential does not belong to a person"))?;
-    cx.read(async |tx| history(tx, user, &page).await).await.map(Json)
+    cx.read(async |tx| logins_of(tx, user, &page).await).await.map(Json)
 }
 
 async fn of_member(
@@ -73,14 +73,18 @@ async fn of_member(
     let found = cx
         .read_audited(async |tx| {
             tx.load::<Member>(id).await?;
-            let found = history(tx, id, &page).await?;
+            let found = logins_of(tx, id, &page).await?;
             reading(tx, None, serde_json::json!({"logins_of": id}), found).await
         })
         .await?;
     Ok(Json(found))
 }
 
-async fn history<M: Mode>(tx: &mut TenantTx<M>, user: UserId, page: &PageQuery) -> Result<Page<LoginRecord>> {
+/// Logins of this person in the organisation, and the tries that failed, newest first.
+///
+/// # Errors
+/// 422 for a cursor of another list; PostgreSQL's.
+pub async fn logins_of<M: Mode>(tx: &mut TenantTx<M>, user: UserId, page: &PageQuery) -> Result<Page<LoginRecord>> {
     let rows = store::logins(tx, user, page).await?;
     let keys = tx.keys().await?;
     let items = rows.items.into_iter().map(|row| record(row, &keys)).collect();

@@ -19,6 +19,7 @@
 //! Every node keeps files of its own; each is a prefix of the one log, and a lagging one is caught up when its node
 //! seals next.
 
+mod activity;
 mod event;
 mod export;
 mod http;
@@ -33,11 +34,14 @@ mod turns;
 mod verify;
 mod view;
 
+pub use activity::events_by;
 pub use event::AuditEvent;
 pub use export::{ExportFault, export, verify_export};
 pub use http::routes;
 pub use job::Sealer;
+pub use logins::{LoginRecord, logins_of};
 pub use model::{AuditConfig, AuditLog, origin};
 pub use outside::{Held, Outside, read_notes};
 pub use turns::Verifications;
 pub use verify::{Depth, Fault, Trusted, Verification, tenants, verify_in, verify_tenant};
+pub use view::AuditedEvent;

@@ -44,10 +44,10 @@ impl Sample for PasswordChange {
 }
 
 /// What the check of the current password needs to know.
-struct Known {
-    password: Option<String>,
-    subjects: Subjects,
-    tenants: Vec<TenantId>,
+pub(super) struct Known {
+    pub(super) password: Option<String>,
+    pub(super) subjects: Subjects,
+    pub(super) tenants: Vec<TenantId>,
 }
 
 async fn change(cx: Authenticated, State(app): State<App>, Json(change): Json<PasswordChange>) -> Result<NoContent> {
@@ -102,7 +102,7 @@ async fn change(cx: Authenticated, State(app): State<App>, Json(change): Json<Pa
 
 /// Counts and records that the current password was wrong. A field that is wrong, no 401: the login itself is good, and
 /// clients take a 401 for its end.
-async fn wrong(cx: &Authenticated, known: &Known) -> Error {
+pub(super) async fn wrong(cx: &Authenticated, known: &Known) -> Error {
     if let Err(error) = lockout::failed(cx.kernel(), &known.subjects).await {
         return error;
     }

@@ -12,6 +12,9 @@ tenure_kernel::actions! {
         PASSWORD_CHANGE_FAILED = "password-change-failed", "A person, or somebody with their access token, gave a wrong current password; it counts like a failed login.";
         PASSWORD_REHASHED = "password-rehashed", "A person logged in with a password that was hashed by another system; it is the same, under this one's own hash.";
         JOINED = "joined", "A person agreed to be a member of the organisation: by logging in for the first time, or by going there.";
+        EXPORTED = "exported", "A person saved everything that names them.";
+        DELETED = "deleted", "A person deleted their account: their names are gone from the installation, their memberships, sessions and keys are over.";
+        REMOVED = "removed", "A person whom an import had made, and whom nobody else knows, was removed when it was undone; told on the platform's stream.";
         DECLINED = "declined", "A person declined to be a member of the organisation.";
     }
 }

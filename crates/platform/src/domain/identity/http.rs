@@ -18,6 +18,7 @@ use super::attempt::{Attempt, refuse_login};
 use super::authenticator::suspended;
 use super::change_password;
 use super::cookie::{self, RefreshIn};
+use super::delete_account;
 use super::event::{SessionEvent, UserEvent, started};
 use super::lockout::{self, Subjects};
 use super::model::{Email, NewPerson, Session, User, Username, parse_name, parse_password};
@@ -41,6 +42,7 @@ pub fn routes() -> Routes {
         .merge(sessions::routes())
         .merge(switch::routes())
         .merge(change_password::routes())
+        .merge(delete_account::routes())
 }
 
 /// Public keys; at the root, where other services look for them.
@@ -343,12 +345,12 @@ pub(super) async fn refresh(
         Err(error) => return Err(anonymous.refused(error).await),
     };
     let digest = RefreshToken::digest(&presented);
-    let (next, lasts) = (RefreshToken::random()?, app.tokens.config().refresh_ttl);
+    let next = RefreshToken::random()?;
     let result = anonymous
         .kernel()
         .system(SystemReason::Authenticate)
         .from(anonymous.origin())
-        .run(async |tx| match store::rotate(tx, &digest, &next, lasts).await? {
+        .run(async |tx| match store::rotate(tx, &digest, &next, app.tokens.config()).await? {
             Presented::Nothing => {
                 Ok(Audited::none("refused right below, with an event of its own", Refreshed::Unknown))
             }
@@ -525,7 +527,8 @@ impl Output for JwkSet {
 }
 
 async fn jwks(_anonymous: Anonymous, State(app): State<App>) -> Result<Raw<JwkSet>> {
-    Ok(Raw::new(axum::Json(app.tokens.jwks())))
+    let keep = format!("public, max-age={}", super::signing::KEEP_JWKS_SECONDS);
+    Ok(Raw::new(([(axum::http::header::CACHE_CONTROL, keep)], axum::Json(app.tokens.jwks()?))))
 }
 
 fn reference(organization: &Organization) -> OrganizationRef {

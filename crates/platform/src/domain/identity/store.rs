@@ -9,7 +9,7 @@ use tenure_kernel::{
 
 use super::http::OrganizationRef;
 use super::model::{NewPerson, Session, User};
-use super::token::RefreshToken;
+use super::token::{RefreshToken, TokenConfig};
 
 /// A person with what a login needs.
 #[derive(Debug)]
@@ -342,7 +342,7 @@ pub(super) async fn rotate(
     tx: &mut SystemTx,
     digest: &[u8],
     next: &RefreshToken,
-    lasts: Duration,
+    config: &TokenConfig,
 ) -> Result<Presented> {
     let row = sqlx::query!(
         r#"select s.id as "id: SessionId", s.user_id as "user: UserId", s.tenant_id as "tenant: TenantId", r.used_at,
@@ -375,11 +375,12 @@ pub(super) async fn rotate(
     let now = tx.now();
     sqlx::query!(
         "with used as (update refresh_tokens set used_at = $2 where digest = $1)
-         update sessions set last_seen_at = $2, expires_at = $3 where id = $4",
+         update sessions set last_seen_at = $2, expires_at = least($3, created_at + make_interval(secs => $5)) where id = $4",
         digest,
         now,
-        now.after(lasts),
-        session.id.uuid()
+        now.after(config.refresh_ttl),
+        session.id.uuid(),
+        config.login_ttl.as_secs_f64()
     )
     .execute(&mut *tx)
     .await?;

@@ -31,6 +31,12 @@ const MAX_ARGON2_LANES: u32 = 16;
 const MAX_BYTES: usize = 64;
 const MIN_OUTPUT: usize = 16;
 
+/// Whether a login could check this hash: of a kind that is known here, and within the bounds.
+#[must_use]
+pub fn is_known_hash(text: &str) -> bool {
+    StoredPassword::parse(text).is_some()
+}
+
 /// A hash that can be checked within the bounds.
 #[derive(Debug)]
 pub(super) enum StoredPassword {

@@ -1,19 +1,17 @@
 //! Access tokens: JWT (RFC 7519) signed with Ed25519 (`EdDSA`, RFC 8037), checked without asking anybody.
 
-use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use tenure_kernel::{Audited, Error, Kernel, KeyId, Result, SessionId, SystemReason, TenantId, Timestamp, UserId};
-use tenure_seal::KeyMaterial;
+use tenure_kernel::{Error, Kernel, Result, SessionId, TenantId, Timestamp, UserId};
 
 use super::delegated::{self, DelegatedClaims};
+use super::signing::{self, Keyring};
 
 /// How tokens are made.
 #[derive(Debug, Clone)]
@@ -24,6 +22,8 @@ pub struct TokenConfig {
     pub access_ttl: Duration,
     /// How long a login lasts without being used.
     pub refresh_ttl: Duration,
+    /// How long a login lasts however much it is used.
+    pub login_ttl: Duration,
 }
 
 impl Default for TokenConfig {
@@ -32,6 +32,7 @@ impl Default for TokenConfig {
             issuer: "http://localhost:8080".to_owned(),
             access_ttl: Duration::from_secs(15 * 60),
             refresh_ttl: Duration::from_secs(30 * 24 * 60 * 60),
+            login_ttl: Duration::from_secs(90 * 24 * 60 * 60),
         }
     }
 }
@@ -70,10 +71,13 @@ impl Claims {
     }
 }
 
-/// Whether what was made then has begun, and has not ended.
+/// Whether what was made then has begun, has not ended, and lasts no longer than any token of ours does.
 pub(super) fn is_good_at(now: Timestamp, made: i64, ends: i64) -> bool {
     let now = now.as_seconds();
-    now < ends && made <= ends && made <= now + CLOCK_SKEW_SECONDS
+    let lasts = ends.checked_sub(made);
+    now < ends
+        && made <= now + CLOCK_SKEW_SECONDS
+        && lasts.is_some_and(|lasts| (0..=signing::LONGEST_TOKEN.as_secs().cast_signed()).contains(&lasts))
 }
 
 /// What a token of ours says.
@@ -102,16 +106,10 @@ impl From<&Claims> for LoginRef {
     }
 }
 
-struct SigningKey {
-    id: KeyId,
-    encoding: EncodingKey,
-}
-
 /// The keys that sign and verify.
 pub struct Tokens {
     config: TokenConfig,
-    signing: SigningKey,
-    verifying: RwLock<HashMap<String, (DecodingKey, [u8; 32])>>,
+    keys: RwLock<Arc<Keyring>>,
 }
 
 impl std::fmt::Debug for Tokens {
@@ -126,42 +124,22 @@ impl Tokens {
     /// # Errors
     /// When PostgreSQL is gone or the stored key does not open under the installation's master key.
     pub async fn load(kernel: &Kernel, config: TokenConfig) -> Result<Self> {
-        let rows = kernel
-            .system(SystemReason::Authenticate)
-            .run(async |tx| {
-                // Two nodes that start at once must not each make a first key.
-                sqlx::query!("select pg_advisory_xact_lock(hashtext('tenure signing keys'))").execute(&mut *tx).await?;
-                let known = sqlx::query!("select id as \"id: KeyId\", public_key, wrapped from signing_keys where retired_at is null order by created_at")
-                    .fetch_all(&mut *tx)
-                    .await?;
-                let mut rows: Vec<(KeyId, Vec<u8>, Vec<u8>)> = known.into_iter().map(|row| (row.id, row.public_key, row.wrapped)).collect();
-                if rows.is_empty() {
-                    let (id, public, wrapped) = generate(kernel, tx.new_id())?;
-                    sqlx::query!(
-                        "insert into signing_keys (id, public_key, wrapped, created_at) values ($1, $2, $3, $4)",
-                        id.uuid(), public, wrapped, tx.now()
-                    )
-                    .execute(&mut *tx)
-                    .await?;
-                    rows.push((id, public, wrapped));
-                }
-                Ok(Audited::none("the first signing key is made with the installation", rows))
-            })
-            .await?;
-        let newest = rows.last().ok_or_else(|| Error::internal("there is no signing key"))?;
-        let seed = kernel.keys().unwrap_token_seed(newest.0, &newest.2)?;
-        let pair = Ed25519KeyPair::from_seed_unchecked(seed.expose()).map_err(Error::internal)?;
-        let pkcs8 = pair.to_pkcs8().map_err(Error::internal)?;
-        let signing = SigningKey { id: newest.0, encoding: EncodingKey::from_ed_der(pkcs8.as_ref()) };
-        let verifying = rows
-            .iter()
-            .map(|(id, public, _)| {
-                let raw: [u8; 32] =
-                    public.as_slice().try_into().map_err(|_| Error::internal("a public key has not 32 bytes"))?;
-                Ok((id.to_string(), (DecodingKey::from_ed_der(&raw), raw)))
-            })
-            .collect::<Result<_>>()?;
-        Ok(Self { config, signing, verifying: RwLock::new(verifying) })
+        Ok(Self { config, keys: RwLock::new(Arc::new(Keyring::load(kernel).await?)) })
+    }
+
+    /// Learns of keys that other nodes made, and makes and retires them where it is time. To be called every few seconds.
+    ///
+    /// # Errors
+    /// As [`Tokens::load`]; the keys known so far stay.
+    pub async fn renew(&self, kernel: &Kernel) -> Result<()> {
+        let keys = Arc::new(Keyring::load(kernel).await?);
+        *self.keys.write().map_err(|_| Error::internal("a thread that held the keys has failed"))? = keys;
+        Ok(())
+    }
+
+    fn keys(&self) -> Result<Arc<Keyring>> {
+        let keys = self.keys.read().map_err(|_| Error::internal("a thread that held the keys has failed"))?;
+        Ok(Arc::clone(&keys))
     }
 
     /// How tokens are made.
@@ -186,7 +164,7 @@ impl Tokens {
             iat: now.as_seconds(),
             exp: now.after(self.config.access_ttl).as_seconds(),
         };
-        self.sign("JWT", &claims)
+        self.sign(LOGIN_TYPE, &claims)
     }
 
     /// A delegated token that says this.
@@ -198,34 +176,33 @@ impl Tokens {
     }
 
     fn sign(&self, r#type: &str, claims: &impl Serialize) -> Result<String> {
-        let (kid, typ) = (Some(self.signing.id.to_string()), Some(r#type.to_owned()));
-        let header = Header { kid, typ, ..Header::new(Algorithm::EdDSA) };
-        jsonwebtoken::encode(&header, claims, &self.signing.encoding).map_err(Error::internal)
+        let keys = self.keys()?;
+        jsonwebtoken::encode(&header(r#type, keys.signer.to_string()), claims, &keys.signs).map_err(Error::internal)
     }
 
     /// The claims of a token that is ours and whole, whether or not it is still good (`Claims::are_good_at`). Whatever
     /// else it is, is nothing.
     #[must_use]
     pub fn read(&self, token: &str) -> Option<Claims> {
-        self.claims(token, &jsonwebtoken::decode_header(token).ok()?, AUDIENCE)
+        self.claims(token, LOGIN_TYPE, AUDIENCE)
     }
 
     /// The same of a token of either kind.
     #[must_use]
     pub fn said(&self, token: &str) -> Option<Said> {
-        let header = jsonwebtoken::decode_header(token).ok()?;
-        if header.typ.as_deref() == Some(delegated::TYPE) {
-            return self.claims(token, &header, delegated::AUDIENCE).map(Said::Delegated);
-        }
-        self.claims(token, &header, AUDIENCE).map(Said::Login)
+        let delegated = || self.claims(token, delegated::TYPE, delegated::AUDIENCE).map(Said::Delegated);
+        self.read(token).map(Said::Login).or_else(delegated)
     }
 
-    /// Claims of this kind in a token that is ours.
-    fn claims<C: serde::de::DeserializeOwned>(&self, token: &str, header: &Header, audience: &str) -> Option<C> {
-        let key = {
-            let keys = self.verifying.read().ok()?;
-            keys.get(header.kid.as_deref()?)?.0.clone()
-        };
+    /// Claims of this kind in a token that is ours. Its header is the one that we would write, to the last member: what we do
+    /// not write (`crit`, `jku`, `jwk`, `zip`, another `typ` …) asks a verifier for something that this one would not do.
+    fn claims<C: serde::de::DeserializeOwned>(&self, token: &str, r#type: &str, audience: &str) -> Option<C> {
+        let found = jsonwebtoken::decode_header(token).ok()?;
+        let kid = found.kid.clone()?;
+        if found != header(r#type, kid.clone()) {
+            return None;
+        }
+        let key = self.keys().ok()?.verifying(&kid)?;
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_audience(&[audience]);
         validation.set_issuer(&[&self.config.issuer]);
@@ -236,27 +213,24 @@ impl Tokens {
     }
 
     /// The public keys as a JWK set (RFC 7517).
-    #[must_use]
-    pub fn jwks(&self) -> serde_json::Value {
-        let keys = self.verifying.read().map(|keys| {
-            keys.iter()
-                .map(|(kid, (_, public))| {
-                    serde_json::json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": URL_SAFE_NO_PAD.encode(public)})
-                })
-                .collect::<Vec<_>>()
-        });
-        serde_json::json!({ "keys": keys.unwrap_or_default() })
+    ///
+    /// # Errors
+    /// When a thread that held the keys has failed.
+    pub fn jwks(&self) -> Result<serde_json::Value> {
+        Ok(self.keys()?.jwks())
     }
 }
 
+/// The header of a token of ours.
+fn header(r#type: &str, kid: String) -> Header {
+    Header { kid: Some(kid), typ: Some(r#type.to_owned()), ..Header::new(Algorithm::EdDSA) }
+}
+
+/// `typ` of an access token.
+const LOGIN_TYPE: &str = "JWT";
+
 /// Nodes' clocks may differ by this much.
 const CLOCK_SKEW_SECONDS: i64 = 30;
-
-fn generate(kernel: &Kernel, id: KeyId) -> Result<(KeyId, Vec<u8>, Vec<u8>)> {
-    let seed = KeyMaterial::generate().map_err(Error::internal)?;
-    let pair = Ed25519KeyPair::from_seed_unchecked(seed.expose()).map_err(Error::internal)?;
-    Ok((id, pair.public_key().as_ref().to_vec(), kernel.keys().wrap_token_seed(id, &seed)?))
-}
 
 /// An opaque refresh token: 256 random bits, stored only as their digest.
 pub struct RefreshToken {

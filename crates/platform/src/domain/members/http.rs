@@ -4,14 +4,14 @@ use axum::extract::State;
 use serde::Deserialize;
 use tenure_kernel::bus::Message;
 use tenure_kernel::permission::{RoleAssign, RoleRead, UserRead, UserWrite};
-use tenure_kernel::record::PLATFORM_TENANT;
 use tenure_kernel::{
-    All, Audited, Authorized, Created, Json, NewEvent, OnConstraint as _, Page, Path, Personal, Problem, Query, Result,
-    Sample, SystemReason, SystemTx, TenantId, Timestamp, UserId,
+    All, Audited, Authorized, Created, Json, OnConstraint as _, Page, Path, Problem, Query, Result, Sample,
+    SystemReason, UserId,
 };
 use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
 
+use super::add::add;
 use super::bulk;
 use super::event::MemberEvent;
 use super::explain::{Explanation, explain};
@@ -21,7 +21,7 @@ use super::model::{Attributes, Member, MemberStatus, parse_attributes};
 use super::store::{self, NewStanding};
 use crate::app::{App, Routes};
 use crate::domain::access::SystemRole;
-use crate::domain::identity::{self, Email, NewPerson, User, UserEvent, Username};
+use crate::domain::identity::{self, Email, NewPerson, Username};
 use crate::domain::roles;
 
 /// The slice's routes.
@@ -137,54 +137,14 @@ async fn create(
     let password = identity::parse_password(&new.password, "/password", &[username.as_str(), email.as_str()])?;
     // Hashed in either case: the time must not tell whether the address is known.
     let person = NewPerson { username, email, full_name, password_hash: app.passwords.hash(password).await? };
-    let added =
-        cx.write_across(SystemReason::ManagePeople, async |tx| add(tx, cx.tenant(), &person, roles).await).await;
+    let added = cx
+        .write_across(SystemReason::ManagePeople, async |tx| {
+            Ok(add(tx, cx.tenant(), &person, roles, Attributes::new()).await?.map(|added| added.member))
+        })
+        .await;
     let member = added.on_constraint("memberships_roles_exist", role_is_gone)?;
     let location = format!("/api/v1/users/{}", member.id);
     Ok(Created(member, Some(location)))
-}
-
-/// Adds a person whom nobody knew, or one who is known, and lets nobody see which: both are `invited` until they agree,
-/// under what the administrator typed and an identifier that tells nothing, and the organisation reads the same event.
-async fn add(tx: &mut SystemTx, tenant: TenantId, person: &NewPerson, roles: Vec<String>) -> Result<Audited<Member>> {
-    let name_taken = || Problem::conflict("this user name is taken; choose another").field("/username", "is taken");
-    let known = identity::find_person(tx, person.email.as_str()).await?;
-    if identity::username_is_taken(tx, person.username.as_str()).await? {
-        return Err(name_taken().into());
-    }
-    let (user, created) = match known {
-        Some(known) => (User { id: known.user.id, ..typed(person, tx.now()) }, None),
-        None => {
-            let created = identity::insert_person(tx, person, Some(tenant)).await;
-            let created = created.on_constraint("users_username_key", name_taken)?;
-            // Not for the organisation to read: there is no such event of a person who was known.
-            let created = created.audited(UserEvent::CREATED).in_tenant(PLATFORM_TENANT);
-            (created.value().clone(), Some(created))
-        }
-    };
-    if !identity::insert_membership(tx, tenant, &user, false, &roles).await? {
-        return Err(Problem::conflict("this person is a member of the organisation already").into());
-    }
-    let added = NewEvent::new(MemberEvent::ADDED, user.id.to_string()).detail("roles", &roles).in_tenant(tenant);
-    let member = Member {
-        id: user.id,
-        username: user.username,
-        email: user.email,
-        full_name: user.full_name,
-        status: MemberStatus::Invited,
-        roles,
-        permissions: Vec::new(),
-        attributes: Personal(Attributes::new()),
-        created_at: tx.now(),
-        updated_at: tx.now(),
-        last_login_at: None,
-        last_active_at: None,
-        accepted: false,
-    };
-    Ok(match created {
-        Some(created) => created.map(|_| member).also(added),
-        None => Audited::of(member, added),
-    })
 }
 
 async fn update(
@@ -242,15 +202,5 @@ pub(super) fn may_become(member: &Member, wanted: MemberStatus) -> Result<()> {
         (MemberStatus::Invited, true) => {
             Err(Problem::conflict("this person is a member already; only active, locked or deactivated").into())
         }
-    }
-}
-
-fn typed(person: &NewPerson, now: Timestamp) -> User {
-    User {
-        id: UserId::new(now),
-        username: Personal(person.username.as_str().to_owned()),
-        email: Personal(person.email.as_str().to_owned()),
-        full_name: Personal(person.full_name.clone()),
-        created_at: now,
     }
 }

@@ -2,16 +2,20 @@
 //!
 //! An administrator acts on the membership, never on the person's other organisations.
 
+mod add;
 mod bulk;
 mod event;
 mod explain;
 mod filter;
 mod http;
 mod listing;
+mod leaving;
 mod model;
 mod store;
 
+pub use add::{Added, Taken, add, take_back};
 pub use event::MemberEvent;
 pub use http::routes;
-pub use model::Member;
+pub use leaving::deactivate;
+pub use model::{Attribute, Attributes, Member, MemberStatus, parse_attributes};
 pub use store::names;

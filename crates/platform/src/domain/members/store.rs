@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use sqlx::types::Json;
-use tenure_kernel::{Change, Load, Mode, Permitted, Personal, Result, TenantTx, Timestamp, UserId, Write};
+use tenure_kernel::{
+    Change, Load, Mode, Permitted, Personal, Result, SystemTx, TenantId, TenantTx, Timestamp, UserId, Write,
+};
 
 use super::model::{Attributes, Member, MemberStatus};
 
@@ -155,4 +157,50 @@ pub(super) async fn active_admins(tx: &mut TenantTx<Write>) -> Result<Vec<UserId
     .fetch_all(&mut *tx)
     .await?;
     Ok(rows)
+}
+
+/// Sets what else is known of somebody who was just added.
+pub(super) async fn set_attributes(
+    tx: &mut SystemTx,
+    tenant: TenantId,
+    user: UserId,
+    attributes: &Attributes,
+) -> Result<()> {
+    sqlx::query!(
+        "update memberships set attributes = $3 where tenant_id = $1 and user_id = $2",
+        tenant.uuid(),
+        user.uuid(),
+        Json(attributes) as _
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// A member, locked until the transaction ends.
+pub(super) async fn lock_member(tx: &mut SystemTx, tenant: TenantId, user: UserId) -> Result<Option<Member>> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"select user_id as "id: UserId", username, email, full_name, status, roles, permissions,
+                  attributes as "attributes: Json<Attributes>", created_at, updated_at, accepted_at is not null as "accepted!",
+                  last_login_at, last_active_at
+           from memberships where tenant_id = $1 and user_id = $2 for update"#,
+        tenant.uuid(),
+        user.uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(row.map(Member::from))
+}
+
+/// Deletes a membership that nobody agreed to.
+pub(super) async fn delete_pending(tx: &mut SystemTx, tenant: TenantId, member: Member) -> Result<Change<Member>> {
+    sqlx::query!(
+        "delete from memberships where tenant_id = $1 and user_id = $2 and accepted_at is null",
+        tenant.uuid(),
+        member.id.uuid()
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(Change::Deleted(member))
 }

@@ -3,6 +3,7 @@ use super::model::{Plugin, PluginVersion};
 tenure_kernel::actions! {
     /// What happens to plugins.
     pub PluginEvent on Plugin = "plugin" {
+        OWNER_CHANGED = "owner-changed", "A plugin's owner left, and somebody else owns it.";
         DELETED = "deleted", "A plugin that no workflow uses was deleted.";
     }
 }

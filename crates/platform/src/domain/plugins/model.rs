@@ -27,6 +27,8 @@ pub struct Plugin {
     pub status: PluginStatus,
     /// Who uploaded its first version.
     pub created_by: Option<UserId>,
+    /// Who looks after it: whoever uploaded it first, or took over from them. Gives no permission.
+    pub owner_id: Option<UserId>,
     /// When its first version was uploaded.
     pub created_at: Timestamp,
     /// When a version was last uploaded.

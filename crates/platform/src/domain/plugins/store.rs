@@ -18,6 +18,7 @@ struct PluginRow {
     version: String,
     status: String,
     created_by: Option<UserId>,
+    owner_id: Option<UserId>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -33,6 +34,7 @@ impl From<PluginRow> for Plugin {
             version: row.version,
             status: PluginStatus::parse(&row.status),
             created_by: row.created_by,
+            owner_id: row.owner_id,
             created_at: row.created_at,
             updated_at: row.updated_at,
         }
@@ -52,7 +54,7 @@ async fn select<M: Mode>(tx: &mut TenantTx<M>, filter: &Filter<'_>, rows: i64) -
     let rows = sqlx::query_as!(
         PluginRow,
         r#"select p.id as "id: PluginId", p.name, p.kind, p.display_name, p.description, p.latest_version as version, v.status,
-                  p.created_by as "created_by: UserId", p.created_at, p.updated_at
+                  p.created_by as "created_by: UserId", p.owner_id as "owner_id: UserId", p.created_at, p.updated_at
            from plugins p join plugin_versions v
              on v.tenant_id = p.tenant_id and v.plugin_id = p.id and v.version = p.latest_version
            where p.tenant_id = $1 and p.deleted_at is null

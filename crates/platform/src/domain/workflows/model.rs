@@ -22,6 +22,8 @@ pub struct Workflow {
     pub digest: String,
     /// Who created it.
     pub created_by: Option<UserId>,
+    /// Who looks after it: whoever created it, or took over from them. Gives no permission.
+    pub owner_id: Option<UserId>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When its newest version was saved.

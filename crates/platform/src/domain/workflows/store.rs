@@ -18,6 +18,7 @@ struct Row {
     version: i32,
     digest: Vec<u8>,
     created_by: Option<UserId>,
+    owner_id: Option<UserId>,
     created_at: Timestamp,
     updated_at: Timestamp,
     node_count: i32,
@@ -36,6 +37,7 @@ impl From<Row> for WorkflowSummary {
             version: row.version,
             digest: hex(&row.digest),
             created_by: row.created_by,
+            owner_id: row.owner_id,
             created_at: row.created_at,
             updated_at: row.updated_at,
         };
@@ -63,7 +65,8 @@ async fn select<M: Mode>(
     let rows = sqlx::query_as!(
         Row,
         r#"select w.id as "id: WorkflowId", w.name, w.description, w.team_id as "team_id: TeamId", w.tags,
-                  w.latest_version as version, v.digest, w.created_by as "created_by: UserId", w.created_at, w.updated_at,
+                  w.latest_version as version, v.digest, w.created_by as "created_by: UserId", w.owner_id as "owner_id: UserId",
+                  w.created_at, w.updated_at,
                   v.node_count, v.author as "author: UserId", m.full_name as "author_name?"
            from workflows w
            join workflow_versions v
@@ -143,6 +146,7 @@ pub(super) async fn insert(
         version: 1,
         digest: hex(&inspected.draft.digest()),
         created_by: tx.cx().actor().user(),
+        owner_id: tx.cx().actor().user(),
         created_at: now,
         updated_at: now,
     };

@@ -1,0 +1,330 @@
+//! Goes through imports, one of each node at a time, a line a transaction.
+//!
+//! What who asked may do is asked again for each line: nobody adds people for an hour on the strength of a permission that
+//! was taken from them a minute after they began.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenure_kernel::permission::{RoleAssign, TeamWrite, UserWrite};
+use tenure_kernel::{
+    Audited, Code, Error, Kernel, NewEvent, Permission as _, PermissionSet, Problem, Result, SystemReason, SystemTx,
+    UserId,
+};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::event::ImportEvent;
+use super::line::{self, Candidate, Secret};
+use super::model::{ImportState, LineError, LineState};
+use super::store::{self, Claim, Lease, Turn, Verdict};
+use crate::domain::identity::{NewPerson, Passwords};
+use crate::domain::members::{self, Added, Taken};
+use crate::domain::roles;
+use crate::domain::teams::TeamEvent;
+
+/// A line takes well under a second; a node that does not renew for so long is dead.
+const LEASE: Duration = Duration::from_secs(20);
+/// News of a new import may be another node's.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+/// Lines of one turn; then another organisation has its own.
+const PER_TURN: i64 = 100;
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Importer {
+    kernel: Kernel,
+    passwords: Passwords,
+    node: Uuid,
+    work: Arc<Notify>,
+}
+
+/// How a turn ended.
+enum Turned {
+    /// There are more lines.
+    More,
+    /// All lines are over.
+    Done,
+    /// Somebody cancelled it, or who asked may not go on.
+    Stopped(&'static str),
+    /// Another node is at it.
+    Lost,
+}
+
+const NEEDS: PermissionSet = UserWrite::NEEDS.union(RoleAssign::NEEDS);
+
+impl Importer {
+    /// Nothing runs yet.
+    #[must_use]
+    pub fn new(kernel: Kernel, passwords: Passwords) -> Self {
+        Self { kernel, passwords, node: Uuid::new_v4(), work: Arc::default() }
+    }
+
+    /// There is a new import.
+    pub(super) fn wake(&self) {
+        self.work.notify_one();
+    }
+
+    /// Goes on until it is dropped.
+    pub async fn run(&self) {
+        loop {
+            let claimed = match self.claim().await {
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    tracing::warn!(%error, "imports were not looked for; the next round tries again");
+                    None
+                }
+            };
+            let Some(claim) = claimed else {
+                let _ = tokio::time::timeout(LOOK_EVERY, self.work.notified()).await;
+                continue;
+            };
+            if let Err(error) = self.turn(&claim).await {
+                // Its lease runs out, and it goes on where it stands.
+                tracing::warn!(%error, import = %claim.id, "an import did not get on; it is tried again");
+                tokio::time::sleep(AFTER_TROUBLE).await;
+            }
+        }
+    }
+
+    async fn claim(&self) -> Result<Option<Claim>> {
+        let system = self.kernel.system(SystemReason::ManagePeople);
+        let claimed = async |tx: &mut SystemTx| store::claim(tx, self.node, LEASE).await;
+        system.run(async |tx| Ok(Audited::none("who is at an import is no change of it", claimed(tx).await?))).await
+    }
+
+    async fn turn(&self, claim: &Claim) -> Result<()> {
+        let ended = self.lines(claim).await?;
+        let (state, because) = match ended {
+            Turned::Lost => return Ok(()),
+            Turned::More => {
+                return self
+                    .within(claim, async |tx| {
+                        store::release(tx, claim, self.node).await?;
+                        Ok(Audited::none("who is at an import is no change of it", ()))
+                    })
+                    .await;
+            }
+            Turned::Done if claim.undoing => (ImportState::Undone, None),
+            Turned::Done => (ImportState::Finished, None),
+            Turned::Stopped(why) => (ImportState::Stopped, Some(why)),
+        };
+        self.within(claim, async |tx| {
+            if store::renew(tx, claim, self.node, LEASE).await? == Lease::Lost {
+                return Ok(Audited::none("another node took it over", ()));
+            }
+            let counts = store::finish(tx, claim, state, because).await?;
+            let action = match state {
+                ImportState::Undone => ImportEvent::UNDONE,
+                ImportState::Stopped => ImportEvent::STOPPED,
+                _ => ImportEvent::FINISHED,
+            };
+            let event = NewEvent::new(action, claim.id.to_string()).detail("counts", counts);
+            let event = event.detail("dry_run", claim.dry_run);
+            Ok(Audited::of((), because.into_iter().fold(event, |event, why| event.detail("because", why))))
+        })
+        .await
+    }
+
+    /// A transaction in the import's organisation, by who asked for it.
+    async fn within<T>(&self, claim: &Claim, f: impl AsyncFnOnce(&mut SystemTx) -> Result<Audited<T>>) -> Result<T> {
+        let system = self.kernel.system(SystemReason::ManagePeople).by(claim.actor);
+        system
+            .run(async |tx| {
+                tx.enter(claim.tenant).await?;
+                f(tx).await
+            })
+            .await
+    }
+
+    async fn lines(&self, claim: &Claim) -> Result<Turned> {
+        let waiting = if claim.undoing { LineState::Added } else { LineState::Waiting };
+        let (turns, keys) = self
+            .within(claim, async |tx| {
+                let turns = store::turns(tx, claim, waiting, PER_TURN).await?;
+                Ok(Audited::none("reads the lines whose turn it is", (turns, tx.keys_of(claim.tenant).await?)))
+            })
+            .await?;
+        let more = i64::try_from(turns.len()).is_ok_and(|read| read == PER_TURN);
+        for turn in turns {
+            let stopped = if claim.undoing {
+                self.take_back(claim, &turn).await?
+            } else {
+                let parsed =
+                    turn.cells(&keys).map_err(|_| vec![LineError::whole("cannot be read any more; import it again")]);
+                let parsed = parsed.and_then(|cells| line::parse(&cells));
+                self.one(claim, &turn, parsed).await?
+            };
+            if let Some(ended) = stopped {
+                return Ok(ended);
+            }
+        }
+        Ok(if more { Turned::More } else { Turned::Done })
+    }
+
+    /// Carries out a line, or tries it; what stops the whole import, if something does.
+    async fn one(
+        &self,
+        claim: &Claim,
+        turn: &Turn,
+        parsed: Result<Candidate, Vec<LineError>>,
+    ) -> Result<Option<Turned>> {
+        let candidate = match parsed {
+            Ok(candidate) => candidate,
+            Err(errors) => return self.settle(claim, turn, Verdict::refused(errors)).await,
+        };
+        let (person, rest) = self.person(candidate, claim.dry_run).await?;
+        let mut found = None;
+        let tried = self
+            .within(claim, async |tx| {
+                if let Some(ended) = self.may_go_on(tx, claim).await? {
+                    return Ok(Audited::none("it stops before this line", Some(ended)));
+                }
+                let added = add(tx, claim, &person, rest).await?;
+                let verdict = Verdict {
+                    state: if claim.dry_run { LineState::Planned } else { LineState::Added },
+                    user: (!claim.dry_run).then_some(added.value().member.id),
+                    made_person: added.value().made && !claim.dry_run,
+                    errors: Vec::new(),
+                };
+                if claim.dry_run {
+                    // It went through to its end; now nothing of it happens.
+                    found = Some(verdict);
+                    return Err(Problem::conflict("a dry run").into());
+                }
+                store::settle(tx, claim, turn.line, &verdict).await?;
+                Ok(added.map(|_| None))
+            })
+            .await;
+        match (tried, found) {
+            (Ok(ended), _) => Ok(ended),
+            (Err(_), Some(verdict)) => self.settle(claim, turn, verdict).await,
+            (Err(error), None) => {
+                let errors = refusal(error)?;
+                self.settle(claim, turn, Verdict::refused(errors)).await
+            }
+        }
+    }
+
+    /// A candidate with the hash that a login checks. Whether the address is known or not takes the same time.
+    async fn person(&self, candidate: Candidate, dry_run: bool) -> Result<(NewPerson, Rest)> {
+        let Candidate { username, email, full_name, secret, roles, teams, attributes } = candidate;
+        let password_hash = match secret {
+            Secret::Hash(hash) => hash,
+            Secret::Password(_) if dry_run => Arc::from("not hashed for a dry run"),
+            Secret::Password(password) => loop {
+                // Logins come first where the queue is full.
+                match self.passwords.hash(password.clone()).await {
+                    Err(Error::Problem(problem)) if problem.code == Code::Unavailable => {
+                        tokio::time::sleep(AFTER_TROUBLE).await;
+                    }
+                    other => break other?,
+                }
+            },
+        };
+        Ok((NewPerson { username, email, full_name, password_hash }, Rest { roles, teams, attributes }))
+    }
+
+    async fn settle(&self, claim: &Claim, turn: &Turn, verdict: Verdict) -> Result<Option<Turned>> {
+        self.within(claim, async |tx| {
+            let lease = store::renew(tx, claim, self.node, LEASE).await?;
+            if lease != Lease::Held {
+                return Ok(Audited::none("it stops before this line", Some(ended(lease))));
+            }
+            store::settle(tx, claim, turn.line, &verdict).await?;
+            Ok(Audited::none("the import's end is an event that counts its refused lines", None))
+        })
+        .await
+    }
+
+    /// What stops the import here, if something does; otherwise its lease is renewed.
+    async fn may_go_on(&self, tx: &mut SystemTx, claim: &Claim) -> Result<Option<Turned>> {
+        let lease = store::renew(tx, claim, self.node, LEASE).await?;
+        if lease != Lease::Held {
+            return Ok(Some(ended(lease)));
+        }
+        if store::standing(tx, claim).await?.contains(NEEDS) {
+            return Ok(None);
+        }
+        Ok(Some(Turned::Stopped("whoever handed it in may not add or remove people any more")))
+    }
+
+    /// Removes what a line added, unless its person has agreed to it since.
+    async fn take_back(&self, claim: &Claim, turn: &Turn) -> Result<Option<Turned>> {
+        let Some(user) = turn.user else {
+            let errors = vec![LineError::whole("says of nobody that they were added")];
+            return self.settle(claim, turn, Verdict { state: LineState::Kept, ..Verdict::refused(errors) }).await;
+        };
+        let tried = self
+            .within(claim, async |tx| {
+                if let Some(ended) = self.may_go_on(tx, claim).await? {
+                    return Ok(Audited::none("it stops before this line", Some(ended)));
+                }
+                let held = store::standing(tx, claim).await?;
+                let taken = members::take_back(tx, claim.tenant, held, user, turn.made_person).await?;
+                let (state, errors) = match taken.value() {
+                    Taken::Removed | Taken::Gone => (LineState::Undone, Vec::new()),
+                    Taken::Joined => (
+                        LineState::Kept,
+                        vec![LineError::whole("has agreed to be a member since; deactivate or offboard them")],
+                    ),
+                };
+                let verdict = Verdict { state, user: None, made_person: false, errors };
+                store::settle(tx, claim, turn.line, &verdict).await?;
+                Ok(taken.map(|_| None))
+            })
+            .await;
+        match tried {
+            Ok(ended) => Ok(ended),
+            Err(error) => {
+                let errors = refusal(error)?;
+                self.settle(claim, turn, Verdict { state: LineState::Kept, ..Verdict::refused(errors) }).await
+            }
+        }
+    }
+}
+
+fn ended(lease: Lease) -> Turned {
+    if lease == Lease::Cancelled { Turned::Stopped("somebody cancelled it") } else { Turned::Lost }
+}
+
+/// What of a candidate is the membership's.
+struct Rest {
+    roles: Vec<String>,
+    teams: Vec<String>,
+    attributes: members::Attributes,
+}
+
+/// The rules of a single creation.
+async fn add(tx: &mut SystemTx, claim: &Claim, person: &NewPerson, rest: Rest) -> Result<Audited<Added>> {
+    let held = store::standing(tx, claim).await?;
+    roles::within_own(&mut *tx, claim.tenant, held, &rest.roles, &[]).await?;
+    if !rest.teams.is_empty() && !held.contains(TeamWrite::NEEDS) {
+        return Err(Problem::invalid("/teams", "who changes teams needs the permission team:write").into());
+    }
+    let added = members::add(tx, claim.tenant, person, rest.roles, rest.attributes).await?;
+    let user: UserId = added.value().member.id;
+    let (teams, unknown) = store::join_teams(tx, claim.tenant, user, &rest.teams).await?;
+    if let Some(name) = unknown.first() {
+        return Err(Problem::invalid("/teams", format!("there is no team `{name}`")).into());
+    }
+    let joined = teams.iter().map(|team| NewEvent::new(TeamEvent::MEMBER_ADDED, team.to_string()).detail("user", user));
+    Ok(joined.fold(added, |added, event| added.also(event.in_tenant(claim.tenant))))
+}
+
+/// What is to be said of a line that did not work.
+///
+/// # Errors
+/// The error itself where it is of this moment and not of the line: then the line is tried again.
+fn refusal(error: Error) -> Result<Vec<LineError>> {
+    let problem = error.problem();
+    match problem.code {
+        Code::Unavailable | Code::DiskFull => Err(error),
+        Code::Internal => {
+            tracing::error!(%error, "a line of an import failed");
+            Ok(vec![LineError::whole("the server failed at this line; its log says why")])
+        }
+        _ => Ok(line::told(&problem)),
+    }
+}

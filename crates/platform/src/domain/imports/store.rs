@@ -1,0 +1,514 @@
+//! All SQL on `user_imports` and `user_import_lines`.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use sqlx::types::Json;
+use tenure_kernel::{
+    Actor, Audited, Change, Error, ImportId, Kernel, Load, Mode, Page, PageQuery, PermissionSet, Permitted, Personal,
+    Principal, Result, ServiceAccountId, SystemReason, SystemTx, TenantId, TenantTx, Timestamp, UserId, Write,
+};
+use uuid::Uuid;
+
+use super::file::{Cells, RawLine};
+use super::model::{Import, ImportLine, ImportState, LineError, LineState};
+use crate::domain::access;
+
+/// Where the sealed cells stand: part of what they are authenticated with.
+const SEALED: (&str, &str) = ("user_import_lines", "input");
+/// A report is kept so long, and with it what undoing needs.
+const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+struct Row {
+    id: ImportId,
+    dry_run: bool,
+    state: String,
+    total: i32,
+    done: i32,
+    added: i32,
+    refused: i32,
+    undone: i32,
+    kept: i32,
+    stopped_because: Option<String>,
+    created_by: Option<UserId>,
+    created_at: Timestamp,
+    finished_at: Option<Timestamp>,
+}
+
+impl Row {
+    fn read(self) -> Result<Import> {
+        Ok(Import {
+            id: self.id,
+            dry_run: self.dry_run,
+            state: ImportState::parse(&self.state)
+                .ok_or_else(|| Error::internal("an import in a state that nobody knows"))?,
+            total: self.total,
+            done: self.done,
+            added: self.added,
+            refused: self.refused,
+            undone: self.undone,
+            kept: self.kept,
+            stopped_because: self.stopped_because,
+            created_by: self.created_by,
+            created_at: self.created_at,
+            finished_at: self.finished_at,
+        })
+    }
+}
+
+impl Load for Import {
+    type Id = ImportId;
+
+    async fn load<M: Mode>(tx: &mut TenantTx<M>, id: ImportId, lock: bool) -> Result<Option<Self>> {
+        let tenant = tx.tenant().uuid();
+        if lock {
+            sqlx::query!(
+                "select 1 as one from user_imports where tenant_id = $1 and id = $2 for update",
+                tenant,
+                id.uuid()
+            )
+            .fetch_optional(&mut *tx)
+            .await?;
+        }
+        let row = sqlx::query_as!(
+            Row,
+            r#"select id as "id: ImportId", dry_run, state, total, done, added, refused, undone, kept, stopped_because,
+                      created_by as "created_by: UserId", created_at, finished_at
+               from user_imports where tenant_id = $1 and id = $2"#,
+            tenant,
+            id.uuid()
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        row.map(Row::read).transpose()
+    }
+}
+
+/// The newest first.
+pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, page: &PageQuery) -> Result<Page<Import>> {
+    let (at, id) = page.after::<(Timestamp, ImportId)>()?.unzip();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select id as "id: ImportId", dry_run, state, total, done, added, refused, undone, kept, stopped_because,
+                  created_by as "created_by: UserId", created_at, finished_at
+           from user_imports where tenant_id = $1 and ($2::timestamptz is null or (created_at, id) < ($2, $3::uuid))
+           order by created_at desc, id desc limit $4"#,
+        tx.tenant().uuid(),
+        at,
+        id.map(ImportId::uuid),
+        page.rows()?
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    page.page(rows.into_iter().map(Row::read).collect::<Result<_>>()?, |last| (last.created_at, last.id))
+}
+
+/// What an import's lines came to, by their number; of one state where one is asked for.
+pub(super) async fn lines<M: Mode>(
+    tx: &mut TenantTx<M>,
+    import: &Permitted<Import>,
+    state: Option<LineState>,
+    after: Option<i32>,
+    rows: i64,
+) -> Result<Vec<ImportLine>> {
+    let rows = sqlx::query!(
+        r#"select line, state, username, email, user_id as "user: UserId", errors as "errors: Json<Vec<LineError>>"
+           from user_import_lines
+           where tenant_id = $1 and import_id = $2 and line > $3 and ($4::text is null or state = $4)
+           order by line limit $5"#,
+        tx.tenant().uuid(),
+        import.id.uuid(),
+        after.unwrap_or(0),
+        state.map(LineState::as_str),
+        rows
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let lines = rows.into_iter().map(|row| {
+        Ok(ImportLine {
+            line: row.line,
+            state: LineState::parse(&row.state)
+                .ok_or_else(|| Error::internal("a line in a state that nobody knows"))?,
+            username: Personal(row.username),
+            email: Personal(row.email),
+            user: row.user,
+            errors: row.errors.0,
+        })
+    });
+    lines.collect()
+}
+
+/// Who asks, as it is kept until their lines' turn comes.
+fn asker(tx: &TenantTx<Write>) -> Result<(String, Vec<String>)> {
+    let held = tx.cx().identity.permissions.iter().map(|id| id.as_str().to_owned()).collect();
+    Ok((serde_json::to_string(tx.cx().actor())?, held))
+}
+
+/// Hands in a file.
+///
+/// # Errors
+/// The constraint `user_imports_one_at_a_time`; PostgreSQL's.
+pub(super) async fn insert(tx: &mut TenantTx<Write>, dry_run: bool, lines: Vec<RawLine>) -> Result<Change<Import>> {
+    let (id, now) = (tx.new_id::<tenure_kernel::kind::Import>(), tx.now());
+    let (actor, held) = asker(tx)?;
+    let import = Import {
+        id,
+        dry_run,
+        state: ImportState::Waiting,
+        total: i32::try_from(lines.len()).unwrap_or(i32::MAX),
+        done: 0,
+        added: 0,
+        refused: 0,
+        undone: 0,
+        kept: 0,
+        stopped_because: None,
+        created_by: tx.cx().actor().user(),
+        created_at: now,
+        finished_at: None,
+    };
+    sqlx::query!(
+        "insert into user_imports (tenant_id, id, dry_run, state, total, created_by, actor, held, turn_at, created_at)
+         values ($1, $2, $3, 'waiting', $4, $5, $6, $7, $8, $8)",
+        tx.tenant().uuid(),
+        id.uuid(),
+        dry_run,
+        import.total,
+        import.created_by.map(UserId::uuid),
+        actor,
+        &held,
+        now
+    )
+    .execute(&mut *tx)
+    .await?;
+    let keys = tx.keys().await?;
+    let (mut numbers, mut ids, mut names, mut addresses, mut inputs) = (vec![], vec![], vec![], vec![], vec![]);
+    for line in &lines {
+        let row = Uuid::new_v4();
+        let cells = zeroize::Zeroizing::new(serde_json::to_vec(&line.cells)?);
+        numbers.push(line.number);
+        ids.push(row);
+        names.push(shown(line.cells.get("username")));
+        addresses.push(shown(line.cells.get("email")));
+        inputs.push(keys.seal(SEALED.0, SEALED.1, row, &cells)?.as_bytes().to_vec());
+    }
+    sqlx::query!(
+        "insert into user_import_lines (tenant_id, import_id, line, id, state, username, email, input)
+         select $1, $2, l.line, l.id, 'waiting', l.username, l.email, l.input
+         from unnest($3::integer[], $4::uuid[], $5::text[], $6::text[], $7::bytea[]) as l (line, id, username, email, input)",
+        tx.tenant().uuid(),
+        id.uuid(),
+        &numbers,
+        &ids,
+        &names,
+        &addresses,
+        &inputs
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(Change::Created(import))
+}
+
+/// What may have been written there was perhaps no name at all.
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(254).collect()
+}
+
+/// Has an import stop at the line that it is at.
+pub(super) async fn cancel(tx: &mut TenantTx<Write>, import: &Permitted<Import>) -> Result<()> {
+    sqlx::query!(
+        "update user_imports set cancelled = true where tenant_id = $1 and id = $2",
+        tx.tenant().uuid(),
+        import.id.uuid()
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// Has an import taken back, as far as who asks now may.
+///
+/// # Errors
+/// The constraint `user_imports_one_at_a_time`; PostgreSQL's.
+pub(super) async fn undo(tx: &mut TenantTx<Write>, import: Permitted<Import>) -> Result<Change<Import>> {
+    let before = import.into_inner();
+    let after = Import { state: ImportState::Undoing, finished_at: None, ..before.clone() };
+    let (actor, held) = asker(tx)?;
+    sqlx::query!(
+        "update user_imports set state = 'undoing', finished_at = null, cancelled = false, actor = $3, held = $4, turn_at = $5
+         where tenant_id = $1 and id = $2",
+        tx.tenant().uuid(),
+        before.id.uuid(),
+        actor,
+        &held,
+        tx.now()
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(Change::Updated { before, after })
+}
+
+/// An import that this node is at.
+#[derive(Debug, Clone)]
+pub(super) struct Claim {
+    pub(super) tenant: TenantId,
+    pub(super) id: ImportId,
+    pub(super) dry_run: bool,
+    pub(super) undoing: bool,
+    pub(super) actor: Actor,
+    /// What its asker held when they asked.
+    pub(super) held: PermissionSet,
+}
+
+/// Takes the import that waited longest among those that nobody is at.
+pub(super) async fn claim(tx: &mut SystemTx, node: Uuid, lease: Duration) -> Result<Option<Claim>> {
+    let now = tx.now();
+    let row = sqlx::query!(
+        r#"update user_imports i set lease_owner = $1, lease_until = $3, state = case i.state when 'waiting' then 'running' else i.state end
+           from (select tenant_id, id from user_imports
+                 where state in ('waiting', 'running', 'undoing') and (lease_until is null or lease_until < $2)
+                 order by turn_at limit 1 for update skip locked) as next
+           where i.tenant_id = next.tenant_id and i.id = next.id
+           returning i.tenant_id as "tenant: TenantId", i.id as "id: ImportId", i.dry_run, i.state = 'undoing' as "undoing!", i.actor, i.held"#,
+        node,
+        now,
+        now.after(lease)
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Claim {
+        tenant: row.tenant,
+        id: row.id,
+        dry_run: row.dry_run,
+        undoing: row.undoing,
+        actor: serde_json::from_str(&row.actor)?,
+        held: PermissionSet::from_patterns(row.held.iter().map(String::as_str)),
+    }))
+}
+
+/// How an import stands with the node that is at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lease {
+    /// Go on.
+    Held,
+    /// Somebody wants it to stop.
+    Cancelled,
+    /// Another node took it over.
+    Lost,
+}
+
+/// Holds on to an import, and locks it until the transaction ends.
+pub(super) async fn renew(tx: &mut SystemTx, claim: &Claim, node: Uuid, lease: Duration) -> Result<Lease> {
+    let cancelled = sqlx::query_scalar!(
+        "update user_imports set lease_until = $4 where tenant_id = $1 and id = $2 and lease_owner = $3 returning cancelled",
+        claim.tenant.uuid(),
+        claim.id.uuid(),
+        node,
+        tx.now().after(lease)
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(match cancelled {
+        Some(false) => Lease::Held,
+        Some(true) => Lease::Cancelled,
+        None => Lease::Lost,
+    })
+}
+
+/// Lets go of an import, for another's turn.
+pub(super) async fn release(tx: &mut SystemTx, claim: &Claim, node: Uuid) -> Result<()> {
+    sqlx::query!(
+        "update user_imports set lease_owner = null, lease_until = null, turn_at = $4 where tenant_id = $1 and id = $2 and lease_owner = $3",
+        claim.tenant.uuid(),
+        claim.id.uuid(),
+        node,
+        tx.now()
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// A line whose turn it is.
+pub(super) struct Turn {
+    pub(super) line: i32,
+    /// Its person, where there is one to be taken back.
+    pub(super) user: Option<UserId>,
+    pub(super) made_person: bool,
+    cells: Option<(Uuid, Vec<u8>)>,
+}
+
+impl Turn {
+    /// What stands in the line.
+    pub(super) fn cells(&self, keys: &tenure_kernel::keys::TenantKeys) -> Result<Cells> {
+        let (row, sealed) = self.cells.as_ref().ok_or_else(|| Error::internal("a line without its cells"))?;
+        Ok(serde_json::from_slice(keys.open(SEALED.0, SEALED.1, *row, sealed)?.expose())?)
+    }
+}
+
+/// The next lines in this state.
+pub(super) async fn turns(tx: &mut SystemTx, claim: &Claim, state: LineState, most: i64) -> Result<Vec<Turn>> {
+    let rows = sqlx::query!(
+        r#"select line, id, user_id as "user: UserId", made_person, input from user_import_lines
+           where tenant_id = $1 and import_id = $2 and state = $3 order by line limit $4"#,
+        claim.tenant.uuid(),
+        claim.id.uuid(),
+        state.as_str(),
+        most
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let turn = |line, user, made_person, row, input: Option<Vec<u8>>| Turn {
+        line,
+        user,
+        made_person,
+        cells: input.map(|sealed| (row, sealed)),
+    };
+    Ok(rows.into_iter().map(|row| turn(row.line, row.user, row.made_person, row.id, row.input)).collect())
+}
+
+/// What came of a line.
+pub(super) struct Verdict {
+    pub(super) state: LineState,
+    pub(super) user: Option<UserId>,
+    pub(super) made_person: bool,
+    pub(super) errors: Vec<LineError>,
+}
+
+impl Verdict {
+    pub(super) fn refused(errors: Vec<LineError>) -> Self {
+        Self { state: LineState::Refused, user: None, made_person: false, errors }
+    }
+}
+
+/// Writes what came of a line, counts it, and forgets what stood in it.
+pub(super) async fn settle(tx: &mut SystemTx, claim: &Claim, line: i32, verdict: &Verdict) -> Result<()> {
+    let state = verdict.state;
+    sqlx::query!(
+        "with settled as (
+             update user_import_lines set state = $4, user_id = coalesce($5, user_id), made_person = made_person or $6, errors = $7, input = null
+             where tenant_id = $1 and import_id = $2 and line = $3)
+         update user_imports set done = done + $8, added = added + $9, refused = refused + $10, undone = undone + $11, kept = kept + $12
+         where tenant_id = $1 and id = $2",
+        claim.tenant.uuid(),
+        claim.id.uuid(),
+        line,
+        state.as_str(),
+        verdict.user.map(UserId::uuid),
+        verdict.made_person,
+        Json(&verdict.errors) as _,
+        i32::from(!claim.undoing),
+        i32::from(matches!(state, LineState::Added | LineState::Planned)),
+        i32::from(state == LineState::Refused),
+        i32::from(state == LineState::Undone),
+        i32::from(state == LineState::Kept)
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// The import is over; its lines that had no turn get none, and nothing of what stood in them stays.
+pub(super) async fn finish(
+    tx: &mut SystemTx,
+    claim: &Claim,
+    state: ImportState,
+    because: Option<&str>,
+) -> Result<Value> {
+    let row = sqlx::query!(
+        "with skipped as (
+             update user_import_lines set state = 'skipped', input = null
+             where tenant_id = $1 and import_id = $2 and state = 'waiting')
+         update user_imports set state = $3, stopped_because = coalesce($4, stopped_because), finished_at = $5, lease_owner = null, lease_until = null
+         where tenant_id = $1 and id = $2 returning total, added, refused, undone, kept",
+        claim.tenant.uuid(),
+        claim.id.uuid(),
+        state.as_str(),
+        because,
+        tx.now()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok(serde_json::json!({
+        "total": row.total, "added": row.added, "refused": row.refused, "undone": row.undone, "kept": row.kept
+    }))
+}
+
+/// What who asked for the import may do now; nothing once they, their organisation or the key that they used are out of
+/// service.
+pub(super) async fn standing(tx: &mut SystemTx, claim: &Claim) -> Result<PermissionSet> {
+    let (user, account) = match claim.actor.principal {
+        Principal::User(id) => (Some(id.uuid()), None),
+        Principal::ServiceAccount(id) => (None, Some(ServiceAccountId::uuid(id))),
+        Principal::System(_) | Principal::Anonymous => return Ok(PermissionSet::NONE),
+    };
+    let row = sqlx::query!(
+        r#"with holder as (
+               select tenant_id, roles, permissions from memberships where tenant_id = $1 and user_id = $2 and status = 'active'
+               union all
+               select tenant_id, roles, permissions from service_accounts where tenant_id = $1 and id = $3 and status = 'active')
+           select h.roles as "roles!",
+                  h.permissions || array(select unnest(r.permissions) from roles r where r.tenant_id = h.tenant_id and r.name = any(h.roles)) as "permissions!"
+           from holder h join tenants t on t.tenant_id = h.tenant_id
+           where t.status = 'active' and ($4::uuid is null or exists (
+               select from api_keys k where k.tenant_id = h.tenant_id and k.id = $4 and k.revoked_at is null))"#,
+        claim.tenant.uuid(),
+        user,
+        account,
+        claim.actor.key.map(|key| key.uuid())
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(row.map_or(PermissionSet::NONE, |row| access::effective(&row.roles, &row.permissions).intersection(claim.held)))
+}
+
+/// Puts a new member into the teams of these names; which of the names are of none.
+pub(super) async fn join_teams(
+    tx: &mut SystemTx,
+    tenant: TenantId,
+    user: UserId,
+    names: &[String],
+) -> Result<(Vec<tenure_kernel::TeamId>, Vec<String>)> {
+    let wanted: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
+    let rows = sqlx::query!(
+        r#"select id as "id: tenure_kernel::TeamId", lower(name) as "name!" from teams where tenant_id = $1 and lower(name) = any($2)"#,
+        tenant.uuid(),
+        &wanted
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let unknown: Vec<String> = names
+        .iter()
+        .zip(&wanted)
+        .filter(|(_, name)| !rows.iter().any(|row| row.name == **name))
+        .map(|(name, _)| name.clone())
+        .collect();
+    let teams: Vec<tenure_kernel::TeamId> = rows.into_iter().map(|row| row.id).collect();
+    let ids: Vec<Uuid> = teams.iter().map(|team| team.uuid()).collect();
+    sqlx::query!(
+        "insert into team_members (tenant_id, team_id, user_id, added_at) select $1, unnest($2::uuid[]), $3, $4",
+        tenant.uuid(),
+        &ids,
+        user.uuid(),
+        tx.now()
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok((teams, unknown))
+}
+
+/// Deletes imports whose report nobody asks for any more. How many.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn sweep(kernel: &Kernel) -> Result<u64> {
+    kernel
+        .system(SystemReason::ManagePeople)
+        .run(async |tx| {
+            let done = sqlx::query!("delete from user_imports where finished_at < $1", tx.now().before(KEPT_FOR))
+                .execute(&mut *tx)
+                .await?;
+            Ok(Audited::none("an import had its events when it ran", done.rows_affected()))
+        })
+        .await
+}

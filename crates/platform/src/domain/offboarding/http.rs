@@ -1,0 +1,116 @@
+//! `/api/v1/users/{id}/assets` and `/api/v1/users/{id}/offboard`
+
+use serde::Deserialize;
+use tenure_kernel::bus::Message;
+use tenure_kernel::permission::{RoleAssign, UserWrite};
+use tenure_kernel::{
+    All, Audited, Authorized, Json, NewEvent, Path, Problem, Result, Sample, SystemReason, TenantTx, UserId, Write,
+};
+use utoipa::ToSchema;
+
+use super::model::{Assets, Offboarded};
+use super::store;
+use crate::app::Routes;
+use crate::domain::api_keys::ApiKeyEvent;
+use crate::domain::members::{self, Member, MemberEvent, MemberStatus};
+use crate::domain::plugins::PluginEvent;
+use crate::domain::teams::TeamEvent;
+use crate::domain::workflows::WorkflowEvent;
+
+/// The slice's routes.
+pub fn routes() -> Routes {
+    Routes::new("Members")
+        .get("/users/{id}/assets", assets, "See what a member owns and what acts in their name, before they are offboarded.")
+        .post("/users/{id}/offboard", offboard, "Give what a member owns to somebody who stays, and end what acts in their name.\n\nIn one transaction: their workflows and plugins get the new owner, their API keys are revoked, they leave every team, their membership is deactivated, and with it their sessions end within a second. Ownership is responsibility and gives no permission. What they did stays on the log.")
+}
+
+/// Who takes over.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Offboarding {
+    /// An active member of the organisation.
+    to: UserId,
+}
+
+impl Sample for Offboarding {
+    fn sample() -> serde_json::Value {
+        serde_json::json!({"to": "usr_01jd0000000000000000000000"})
+    }
+}
+
+async fn assets(cx: Authorized<All<(UserWrite, RoleAssign)>>, Path(id): Path<UserId>) -> Result<Json<Assets>> {
+    let (workflows, plugins, api_keys, service_account_keys, teams, (approvals, executions)) = cx
+        .read(async |tx| {
+            tx.load::<Member>(id).await?;
+            Ok((
+                store::workflows(tx, id).await?,
+                store::plugins(tx, id).await?,
+                store::keys(tx, id, false).await?,
+                store::keys(tx, id, true).await?,
+                store::teams(tx, id).await?,
+                store::open_work(tx, id).await?,
+            ))
+        })
+        .await?;
+    let tenant = cx.tenant();
+    let sessions = cx
+        .kernel()
+        .system(SystemReason::ManagePeople)
+        .run(async |tx| Ok(Audited::none("counts sessions", store::sessions(tx, tenant, id).await?)))
+        .await?;
+    Ok(Json(Assets { workflows, plugins, api_keys, service_account_keys, teams, approvals, executions, sessions }))
+}
+
+async fn offboard(
+    cx: Authorized<All<(UserWrite, RoleAssign)>>,
+    Path(id): Path<UserId>,
+    Json(Offboarding { to }): Json<Offboarding>,
+) -> Result<Json<Offboarded>> {
+    let held = cx.cx().identity.permissions;
+    if cx.cx().actor().user() == Some(id) {
+        return Err(Problem::conflict("somebody else has to offboard you; you can delete your own account").into());
+    }
+    if to == id {
+        return Err(Problem::invalid("/to", "must be somebody else than who leaves").into());
+    }
+    cx.write(async |tx| {
+        let deactivated = members::deactivate(tx, held, id, to).await?;
+        receives(tx, to).await?;
+        let (workflows, plugins) = store::transfer(tx, id, to).await?;
+        let (keys, teams) = (store::revoke_keys(tx, id).await?, store::leave_teams(tx, id).await?);
+        tx.announce(Message::UserChanged { user: id }).await?;
+        let told = NewEvent::new(MemberEvent::OFFBOARDED, id.to_string()).detail("to", to);
+        let mut told = deactivated.audited(MemberEvent::UPDATED).also(told);
+        for id in &workflows {
+            told = told.also(NewEvent::new(WorkflowEvent::OWNER_CHANGED, id.to_string()).detail("owner_id", to));
+        }
+        for id in &plugins {
+            told = told.also(NewEvent::new(PluginEvent::OWNER_CHANGED, id.to_string()).detail("owner_id", to));
+        }
+        for key in &keys {
+            told = told.also(NewEvent::new(ApiKeyEvent::REVOKED, key.to_string()).detail("user", id));
+        }
+        for team in &teams {
+            told = told.also(NewEvent::new(TeamEvent::MEMBER_REMOVED, team.to_string()).detail("user", id));
+        }
+        Ok(told.map(|member| Offboarded {
+            member,
+            workflows: workflows.len(),
+            plugins: plugins.len(),
+            revoked_keys: keys.len(),
+            left_teams: teams.len(),
+        }))
+    })
+    .await
+    .map(Json)
+}
+
+/// Whoever is to take over is there to do so.
+async fn receives(tx: &mut TenantTx<Write>, to: UserId) -> Result<()> {
+    let wrong = || Problem::invalid("/to", "must be an active member of this organisation");
+    let receiver = tx.load::<Member>(to).await.map_err(|error| match error.problem().code {
+        tenure_kernel::Code::NotFound => wrong().into(),
+        _ => error,
+    })?;
+    if receiver.status == MemberStatus::Active { Ok(()) } else { Err(wrong().into()) }
+}

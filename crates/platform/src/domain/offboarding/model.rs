@@ -1,0 +1,58 @@
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::domain::members::Member;
+
+/// What a member owns, and what acts in their name.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Assets {
+    /// Workflows; whoever takes over owns them.
+    pub workflows: AssetList,
+    /// Plugins; whoever takes over owns them.
+    pub plugins: AssetList,
+    /// API keys that act for them; they are revoked.
+    pub api_keys: AssetList,
+    /// API keys that they made for service accounts. They stay; rotate them, since they may have been copied.
+    pub service_account_keys: AssetList,
+    /// Teams that they are in; they leave them.
+    pub teams: AssetList,
+    /// Requests for approval that are open and name them; somebody else has to decide.
+    pub approvals: i64,
+    /// Executions that they asked for and that are not over; each ends at its next step that acts.
+    pub executions: i64,
+    /// Sessions in this organisation that have not ended; they end.
+    pub sessions: i64,
+}
+
+/// Some things of one kind.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct AssetList {
+    /// How many there are.
+    pub total: i64,
+    /// The first 100 by name, without those that are private to teams that you are not in.
+    pub items: Vec<Asset>,
+}
+
+/// A thing that somebody owns.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Asset {
+    /// Identifier.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+}
+
+/// What an offboarding came to.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Offboarded {
+    /// The member, deactivated.
+    pub member: Member,
+    /// How many workflows have a new owner.
+    pub workflows: usize,
+    /// How many plugins have a new owner.
+    pub plugins: usize,
+    /// How many API keys were revoked.
+    pub revoked_keys: usize,
+    /// How many teams they left.
+    pub left_teams: usize,
+}

@@ -1,0 +1,176 @@
+//! The SQL of an offboarding, over the tables of several domains.
+
+use tenure_kernel::{KeyId, Mode, PluginId, Result, SystemTx, TeamId, TenantId, TenantTx, UserId, WorkflowId, Write};
+use uuid::Uuid;
+
+use super::model::{Asset, AssetList};
+
+/// How many of a kind are shown.
+const SHOWN: i64 = 100;
+
+/// Whoever looks sees no names of what is private to other teams; it is counted all the same.
+pub(super) async fn workflows<M: Mode>(tx: &mut TenantTx<M>, owner: UserId) -> Result<AssetList> {
+    let teams: Vec<Uuid> = tx.cx().identity.teams.iter().map(|team| team.uuid()).collect();
+    let tenant = tx.tenant().uuid();
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from workflows where tenant_id = $1 and owner_id = $2 and deleted_at is null"#,
+        tenant,
+        owner.uuid()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let rows = sqlx::query!(
+        r#"select id as "id: WorkflowId", name from workflows
+           where tenant_id = $1 and owner_id = $2 and deleted_at is null and (team_id is null or team_id = any($3))
+           order by lower(name), id limit $4"#,
+        tenant,
+        owner.uuid(),
+        &teams,
+        SHOWN
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let items = rows.into_iter().map(|row| Asset { id: row.id.to_string(), name: row.name }).collect();
+    Ok(AssetList { total, items })
+}
+
+pub(super) async fn plugins<M: Mode>(tx: &mut TenantTx<M>, owner: UserId) -> Result<AssetList> {
+    let rows = sqlx::query!(
+        r#"select id as "id: PluginId", name, count(*) over () as "total!" from plugins
+           where tenant_id = $1 and owner_id = $2 and deleted_at is null order by name limit $3"#,
+        tx.tenant().uuid(),
+        owner.uuid(),
+        SHOWN
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let total = rows.first().map_or(0, |row| row.total);
+    let items = rows.into_iter().map(|row| Asset { id: row.id.to_string(), name: row.name }).collect();
+    Ok(AssetList { total, items })
+}
+
+/// Keys that work: those that act for them, or those that they made for service accounts.
+pub(super) async fn keys<M: Mode>(tx: &mut TenantTx<M>, owner: UserId, of_accounts: bool) -> Result<AssetList> {
+    let rows = sqlx::query!(
+        r#"select id as "id: KeyId", name, count(*) over () as "total!" from api_keys
+           where tenant_id = $1 and (not $2 and user_id = $3 or $2 and service_account_id is not null and created_by = $3)
+             and revoked_at is null and (expires_at is null or expires_at > $4) and (retires_at is null or retires_at > $4)
+           order by name, id limit $5"#,
+        tx.tenant().uuid(),
+        of_accounts,
+        owner.uuid(),
+        tx.now(),
+        SHOWN
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let total = rows.first().map_or(0, |row| row.total);
+    let items = rows.into_iter().map(|row| Asset { id: row.id.to_string(), name: row.name }).collect();
+    Ok(AssetList { total, items })
+}
+
+pub(super) async fn teams<M: Mode>(tx: &mut TenantTx<M>, member: UserId) -> Result<AssetList> {
+    let rows = sqlx::query!(
+        r#"select t.id as "id: TeamId", t.name, count(*) over () as "total!"
+           from team_members m join teams t on t.tenant_id = m.tenant_id and t.id = m.team_id
+           where m.tenant_id = $1 and m.user_id = $2 order by lower(t.name) limit $3"#,
+        tx.tenant().uuid(),
+        member.uuid(),
+        SHOWN
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let total = rows.first().map_or(0, |row| row.total);
+    let items = rows.into_iter().map(|row| Asset { id: row.id.to_string(), name: row.name }).collect();
+    Ok(AssetList { total, items })
+}
+
+/// Open requests for approval that name them, by whichever of their names; executions of theirs that are not over.
+pub(super) async fn open_work<M: Mode>(tx: &mut TenantTx<M>, user: UserId) -> Result<(i64, i64)> {
+    let tenant = tx.tenant().uuid();
+    let approvals = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from approvals a join memberships m on m.tenant_id = a.tenant_id and m.user_id = $2
+           where a.tenant_id = $1 and a.state = 'pending' and exists (
+               select from jsonb_array_elements_text(a.approvers -> 'users') as person
+               where lower(person) in (lower(m.username), lower(m.email), $3))"#,
+        tenant,
+        user.uuid(),
+        user.to_string()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    // What is not over has its row in the queue.
+    let executions = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from jobs j join executions e on e.tenant_id = j.tenant_id and e.id = j.id
+           where j.tenant_id = $1 and e.requested_by = $2"#,
+        tenant,
+        user.uuid()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok((approvals, executions))
+}
+
+/// Sessions of theirs in this organisation that have not ended.
+pub(super) async fn sessions(tx: &mut SystemTx, tenant: TenantId, user: UserId) -> Result<i64> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from sessions where user_id = $1 and tenant_id = $2 and revoked_at is null and expires_at > $3"#,
+        user.uuid(),
+        tenant.uuid(),
+        tx.now()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok(count)
+}
+
+/// Gives what they own to somebody else, also what is private to teams.
+pub(super) async fn transfer(
+    tx: &mut TenantTx<Write>,
+    from: UserId,
+    to: UserId,
+) -> Result<(Vec<WorkflowId>, Vec<PluginId>)> {
+    let tenant = tx.tenant().uuid();
+    let workflows = sqlx::query_scalar!(
+        r#"update workflows set owner_id = $3 where tenant_id = $1 and owner_id = $2 and deleted_at is null returning id as "id: WorkflowId""#,
+        tenant,
+        from.uuid(),
+        to.uuid()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let plugins = sqlx::query_scalar!(
+        r#"update plugins set owner_id = $3 where tenant_id = $1 and owner_id = $2 and deleted_at is null returning id as "id: PluginId""#,
+        tenant,
+        from.uuid(),
+        to.uuid()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok((workflows, plugins))
+}
+
+/// Revokes the keys that act for them.
+pub(super) async fn revoke_keys(tx: &mut TenantTx<Write>, owner: UserId) -> Result<Vec<KeyId>> {
+    let keys = sqlx::query_scalar!(
+        r#"update api_keys set revoked_at = $3, updated_at = $3 where tenant_id = $1 and user_id = $2 and revoked_at is null
+           returning id as "id: KeyId""#,
+        tx.tenant().uuid(),
+        owner.uuid(),
+        tx.now()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(keys)
+}
+
+pub(super) async fn leave_teams(tx: &mut TenantTx<Write>, member: UserId) -> Result<Vec<TeamId>> {
+    let teams = sqlx::query_scalar!(
+        r#"delete from team_members where tenant_id = $1 and user_id = $2 returning team_id as "team: TeamId""#,
+        tx.tenant().uuid(),
+        member.uuid()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(teams)
+}

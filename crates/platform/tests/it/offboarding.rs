@@ -1,0 +1,161 @@
+//! Somebody leaves: what they own goes to somebody who stays, what acts in their name ends.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tenure_platform::domain::access::SystemRole;
+use tenure_platform::domain::offboarding::{PERSON_COLUMNS, Then};
+use tenure_platform::testkit::TestApp;
+
+use crate::engine::save;
+use crate::policies::single;
+
+/// Every column of the schema that names a person is known, and everything that is owned changes hands.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_becomes_of_every_column_that_names_a_person_is_decided() {
+    let app = TestApp::start().await;
+    let found: Vec<(String, String)> = sqlx::query_as(
+        "select c.table_name::text, c.column_name::text from information_schema.columns c
+         join information_schema.tables t using (table_schema, table_name)
+         where c.table_schema = 'public' and t.table_type = 'BASE TABLE' and c.table_name !~ '^events_' and c.data_type = 'uuid'
+           and c.column_name ~ '(^|_)(user|owner|author|person|member|by|assignee|approver|manager|lead)(_id)?$' and c.column_name <> 'lease_owner'",
+    )
+    .fetch_all(&mut app.admin().await)
+    .await
+    .unwrap();
+    let found: BTreeSet<(&str, &str)> = found.iter().map(|(table, column)| (table.as_str(), column.as_str())).collect();
+    let known: BTreeSet<(&str, &str)> = PERSON_COLUMNS.iter().map(|known| (known.table, known.column)).collect();
+    let missing: Vec<_> = found.difference(&known).collect();
+    assert!(missing.is_empty(), "say in offboarding/columns.rs what becomes of {missing:?} when somebody leaves");
+    let gone: Vec<_> = known.difference(&found).collect();
+    assert!(gone.is_empty(), "offboarding/columns.rs tells of columns that are not there: {gone:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_leaves_nothing_that_acts_or_that_nobody_owns() {
+    let app = crate::guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let dev = app.member(&ada, SystemRole::Developer).await;
+    let heir = app.member(&ada, SystemRole::Viewer).await;
+    let secret_team =
+        app.post(&ada, "/teams", json!({"name": "Hidden"})).await.expect(201)["id"].as_str().unwrap().to_owned();
+    let _ = app.put(&ada, &format!("/teams/{secret_team}/members/{}", dev.user_id()), json!({})).await.expect(204);
+    let dev = app.log_in(&dev.username).await;
+    let open = save(&app, &dev, single("open", json!({"type": "transform", "jq": "1"}))).await;
+    let asks = json!({"type": "approval", "approvers": {"users": [dev.username]}});
+    let asking = save(&app, &ada, single("asking", asks)).await;
+    let hidden = save(&app, &dev, single("hidden", json!({"type": "transform", "jq": "1"}))).await;
+    sqlx::query("update workflows set team_id = $1 where id = $2")
+        .bind(secret_team.parse::<tenure_kernel::TeamId>().unwrap().uuid())
+        .bind(hidden.parse::<tenure_kernel::WorkflowId>().unwrap().uuid())
+        .execute(&mut app.admin().await)
+        .await
+        .unwrap();
+    let upload = json!({"manifest": "name: acme/one\nversion: 1.0.0\nkind: node\n", "source": "def execute(state, config):\n    return 1\n"});
+    let plugin =
+        app.post(&dev, "/plugins", upload).await.expect(201)["version"]["plugin_id"].as_str().unwrap().to_owned();
+    let key = app.post(&dev, "/api-keys", json!({"name": "CI", "scopes": ["workflow:read"]})).await.expect(201);
+    let secret = key["key"].as_str().unwrap().to_owned();
+    let _ = app.post(&ada, &format!("/workflows/{asking}/executions"), json!({"input": {}})).await.expect(202);
+    while app.get(&ada, "/approvals").await.expect(200)["items"].as_array().unwrap().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+
+    let assets = app.get(&ada, &format!("/users/{}/assets", dev.user_id())).await.expect(200);
+    let names = |kind: &str| -> Vec<&str> {
+        assets[kind]["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect()
+    };
+    assert_eq!((&assets["workflows"]["total"], names("workflows")), (&json!(2), vec!["open"]), "{assets:#}");
+    assert_eq!((names("plugins"), names("api_keys"), names("teams")), (vec!["acme/one"], vec!["CI"], vec!["Hidden"]));
+    assert_eq!((&assets["approvals"], &assets["sessions"]), (&json!(1), &json!(2)), "{assets:#}");
+    app.get(&dev, &format!("/users/{}/assets", dev.user_id())).await.problem(403, "permission-denied");
+
+    let path = format!("/users/{}/offboard", dev.user_id());
+    for to in [dev.user_id(), "usr_01jd0000000000000000000000"] {
+        let problem = app.post(&ada, &path, json!({"to": to})).await.problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["pointer"], "/to");
+    }
+    app.post(&ada, &format!("/users/{}/offboard", ada.user_id()), json!({"to": heir.user_id()}))
+        .await
+        .problem(409, "conflict");
+    let done = app.post(&ada, &path, json!({"to": heir.user_id()})).await.expect(200);
+    assert_eq!(
+        (&done["workflows"], &done["plugins"], &done["revoked_keys"], &done["left_teams"], &done["member"]["status"]),
+        (&json!(2), &json!(1), &json!(1), &json!(1), &json!("deactivated")),
+        "{done:#}"
+    );
+    app.get(&dev, "/workflows").await.problem(401, "unauthenticated");
+    app.send(Method::GET, "/workflows", Some(&secret), None).await.problem(401, "unauthenticated");
+    let workflow = app.get(&ada, &format!("/workflows/{open}")).await.expect(200);
+    assert_eq!(
+        (workflow["owner_id"].as_str(), workflow["created_by"].as_str()),
+        (Some(heir.user_id()), Some(dev.user_id()))
+    );
+    let plugin = app.get(&ada, &format!("/plugins/{plugin}")).await.expect(200);
+    assert_eq!(plugin["owner_id"].as_str(), Some(heir.user_id()));
+
+    // Nothing that changes hands names them any more.
+    let gone = dev.user_id().parse::<tenure_kernel::UserId>().unwrap().uuid();
+    for column in PERSON_COLUMNS.iter().filter(|column| column.then == Then::Transferred) {
+        let left =
+            sqlx::AssertSqlSafe(format!("select count(*) from {} where {} = '{gone}'", column.table, column.column));
+        let left: i64 = sqlx::query_scalar(left).fetch_one(&mut app.admin().await).await.unwrap();
+        assert_eq!(left, 0, "{column:?}");
+    }
+    let assets = app.get(&ada, &format!("/users/{}/assets", dev.user_id())).await.expect(200);
+    for kind in ["workflows", "plugins", "api_keys", "teams"] {
+        assert_eq!(assets[kind]["total"], 0, "{kind}");
+    }
+    assert_eq!(assets["sessions"], 0);
+    let actions = app.actions(ada.tenant()).await;
+    for action in [
+        "member.offboarded",
+        "workflow.owner-changed",
+        "plugin.owner-changed",
+        "api-key.revoked",
+        "team.member-removed",
+    ] {
+        assert!(actions.iter().any(|done| done == action), "{action} is missing in {actions:?}");
+    }
+    // What they did is still told of them.
+    let activity = app.get(&ada, &format!("/users/{}/activity?limit=200", dev.user_id())).await.expect(200);
+    let did: Vec<&str> =
+        activity["items"].as_array().unwrap().iter().map(|event| event["action"].as_str().unwrap()).collect();
+    assert!(did.contains(&"workflow.created") && did.contains(&"api-key.created"), "{did:?}");
+    assert!(activity["items"].as_array().unwrap().iter().all(|event| event["actor"]["id"] == *dev.user_id()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_administrator_is_not_offboarded_nor_who_holds_more() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada", "Engines").await;
+    let viewer = app.member(&ada, SystemRole::Viewer).await;
+    let operator = app.member(&ada, SystemRole::Operator).await;
+    let give = async |username: &str| {
+        sqlx::query("update memberships set permissions = '{user:write,role:assign}' where username = $1")
+            .bind(username)
+            .execute(&mut app.admin().await)
+            .await
+            .unwrap();
+        app.log_in(username).await
+    };
+    let helper = give(&viewer.username).await;
+    let to = json!({"to": helper.user_id()});
+    app.post(&helper, &format!("/users/{}/offboard", ada.user_id()), to.clone())
+        .await
+        .problem(403, "permission-denied");
+    app.post(&helper, &format!("/users/{}/offboard", operator.user_id()), to.clone())
+        .await
+        .problem(403, "permission-denied");
+    // Somebody who holds everything without being administrator meets the rule that one stays.
+    sqlx::query("update memberships set permissions = '{*}' where username = $1")
+        .bind(&viewer.username)
+        .execute(&mut app.admin().await)
+        .await
+        .unwrap();
+    let helper = app.log_in(&viewer.username).await;
+    let refused = app.post(&helper, &format!("/users/{}/offboard", ada.user_id()), to).await.problem(409, "conflict");
+    assert!(refused["detail"].as_str().unwrap().contains("last administrator"), "{refused:#}");
+    let _: Value = app.get(&ada, "/auth/me").await.expect(200);
+}

@@ -1,0 +1,172 @@
+//! `tenure role`: the roles of an organisation on a server that runs.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::board::{cut, text};
+use super::remote::{Connection, Remote};
+use super::{Outcome, block_on, user};
+use crate::output;
+
+/// List, make, clone and delete roles of a running server, and give them to members
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    remote: Connection,
+    /// One JSON document
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// List roles, the system's first
+    #[command(after_help = "Examples:\n  tenure role list")]
+    List,
+    /// Show a role, and every permission that it stands for
+    #[command(after_help = "Examples:\n  tenure role show operator")]
+    Show(Name),
+    /// Make a role
+    #[command(after_help = "Examples:\n  \
+        tenure role create night-shift --permission 'execution:*' --permission workflow:read --description 'Keeps things running'")]
+    Create(Create),
+    /// Make a role with the permissions of another
+    #[command(after_help = "Examples:\n  tenure role clone operator night-shift")]
+    Clone(CloneOf),
+    /// Delete a role that nobody has
+    #[command(after_help = "Examples:\n  tenure role delete night-shift")]
+    Delete(Name),
+    /// Give a role to members
+    #[command(after_help = "Examples:\n  tenure role grant night-shift grace hedy")]
+    Grant(Given),
+    /// Take a role from members
+    #[command(after_help = "Examples:\n  tenure role revoke night-shift grace")]
+    Revoke(Given),
+}
+
+#[derive(Debug, clap::Args)]
+struct Name {
+    /// The role's name
+    #[arg(value_parser = role_name)]
+    name: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct Create {
+    /// Its name: lower-case letters, digits and hyphens
+    #[arg(value_parser = role_name)]
+    name: String,
+    /// A permission that it holds, or a wildcard; several times for several
+    #[arg(long = "permission", value_name = "PERMISSION", required = true)]
+    permissions: Vec<String>,
+    /// What it is for
+    #[arg(long, default_value = "")]
+    description: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct CloneOf {
+    /// The role whose permissions it gets
+    #[arg(value_parser = role_name)]
+    from: String,
+    /// The name of the new one
+    #[arg(value_parser = role_name)]
+    name: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct Given {
+    /// The role's name
+    #[arg(value_parser = role_name)]
+    role: String,
+    /// User names, addresses or ids (usr_…)
+    #[arg(required = true)]
+    members: Vec<String>,
+}
+
+/// It becomes part of a path.
+fn role_name(given: &str) -> Result<String, String> {
+    let fine = given.starts_with(|c: char| c.is_ascii_lowercase())
+        && given.len() <= 63
+        && given.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let detail = "a role's name is lower-case letters, digits and hyphens; `tenure role list` has them";
+    if fine { Ok(given.to_owned()) } else { Err(detail.to_owned()) }
+}
+
+pub(super) fn run(args: Args) -> Outcome {
+    let (verb, json, remote) = (args.verb, args.json, Remote::new(args.remote)?);
+    block_on(async {
+        match verb {
+            Verb::List => list(&remote, json).await?,
+            Verb::Show(Name { name }) => show(&role(&remote, &name).await?, json),
+            Verb::Create(new) => {
+                let body = json!({"name": new.name, "description": new.description, "permissions": new.permissions});
+                show(&remote.call(Method::POST, "/roles", Some(&body)).await?, json);
+            }
+            Verb::Clone(CloneOf { from, name }) => {
+                let of = role(&remote, &from).await?;
+                let body =
+                    json!({"name": name, "description": of.get("description"), "permissions": of.get("permissions")});
+                show(&remote.call(Method::POST, "/roles", Some(&body)).await?, json);
+            }
+            Verb::Delete(Name { name }) => {
+                remote.call(Method::DELETE, &format!("/roles/{name}"), None).await?;
+                if json {
+                    output::json(&json!({"deleted": name}))
+                } else {
+                    output::line(format_args!("{name} deleted"))
+                }
+            }
+            Verb::Grant(Given { role, members }) => {
+                user::change_all(&remote, &members, json!({"add_roles": [role]}), json).await?;
+            }
+            Verb::Revoke(Given { role, members }) => {
+                user::change_all(&remote, &members, json!({"remove_roles": [role]}), json).await?;
+            }
+        }
+        Ok(())
+    })
+}
+
+async fn role(remote: &Remote, name: &str) -> Result<Value, super::Failure> {
+    remote.call(Method::GET, &format!("/roles/{name}"), None).await
+}
+
+fn written(role: &Value, name: &str) -> String {
+    let all = role.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    all.collect::<Vec<_>>().join(" ")
+}
+
+async fn list(remote: &Remote, json: bool) -> Outcome {
+    // The list has one page and takes no limit.
+    let roles = remote.call(Method::GET, "/roles", None).await?;
+    if json {
+        output::json(&roles);
+        return Ok(());
+    }
+    output::line(output::faint(format!("{:24}  {:6}  {:50}  PERMISSIONS", "NAME", "WHOSE", "WHAT FOR")));
+    for role in roles.get("items").and_then(Value::as_array).into_iter().flatten() {
+        let whose = if role.get("system") == Some(&Value::Bool(true)) { "system" } else { "own" };
+        output::line(format_args!(
+            "{:24}  {whose:6}  {:50}  {}",
+            cut(&text(role, "name"), 24),
+            cut(&output::plain(&text(role, "description")), 50),
+            cut(&written(role, "permissions"), 80)
+        ));
+    }
+    Ok(())
+}
+
+fn show(role: &Value, json: bool) {
+    if json {
+        output::json(role);
+        return;
+    }
+    output::line(format_args!("{}: {}", text(role, "name"), output::plain(&text(role, "description"))));
+    output::line(format_args!("written as {}", written(role, "permissions")));
+    for permission in role.get("permits").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        output::line(format_args!("  {permission}"));
+    }
+}
