@@ -396,7 +396,7 @@ fn credential(headers: &HeaderMap) -> Result<Option<Credential<'_>>> {
 }
 
 /// Authenticates and counts the request; whatever is refused is recorded before the answer.
-async fn admit(parts: &Parts, kernel: &Kernel) -> Result<(Arc<Identity>, RequestInfo)> {
+pub(crate) async fn admit(parts: &Parts, kernel: &Kernel) -> Result<(Arc<Identity>, RequestInfo)> {
     let info = RequestInfo::of(parts);
     let count_address =
         || info.origin.address.map_or(Ok(()), |address| count(kernel, &info.slot, Subject::address(address), None));

@@ -18,8 +18,8 @@ use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
 use crate::domain::policies::ConfiguredPolicy;
 use crate::domain::workflows::PlanCache;
 use crate::domain::{
-    account, api_keys, approvals, audit, executions, identity, imports, members, oauth, offboarding, plugins, quotas,
-    roles, secrets, service_accounts, teams, tenancy, workflows,
+    account, api_keys, approvals, audit, executions, identity, imports, members, oauth, offboarding, platform, plugins,
+    quotas, roles, secrets, service_accounts, teams, tenancy, workflows,
 };
 use crate::sandbox::Sandbox;
 
@@ -225,6 +225,7 @@ pub fn routes() -> Routes {
         .merge(workflows::routes())
         .merge(executions::routes())
         .merge(approvals::routes())
+        .merge(platform::routes())
         .merge(offboarding::routes())
         .merge(account::routes());
     slices.below("/api/v1").merge(identity::well_known())
@@ -255,6 +256,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         workflows::WorkflowEvent::ALL,
         executions::ExecutionEvent::ALL,
         approvals::ApprovalEvent::ALL,
+        platform::PlatformAdminEvent::ALL,
     ];
     slices.concat()
 }

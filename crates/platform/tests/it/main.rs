@@ -34,6 +34,7 @@ mod offboarding;
 mod openapi;
 mod passwords;
 mod people;
+mod platform;
 mod plugin_calls;
 mod plugins;
 mod policies;

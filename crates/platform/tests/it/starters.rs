@@ -135,7 +135,8 @@ async fn nobody_approves_what_they_had_a_service_account_start() {
     let bob = app.member(&ada, SystemRole::Admin).await;
     let asks = single("asks", json!({"type": "approval", "approvers": {"roles": ["admin"]}}));
     let workflow = save(&app, &ada, asks).await;
-    let (_, robots, path) = account(&app, &ada, "Robot", &["workflow:read", "workflow:execute", "api_key:write", "delegation:act"]).await;
+    let (_, robots, path) =
+        account(&app, &ada, "Robot", &["workflow:read", "workflow:execute", "api_key:write", "delegation:act"]).await;
     // A key that rotated itself is still of the one who made the first.
     let rotated =
         with_key(&app, &robots, Method::POST, &format!("{path}/rotate"), Some(json!({"grace_seconds": 60}))).await;

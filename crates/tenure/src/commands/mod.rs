@@ -15,6 +15,7 @@ mod login;
 mod migrate;
 mod openapi;
 mod organization;
+mod platform_admin;
 mod pages;
 mod remote;
 mod role;
@@ -76,6 +77,7 @@ enum Verb {
     Migrate(migrate::Args),
     Config(config::Args),
     Organization(organization::Args),
+    PlatformAdmin(platform_admin::Args),
     User(user::Args),
     Role(role::Args),
     Key(key::Args),
@@ -165,6 +167,7 @@ fn run(cli: Cli) -> Outcome {
         Verb::Migrate(args) => migrate::run(&args, &flags),
         Verb::Config(args) => config::run(&args, &flags),
         Verb::Organization(args) => organization::run(args, &flags),
+        Verb::PlatformAdmin(args) => platform_admin::run(&args, &flags),
         Verb::User(args) => user::run(args),
         Verb::Role(args) => role::run(args),
         Verb::Key(args) => key::run(args),

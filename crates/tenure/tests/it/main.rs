@@ -18,6 +18,7 @@ mod memory;
 mod own_database;
 mod outages;
 mod pages;
+mod platform_admin;
 mod people;
 mod proxies;
 mod quotas;

@@ -14,7 +14,7 @@ use tenure_kernel::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Refused, Token, given};
+use super::answer::{OAuthProblem, REFUSED, Refused, Token, given};
 use super::event::DeviceLoginEvent;
 use super::http::Parameters;
 use super::store::{self, NewDeviceLogin, Polled};
@@ -68,13 +68,14 @@ pub struct DeviceCodes {
     interval: i32,
 }
 
-/// Described as 200 with [`DeviceCodes`].
+/// Described as 200 with [`DeviceCodes`], and 400 with [`OAuthProblem`].
 #[derive(Debug)]
 pub struct DeviceAnswer;
 
 impl Output for DeviceAnswer {
     fn describe(description: &mut Description) {
         description.answers::<DeviceCodes>(200, "Show the code to the person.");
+        description.answers::<OAuthProblem>(400, REFUSED);
     }
 }
 

@@ -39,6 +39,7 @@ pub const PERSON_COLUMNS: &[PersonColumn] = &[
     column("executions", "requested_by", Then::History),
     column("identities", "user_id", Then::Person),
     column("memberships", "user_id", Then::Ended),
+    column("platform_admins", "user_id", Then::Person),
     column("plugin_versions", "created_by", Then::History),
     column("plugins", "created_by", Then::History),
     column("plugins", "owner_id", Then::Transferred),
