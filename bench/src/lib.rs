@@ -14,6 +14,7 @@ pub mod client;
 pub mod engine;
 pub mod figure;
 pub mod fsync;
+pub mod identity;
 pub mod kill;
 pub mod load;
 pub mod machine;

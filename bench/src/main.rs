@@ -12,7 +12,7 @@ use tenure_bench::figure::Target;
 use tenure_bench::pgbench::JournalInserts;
 use tenure_bench::program::Program;
 use tenure_bench::scratch::Scratch;
-use tenure_bench::{Findings, Settings, compare, fsync, kill, requests, scratch, sealing, serve, start};
+use tenure_bench::{Findings, Settings, compare, fsync, identity, kill, requests, scratch, sealing, serve, start};
 
 /// Measure Tenure beside its references, in turns, on a quiet machine.
 #[derive(Parser)]
@@ -39,6 +39,12 @@ enum Bench {
         /// Only these; all unless given
         #[arg(value_enum)]
         parts: Vec<Requests>,
+    },
+    /// Logins, refreshes, authenticated requests, reads under an open load and beside a storm, 100,000 people
+    Identity {
+        /// Only these; all unless given
+        #[arg(value_enum)]
+        parts: Vec<Identity>,
     },
     /// Events sealed per second
     Seal,
@@ -67,6 +73,16 @@ enum Part {
 enum Requests {
     Read,
     Write,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Identity {
+    Logins,
+    Refreshes,
+    Hello,
+    OpenLoop,
+    Storm,
+    Crowd,
 }
 
 #[derive(Args)]
@@ -159,6 +175,7 @@ async fn run(bench: &Bench, options: &Options, directory: &Path) -> Result<Findi
             let program = program().await?;
             let mut findings = engine(&[], &program, directory, &settings).await?;
             findings.extend(requests(&[], &program, directory, &settings).await?);
+            findings.extend(identities(&[], &program, directory, &settings).await?);
             findings.extend(seal(directory, &settings).await?);
             say("start");
             findings.extend(start::start(&program, directory).await?);
@@ -167,6 +184,7 @@ async fn run(bench: &Bench, options: &Options, directory: &Path) -> Result<Findi
         }
         Bench::Engine { parts } => engine(parts, &program().await?, directory, &settings).await,
         Bench::Requests { parts } => requests(parts, &program().await?, directory, &settings).await,
+        Bench::Identity { parts } => identities(parts, &program().await?, directory, &settings).await,
         Bench::Seal => seal(directory, &settings).await,
         Bench::Start => start::start(&program().await?, directory).await,
         Bench::Kill(kills) => kills_of(kills, &program().await?, directory).await,
@@ -232,6 +250,41 @@ async fn requests(parts: &[Requests], program: &Program, directory: &Path, setti
     if wanted(parts, &Requests::Write) {
         say("writes");
         findings.extend(requests::write(&scratch, settings).await?);
+    }
+    scratch.close().await;
+    Ok(findings)
+}
+
+async fn identities(parts: &[Identity], program: &Program, directory: &Path, settings: &Settings) -> Result<Findings> {
+    let directory = &directory.join("identity");
+    std::fs::create_dir(directory)?;
+    let scratch = Scratch::open(directory).await?;
+    let data = |name: &str| directory.join(name);
+    let mut findings = Findings::default();
+    if wanted(parts, &Identity::Logins) {
+        say("logins");
+        findings.extend(identity::logins(&scratch, program, &data("logins"), settings).await?);
+    }
+    if wanted(parts, &Identity::Refreshes) {
+        say("refreshes");
+        findings.extend(identity::refreshes(&scratch, program, &data("refreshes"), settings).await?);
+    }
+    if wanted(parts, &Identity::Hello) {
+        say("hello");
+        findings.extend(identity::hello(&scratch, settings).await?);
+    }
+    if wanted(parts, &Identity::OpenLoop) {
+        say("open loop");
+        findings.extend(identity::open_loop(&scratch, program, &data("open")).await?);
+    }
+    if wanted(parts, &Identity::Storm) {
+        say("a storm of logins");
+        findings.extend(identity::storm(&scratch, program, &data("storm")).await?);
+    }
+    // Last: it fills the tables.
+    if wanted(parts, &Identity::Crowd) {
+        say("100,000 people");
+        findings.extend(identity::crowd(&scratch, program, &data("crowd")).await?);
     }
     scratch.close().await;
     Ok(findings)

@@ -21,10 +21,10 @@ use crate::run::{Contender, Measured, Settings, compare};
 use crate::scratch::{MASTER_KEY, Scratch};
 use crate::serve::MARKER;
 
-const CONNECTIONS: u64 = 32;
+pub(crate) const CONNECTIONS: u64 = 32;
 
 /// A load whose effect in the database is counted, where it has one.
-struct Loaded<'a> {
+pub(crate) struct Loaded<'a> {
     name: &'static str,
     load: Load,
     sent: AtomicU64,
@@ -32,6 +32,11 @@ struct Loaded<'a> {
 }
 
 impl Loaded<'_> {
+    /// A load without an effect that is counted.
+    pub(crate) fn new(name: &'static str, load: Load) -> Self {
+        Self { name, load, sent: AtomicU64::new(0), effects: None }
+    }
+
     async fn turn(&self, time: Duration) -> Result<Measured> {
         let count = async |effects: &Option<(&Scratch, &'static str)>| match effects {
             Some((scratch, sql)) => scratch.count(sql).await,
@@ -80,11 +85,9 @@ pub async fn read(scratch: &Scratch, program: &Program, data: &Path, settings: &
     let ours = request("GET", &format!("/api/v1/teams/{team}"), &[("authorization", &bearer)], None);
     let id: TeamId = team.parse().map_err(|_| anyhow::anyhow!("{team} is no team's identifier"))?;
     let theirs = request("GET", &format!("/teams/{}/{}", tenant.uuid(), id.uuid()), &[], None);
-    let loaded = |name, address, bytes: Vec<u8>| Loaded {
-        name,
-        load: Load { address, connections: CONNECTIONS, request: Arc::new(move |_| bytes.clone()), status: 200 },
-        sent: AtomicU64::new(0),
-        effects: None,
+    let loaded = |name, address, bytes: Vec<u8>| {
+        let request = Arc::new(move |_| bytes.clone());
+        Loaded::new(name, Load { address, connections: CONNECTIONS, request, status: 200 })
     };
     let mut subject = loaded("reads of a tenant's row over HTTP", server.address, ours);
     let mut reference = loaded("bare axum + sqlx, same SQL", bare.address, theirs);
@@ -130,12 +133,12 @@ pub async fn write(scratch: &Scratch, settings: &Settings) -> Result<Findings> {
 }
 
 /// This program again, as one of its servers.
-async fn own_server(arguments: &[&str]) -> Result<Server> {
+pub(crate) async fn own_server(arguments: &[&str]) -> Result<Server> {
     let mut command = Command::new(std::env::current_exe().context("this program has no path")?);
     command.args(arguments).stdin(std::process::Stdio::null()).kill_on_drop(true);
     Server::start(command, MARKER).await
 }
 
-fn unique() -> String {
+pub(crate) fn unique() -> String {
     format!("bench{}", uuid::Uuid::new_v4().simple())
 }

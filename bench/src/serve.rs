@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tenure_kernel::database::{self, PoolSizes};
 use tenure_kernel::keys::Keys;
 use tenure_kernel::limits::{Rate, Rates};
-use tenure_kernel::permission::TeamWrite;
+use tenure_kernel::permission::{TeamRead, TeamWrite};
 use tenure_kernel::{
     Audited, Authorized, Change, Clock, Json, Kernel, KernelConfig, Resource, Result as KernelResult, Routes, Sample,
     TeamId, TenantTx, Timestamp, Write,
@@ -48,7 +48,10 @@ async fn listen(router: Router) -> Result<()> {
 pub async fn bare(url: &str) -> Result<()> {
     let options = sqlx::postgres::PgPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false);
     let pool: BarePool = options.connect(url).await.context("cannot connect to the scratch database")?;
-    let router = Router::new().route("/teams/{tenant}/{id}", get(bare_team)).with_state(Bare(pool));
+    let router = Router::new()
+        .route("/teams/{tenant}/{id}", get(bare_team))
+        .route("/hello", get(async || "hello"))
+        .with_state(Bare(pool));
     listen(router).await
 }
 
@@ -87,6 +90,7 @@ pub async fn writes(app_url: &str, system_url: &str, master_key: &str) -> Result
         without_event,
         "Make a team, without its event.",
     );
+    let bench = bench.get("/bench/hello", hello, "Say hello to whoever may read teams.");
     let (router, _) = app::routes().merge(bench).finish();
     listen(router.with_state(app)).await
 }
@@ -144,6 +148,11 @@ impl Sample for NewTeam {
     fn sample() -> serde_json::Value {
         serde_json::json!({ "name": "Field operations" })
     }
+}
+
+/// What is answered without a look at the database.
+async fn hello(_cx: Authorized<TeamRead>) -> KernelResult<Json<String>> {
+    Ok(Json("hello".to_owned()))
 }
 
 async fn insert(tx: &mut TenantTx<Write>, name: String) -> KernelResult<Change<BenchTeam>> {

@@ -69,6 +69,7 @@ async function seed(origin: string, admin: Person): Promise<Seeded> {
     profile: '/profile',
     'service accounts': '/service-accounts',
     'API keys': '/api-keys',
+    outbox: '/outbox',
     nothing: '/nowhere',
   };
   return { operator, paths };

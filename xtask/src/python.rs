@@ -30,3 +30,11 @@ pub(crate) fn environment(cx: &Context, name: &str, requirements: &str) -> anyho
     })?;
     Ok(bin)
 }
+
+/// Accepts messages in the tests of mail, which look for it here.
+const AIOSMTPD: &str = "aiosmtpd==1.4.6";
+
+/// The mail server that the tests talk to.
+pub(crate) fn mail_server(cx: &Context) -> anyhow::Result<()> {
+    environment(cx, &AIOSMTPD.replace("==", "-"), AIOSMTPD).map(|_| ())
+}

@@ -9,7 +9,7 @@ use tenure_pgembed::Binaries;
 use crate::{
     context::Context,
     progress::{minutes, step},
-    shell,
+    python, shell,
 };
 
 const OLDEST_NODE: u32 = 20;
@@ -23,10 +23,16 @@ pub(crate) fn run(cx: &Context) -> anyhow::Result<()> {
     ensure_postgres(cx)
 }
 
-/// The same, and what only the browser tests need.
+/// The same, and what only tests need.
 pub(crate) fn everything(cx: &Context) -> anyhow::Result<()> {
     run(cx)?;
+    mail_server(cx)?;
     browser(cx)
+}
+
+/// What only the tests of mail need.
+pub(crate) fn mail_server(cx: &Context) -> anyhow::Result<()> {
+    python::mail_server(cx)
 }
 
 fn ensure_postgres(cx: &Context) -> anyhow::Result<()> {

@@ -42,6 +42,7 @@ impl fmt::Display for Tally {
 /// Runs every test there is, whether or not an earlier one failed, and ends with the tally.
 pub(crate) fn run(cx: &Context) -> anyhow::Result<()> {
     setup::run(cx)?;
+    setup::mail_server(cx)?;
     guests::build(cx)?;
     console::build(cx)?;
 

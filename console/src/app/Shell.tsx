@@ -5,6 +5,7 @@ import { useEffect, useState } from 'react';
 import { Dialog, Modal, ModalOverlay } from 'react-aria-components';
 import { useMe } from '~/api/query';
 import { useSessionState } from '~/api/session';
+import { VerifyBanner } from '~/features/mail/VerifyBanner';
 import { Button } from '~/ui/button';
 import { CommandPalette } from './CommandPalette';
 import { Mark } from './Mark';
@@ -61,6 +62,7 @@ export function Shell() {
         </Modal>
       </ModalOverlay>
       <main id="content" className="content" tabIndex={-1}>
+        <VerifyBanner />
         <Outlet />
       </main>
       <CommandPalette isOpen={palette} onClose={() => setPalette(false)} />

@@ -10,6 +10,7 @@ import { meQuery, queryClient } from '~/api/query';
 import { start } from '~/api/session';
 import type { AuditFilter } from '~/features/audit/api';
 import type { ExecutionFilterName } from '~/features/executions/ExecutionsPage';
+import { parseFilter } from '~/features/members/filter';
 import { Crashed, NotFound, Starting } from './fallbacks';
 import { Shell } from './Shell';
 
@@ -47,6 +48,55 @@ const register = createRoute({
   path: '/register',
   component: lazyRouteComponent(() => import('~/features/auth/RegisterPage'), 'RegisterPage'),
 });
+
+/** Pages that a link in a message opens, whether or not anybody is logged in; and the outbox, where such links are found. */
+const link = createRoute({
+  getParentRoute: () => root,
+  id: 'link',
+  beforeLoad: async () => {
+    await start();
+  },
+});
+const asks = () => import('~/features/mail/AskForLinkPage');
+const confirms = () => import('~/features/mail/ConfirmLinkPage');
+const ofLink = { getParentRoute: () => link };
+const links = [
+  createRoute({
+    ...ofLink,
+    path: '/forgot-password',
+    component: lazyRouteComponent(asks, 'ForgotPasswordPage'),
+  }),
+  createRoute({ ...ofLink, path: '/locked-out', component: lazyRouteComponent(asks, 'LockedOutPage') }),
+  createRoute({
+    ...ofLink,
+    path: '/reset-password',
+    component: lazyRouteComponent(() => import('~/features/mail/ResetPasswordPage'), 'ResetPasswordPage'),
+  }),
+  createRoute({
+    ...ofLink,
+    path: '/verify-email',
+    component: lazyRouteComponent(confirms, 'VerifyEmailPage'),
+  }),
+  createRoute({
+    ...ofLink,
+    path: '/change-email',
+    component: lazyRouteComponent(confirms, 'ChangeEmailPage'),
+  }),
+  createRoute({ ...ofLink, path: '/unlock', component: lazyRouteComponent(confirms, 'UnlockPage') }),
+  createRoute({
+    ...ofLink,
+    path: '/accept-invitation',
+    component: lazyRouteComponent(
+      () => import('~/features/invitations/AcceptInvitationPage'),
+      'AcceptInvitationPage',
+    ),
+  }),
+  createRoute({
+    ...ofLink,
+    path: '/outbox',
+    component: lazyRouteComponent(() => import('~/features/mail/OutboxPage'), 'OutboxPage'),
+  }),
+] as const;
 
 const shell = createRoute({
   getParentRoute: () => root,
@@ -92,7 +142,12 @@ const page = {
 const getParentRoute = () => shell;
 const teams = createRoute({ getParentRoute, path: '/teams', component: page.teams });
 const roles = createRoute({ getParentRoute, path: '/roles', component: page.roles });
-const members = createRoute({ getParentRoute, path: '/members', component: page.members });
+const members = createRoute({
+  getParentRoute,
+  path: '/members',
+  component: page.members,
+  validateSearch: parseFilter,
+});
 const workflows = createRoute({ getParentRoute, path: '/workflows', component: page.workflows });
 const newWorkflow = createRoute({ getParentRoute, path: '/workflows/new', component: page.newWorkflow });
 const workflow = createRoute({ getParentRoute, path: '/workflows/$workflowId', component: page.workflow });
@@ -145,6 +200,7 @@ const audit = createRoute({
 
 export const routeTree = root.addChildren([
   visitor.addChildren([login, register]),
+  link.addChildren(links),
   shell.addChildren([
     home,
     teams,

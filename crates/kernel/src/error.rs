@@ -62,6 +62,7 @@ codes! {
     RegistrationClosed  = "registration-closed",   FORBIDDEN,              "Registration is closed";
     NotFound            = "not-found",             NOT_FOUND,              "There is no such thing here";
     MethodNotAllowed    = "method-not-allowed",    METHOD_NOT_ALLOWED,     "The path exists, the method does not";
+    LinkOver            = "link-over",             GONE,                   "The link was used, or has run out";
     Conflict            = "conflict",              CONFLICT,               "This contradicts what is stored";
     TooLarge            = "too-large",             PAYLOAD_TOO_LARGE,      "The request is too large";
     UnsupportedMedia    = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The content type is not understood";
@@ -70,6 +71,7 @@ codes! {
     RateLimited         = "rate-limited",          TOO_MANY_REQUESTS,      "Too many requests";
     Internal            = "internal",              INTERNAL_SERVER_ERROR,  "The server failed";
     DiskFull            = "disk-full",             SERVICE_UNAVAILABLE,    "There is no room left to write";
+    MailMissing         = "mail-missing",          SERVICE_UNAVAILABLE,    "This server sends no mail";
     Unavailable         = "unavailable",           SERVICE_UNAVAILABLE,    "The server cannot answer right now";
 }
 

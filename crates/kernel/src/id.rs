@@ -54,6 +54,10 @@ ids! {
     ServiceAccount ServiceAccountId = "svc";
     /// A group inside a tenant.
     Team TeamId = "team";
+    /// A message by mail.
+    Mail MailId = "mail";
+    /// An invitation by mail.
+    Invitation InvitationId = "inv";
     /// A login of a person.
     Session SessionId = "ses";
     /// An audit event.

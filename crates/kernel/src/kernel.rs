@@ -58,6 +58,10 @@ pub trait Authenticator: Send + Sync + 'static {
         credential: Credential<'a>,
         address: Option<IpAddr>,
     ) -> BoxFuture<'a, Result<Arc<Identity>, Rejected>>;
+
+    /// Who holds it, where this node knows that already and it is good now; nothing otherwise, and then it is to be
+    /// authenticated. On the path of every request: it neither waits nor allocates.
+    fn remembered(&self, credential: Credential<'_>, address: Option<IpAddr>) -> Option<Arc<Identity>>;
 }
 
 /// Settings that the kernel itself needs.
@@ -202,7 +206,16 @@ impl Kernel {
     ) -> Result<Arc<Identity>, Rejected> {
         let authenticator =
             self.0.authenticator.get().ok_or_else(|| Error::from(Problem::unavailable("the server is starting")))?;
-        authenticator.authenticate(credential, address).await
+        match authenticator.remembered(credential, address) {
+            Some(identity) => Ok(identity),
+            None => authenticator.authenticate(credential, address).await,
+        }
+    }
+
+    /// Who holds this credential, where this node knows that already; see [`Authenticator::remembered`].
+    #[must_use]
+    pub fn remembered(&self, credential: Credential<'_>, address: Option<IpAddr>) -> Option<Arc<Identity>> {
+        self.0.authenticator.get()?.remembered(credential, address)
     }
 
     /// Makes the keys of the platform's own tenant at first start.

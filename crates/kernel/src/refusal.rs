@@ -116,6 +116,7 @@ pub(crate) const fn is_refusal(code: Code) -> bool {
             | Code::QuotaExceeded
             | Code::Denied
             | Code::RegistrationClosed
+            | Code::LinkOver
             | Code::RateLimited
     )
 }

@@ -18,6 +18,8 @@ pub enum SystemReason {
     Authenticate,
     /// Create people and add them to tenants.
     ManagePeople,
+    /// Deliver mail, and write down what came of it.
+    DeliverMail,
     /// Journal and finish executions in batches.
     EngineBatch,
     /// Take executions off the queue, one node at a time: two that claim at once could both take a tenant's last slot.
@@ -53,6 +55,7 @@ impl SystemReason {
     pub const ALL: &'static [Self] = &[
         Self::Authenticate,
         Self::ManagePeople,
+        Self::DeliverMail,
         Self::EngineBatch,
         Self::EngineClaim,
         Self::Seal,
@@ -66,7 +69,7 @@ impl SystemReason {
     /// is queued; a bitmap scan never forgets the entries of rows that are gone.
     const fn role(self) -> Role {
         match self {
-            Self::Authenticate | Self::ManagePeople => role!("tenure_auth"),
+            Self::Authenticate | Self::ManagePeople | Self::DeliverMail => role!("tenure_auth"),
             Self::EngineBatch => role!(
                 "tenure_engine",
                 "plan_cache_mode = force_generic_plan",
@@ -90,7 +93,7 @@ impl SystemReason {
 
     const fn part(self) -> SystemPart {
         match self {
-            Self::Authenticate | Self::ManagePeople => SystemPart::Identity,
+            Self::Authenticate | Self::ManagePeople | Self::DeliverMail => SystemPart::Identity,
             Self::EngineBatch | Self::EngineClaim => SystemPart::Engine,
             Self::Seal => SystemPart::Sealer,
             Self::PlatformEvent | Self::Upkeep | Self::Administer => SystemPart::Operator,

@@ -18,8 +18,8 @@ use crate::domain::identity::{Passwords, TokenAuthenticator, Tokens};
 use crate::domain::policies::ConfiguredPolicy;
 use crate::domain::workflows::PlanCache;
 use crate::domain::{
-    account, api_keys, approvals, audit, executions, identity, imports, members, oauth, offboarding, platform, plugins,
-    quotas, roles, secrets, service_accounts, teams, tenancy, workflows,
+    account, api_keys, approvals, audit, executions, identity, imports, invitations, mail, members, oauth, offboarding,
+    platform, plugins, quotas, roles, secrets, service_accounts, teams, tenancy, workflows,
 };
 use crate::sandbox::Sandbox;
 
@@ -45,6 +45,8 @@ pub struct App {
     pub credentials: Arc<CredentialAuthenticator>,
     /// Hashes passwords.
     pub passwords: Passwords,
+    /// Delivers messages.
+    pub mail: mail::Mailer,
     /// Runs what tenants write.
     pub sandbox: Sandbox,
     /// Compiled workflow versions.
@@ -95,6 +97,7 @@ impl App {
             live: Arc::clone(&live),
             config: config.engine.clone(),
         });
+        let mail = mail::Mailer::new(kernel.clone(), config.mail.clone(), config.production)?;
         let verifications = audit::Verifications::default();
         let importer = imports::Importer::new(kernel.clone(), passwords.clone());
         Ok(Self {
@@ -103,6 +106,7 @@ impl App {
             tokens,
             credentials,
             passwords,
+            mail,
             sandbox,
             plans,
             policy,
@@ -116,7 +120,8 @@ impl App {
     /// What runs beside the requests; ends only when dropped.
     pub async fn run(&self) {
         let upkeep = async { tokio::join!(self.keep_up(), self.keep_clean(), self.keep_objects()) };
-        tokio::join!(self.kernel.run_bus(), upkeep, self.sealer().run(), self.engine.run(), self.importer.run());
+        let beside = async { tokio::join!(self.mail.run(), self.importer.run()) };
+        tokio::join!(self.kernel.run_bus(), upkeep, self.sealer().run(), self.engine.run(), beside);
     }
 
     /// What seals events; [`App::run`] runs one.
@@ -188,6 +193,7 @@ impl App {
         Ok(self.kernel.sweep_idempotency_keys().await?
             + identity::sweep(&self.kernel).await?
             + oauth::sweep(&self.kernel).await?
+            + mail::sweep(&self.kernel).await?
             + imports::sweep(&self.kernel).await?)
     }
 
@@ -211,12 +217,14 @@ pub fn routes() -> Routes {
     let slices = Routes::new("")
         .merge(identity::instance_routes())
         .merge(identity::routes())
+        .merge(mail::routes())
         .merge(members::routes())
         .merge(roles::routes())
         .merge(service_accounts::routes())
         .merge(api_keys::routes())
         .merge(oauth::routes())
         .merge(teams::routes())
+        .merge(invitations::routes())
         .merge(imports::routes())
         .merge(secrets::routes())
         .merge(quotas::routes())
@@ -237,6 +245,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
     let slices = [
         tenure_kernel::refusal::RequestEvent::ALL,
         tenancy::OrganizationEvent::ALL,
+        mail::MailEvent::ALL,
         identity::UserEvent::ALL,
         identity::SessionEvent::ALL,
         identity::SigningKeyEvent::ALL,
@@ -247,6 +256,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         oauth::DelegationEvent::ALL,
         oauth::DeviceLoginEvent::ALL,
         teams::TeamEvent::ALL,
+        invitations::InvitationEvent::ALL,
         imports::ImportEvent::ALL,
         secrets::SecretEvent::ALL,
         quotas::QuotaEvent::ALL,

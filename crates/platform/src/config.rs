@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::domain::audit::AuditConfig;
 use crate::domain::engine::EngineConfig;
 use crate::domain::identity::{Registration, TokenConfig};
+use crate::domain::mail::MailConfig;
 use crate::domain::tenancy::Plan;
 
 /// Settings of the domains.
@@ -20,6 +21,8 @@ pub struct PlatformConfig {
     pub default_plan: Plan,
     /// Access and refresh tokens.
     pub tokens: TokenConfig,
+    /// How messages are delivered.
+    pub mail: MailConfig,
     /// How this node drives executions.
     pub engine: EngineConfig,
     /// Where the audit log is kept beside the database.
@@ -51,6 +54,7 @@ impl Default for PlatformConfig {
             registration: Registration::Open,
             default_plan: Plan::Enterprise,
             tokens: TokenConfig::default(),
+            mail: MailConfig::default(),
             engine: EngineConfig::default(),
             audit: AuditConfig::default(),
             egress_allow: Vec::new(),

@@ -12,6 +12,7 @@ use tenure_platform::config::{GuestPaths, PlatformConfig};
 use tenure_platform::domain::audit::AuditConfig;
 use tenure_platform::domain::engine::EngineConfig;
 use tenure_platform::domain::identity::TokenConfig;
+use tenure_platform::domain::mail::MailConfig;
 use tenure_seal::{LocalKeyError, LocalKeys};
 use tokio::task::JoinHandle;
 
@@ -192,7 +193,15 @@ fn master_key(config: &Config) -> Result<LocalKeys, OpenError> {
 
 fn platform_config(config: &Config, guests: GuestPaths) -> PlatformConfig {
     let issuer = config.server.public_url.clone().unwrap_or_else(|| format!("http://{}", config.server.listen));
+    let mail = MailConfig {
+        smtp: config.mail.smtp_url.clone(),
+        from: config.mail.from.clone().unwrap_or_default(),
+        authority: config.mail.authority.clone(),
+        public_url: issuer.clone(),
+        ..MailConfig::default()
+    };
     PlatformConfig {
+        mail,
         production: config.environment == Environment::Production,
         logins: config.auth == Auth::On,
         engine: EngineConfig { objects: config.data_dir.join(OBJECTS_DIR), ..EngineConfig::default() },

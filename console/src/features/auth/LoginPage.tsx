@@ -30,7 +30,10 @@ export function LoginPage() {
             </Link>
           </>
         ) : (
-          instance && 'Accounts here are made by an administrator.'
+          instance &&
+          (instance.registration === 'invite'
+            ? 'People come by invitation here: open the link that you were sent.'
+            : 'Accounts here are made by an administrator.')
         )
       }
     >
@@ -53,6 +56,17 @@ export function LoginPage() {
           autoComplete="current-password"
           isRequired
         />
+        {instance && instance.mail !== 'none' && (
+          <p className="small">
+            <Link to="/forgot-password">Forgot your password?</Link>
+            {login.error?.code === 'rate-limited' && (
+              <>
+                {' '}
+                · <Link to="/locked-out">Log in without waiting</Link>
+              </>
+            )}
+          </p>
+        )}
         <div className="form-actions">
           <Button type="submit" tone="primary" isPending={login.isPending}>
             Log in

@@ -62,7 +62,7 @@ function useNextSteps(): Next[] {
   const workflows = useWorkflows('', may('workflow:read')).items;
   const executions = useExecutions({}, may('execution:read')).items;
   const pending = useApprovals('pending', may('approval:read')).items?.filter((one) => one.can_decide);
-  const members = useMembers('', may('user:read')).items;
+  const members = useMembers({}, may('user:read')).items;
   const next: Next[] = [];
   if (pending && pending.length > 0) {
     next.push({

@@ -1,62 +1,110 @@
-import { CircleHelp, History, Plus, ShieldCheck, UserCheck, UserRound, UserX } from 'lucide-react';
+import { useNavigate, useSearch } from '@tanstack/react-router';
+import { FileUp, Mail, Plus, UserRound } from 'lucide-react';
 import { useDeferredValue, useState } from 'react';
 import { useMay, useMe } from '~/api/query';
 import type { Member } from '~/api/types';
-import { useLoginsOf } from '~/features/profile/api';
-import { LoginHistory } from '~/features/profile/LoginHistory';
-import { PermissionChoice } from '~/features/roles/PermissionChoice';
+import { Invitations, InviteForm } from '~/features/invitations/Invitations';
 import { Button } from '~/ui/button';
-import { Confirm, Dialog } from '~/ui/dialog';
-import { Form, TextField } from '~/ui/form';
-import { MenuItem, RowMenu } from '~/ui/menu';
+import { Dialog } from '~/ui/dialog';
+import { Checkbox } from '~/ui/form';
 import { Page } from '~/ui/page';
 import { Empty } from '~/ui/states';
 import { List } from '~/ui/table';
 import { Time } from '~/ui/time';
 import { AddMember } from './AddMember';
-import { useMembers, useUpdateMember } from './api';
-import { Explanation } from './Explanation';
-import { RoleChoice } from './RoleChoice';
+import { useForgetMembers, useMembers } from './api';
+import { BulkBar } from './BulkBar';
+import type { MemberFilter } from './filter';
+import { ImportDialog } from './ImportDialog';
+import { MemberDialogs, type OpenDialog } from './MemberDialogs';
+import { MemberFilters } from './MemberFilters';
+import { MemberMenu } from './MemberMenu';
+import './members.css';
 
-type Open = { kind: 'add' } | { kind: 'roles' | 'status' | 'explain' | 'logins'; member: Member } | undefined;
 const TONE = { invited: 'warn', active: 'ok', locked: 'bad', deactivated: 'idle' } as const;
 
 export function MembersPage() {
-  const [search, setSearch] = useState('');
-  const pages = useMembers(useDeferredValue(search.trim()));
+  const filter = useSearch({ from: '/shell/members' });
+  const navigate = useNavigate({ from: '/members' });
+  const set = (change: MemberFilter) =>
+    void navigate({ search: (old) => ({ ...old, ...change }), replace: true });
+  const pages = useMembers(useDeferredValue(filter));
   const me = useMe();
   // The server asks for both, whatever of a member changes.
   const mayWrite = useMay('user:write');
   const mayAssign = useMay('role:assign');
-  const mayRead = useMay('role:read');
   const mayChange = mayWrite && mayAssign;
-  const mayAudit = useMay('audit:read');
-  const [open, setOpen] = useState<Open>();
-  const close = () => setOpen(undefined);
-  const add = (
-    <Button tone="primary" isDisabled={!mayChange} onPress={() => setOpen({ kind: 'add' })}>
-      <Plus aria-hidden /> Add member
-    </Button>
+  const [open, setOpen] = useState<OpenDialog>();
+  const [adding, setAdding] = useState<'one' | 'many' | 'by mail'>();
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const forget = useForgetMembers();
+  // Whoever is filtered away is not changed unseen.
+  const shown = (pages.items ?? []).filter(({ id }) => chosen.has(id));
+  const choose = (members: Member[], selected: boolean) =>
+    setChosen((old) => {
+      const next = new Set(old);
+      for (const { id } of members) selected ? next.add(id) : next.delete(id);
+      return next;
+    });
+  const filtered = Object.keys(filter).some((name) => name !== 'sort');
+  const actions = (
+    <>
+      <Button isDisabled={!mayChange} onPress={() => setAdding('many')}>
+        <FileUp aria-hidden /> Import
+      </Button>
+      <Button isDisabled={!mayChange} onPress={() => setAdding('by mail')}>
+        <Mail aria-hidden /> Invite by mail
+      </Button>
+      <Button tone="primary" isDisabled={!mayChange} onPress={() => setAdding('one')}>
+        <Plus aria-hidden /> Add member
+      </Button>
+    </>
   );
   return (
     <Page
       title="Members"
       description="The people of your organisation and the roles that say what they may do."
-      actions={add}
+      actions={actions}
     >
-      <div className="filters">
-        <TextField label="Search by name or e-mail" type="search" value={search} onChange={setSearch} />
-      </div>
+      <MemberFilters filter={filter} onChange={set} />
+      {mayChange && pages.items && pages.items.length > 0 && (
+        <div className="row">
+          <Checkbox
+            isSelected={shown.length === pages.items.length}
+            onChange={(selected) => choose(pages.items ?? [], selected)}
+          >
+            Choose all that are shown
+          </Checkbox>
+        </div>
+      )}
+      {mayChange && <BulkBar members={shown} onDone={() => setChosen(new Set())} />}
       <List
         label="members"
         pages={pages}
         rowKey={(member) => member.id}
         empty={
-          <Empty icon={UserRound} title={search ? 'Nobody by that name' : 'No members'}>
+          <Empty icon={UserRound} title={filtered ? 'Nobody matches' : 'No members'}>
             Add the people who should build, run, watch or audit.
           </Empty>
         }
         columns={[
+          ...(mayChange
+            ? [
+                {
+                  header: 'Choose',
+                  hideHeader: true,
+                  fit: true,
+                  cell: (member: Member) => (
+                    <Checkbox
+                      isSelected={chosen.has(member.id)}
+                      onChange={(selected) => choose([member], selected)}
+                    >
+                      <span className="visually-hidden">Choose {member.full_name}</span>
+                    </Checkbox>
+                  ),
+                },
+              ]
+            : []),
           {
             header: 'Person',
             cell: (member) => (
@@ -75,6 +123,13 @@ export function MembersPage() {
             cell: (member) => <span className={`badge tone-${TONE[member.status]}`}>{member.status}</span>,
           },
           {
+            header: 'Last login',
+            fit: true,
+            wideOnly: true,
+            cell: ({ last_login_at }) =>
+              last_login_at ? <Time iso={last_login_at} relative /> : <span className="muted">never</span>,
+          },
+          {
             header: 'Joined',
             fit: true,
             wideOnly: true,
@@ -86,118 +141,32 @@ export function MembersPage() {
             end: true,
             fit: true,
             cell: (member) => (
-              <RowMenu label={`Actions for ${member.full_name}`}>
-                <MenuItem
-                  label="Change roles"
-                  isDisabled={!mayChange}
-                  onAction={() => setOpen({ kind: 'roles', member })}
-                >
-                  <ShieldCheck aria-hidden /> Change roles…
-                </MenuItem>
-                <MenuItem
-                  label="What they may do"
-                  isDisabled={!mayRead}
-                  onAction={() => setOpen({ kind: 'explain', member })}
-                >
-                  <CircleHelp aria-hidden /> What they may do, and why…
-                </MenuItem>
-                <MenuItem
-                  label="Login history"
-                  isDisabled={!mayAudit}
-                  onAction={() => setOpen({ kind: 'logins', member })}
-                >
-                  <History aria-hidden /> Login history…
-                </MenuItem>
-                <MenuItem
-                  label={member.status === 'deactivated' ? 'Activate' : 'Deactivate'}
-                  danger={member.status !== 'deactivated'}
-                  isDisabled={!mayChange || member.id === me?.user.id}
-                  onAction={() => setOpen({ kind: 'status', member })}
-                >
-                  {member.status === 'deactivated' ? <UserCheck aria-hidden /> : <UserX aria-hidden />}
-                  {member.status === 'deactivated' ? 'Activate…' : 'Deactivate…'}
-                </MenuItem>
-              </RowMenu>
+              <MemberMenu
+                member={member}
+                mayChange={mayChange}
+                isSelf={member.id === me?.user.id}
+                onOpen={(kind) => setOpen({ kind, member })}
+              />
             ),
           },
         ]}
       />
-      <Dialog title="Add a member" isOpen={open?.kind === 'add'} onClose={close}>
-        <AddMember onDone={close} />
+      <Invitations />
+      <Dialog title="Invite by mail" isOpen={adding === 'by mail'} onClose={() => setAdding(undefined)}>
+        <InviteForm onDone={() => setAdding(undefined)} />
       </Dialog>
-      {open?.kind === 'roles' && (
-        <Dialog title={`Roles of ${open.member.full_name}`} isOpen onClose={close}>
-          <RolesForm member={open.member} onDone={close} />
-        </Dialog>
+      <Dialog title="Add a member" isOpen={adding === 'one'} onClose={() => setAdding(undefined)}>
+        <AddMember onDone={() => setAdding(undefined)} />
+      </Dialog>
+      {adding === 'many' && (
+        <ImportDialog
+          onClose={() => {
+            setAdding(undefined);
+            void forget();
+          }}
+        />
       )}
-      {open?.kind === 'explain' && (
-        <Dialog wide title={`What ${open.member.full_name} may do`} isOpen onClose={close}>
-          <Explanation member={open.member} onClose={close} />
-        </Dialog>
-      )}
-      {open?.kind === 'logins' && (
-        <Dialog title={`Logins of ${open.member.full_name}`} isOpen wide onClose={close}>
-          <LoginsOf member={open.member} onDone={close} />
-        </Dialog>
-      )}
-      {open?.kind === 'status' && <StatusConfirm member={open.member} onDone={close} />}
+      <MemberDialogs open={open} onClose={() => setOpen(undefined)} />
     </Page>
-  );
-}
-
-function RolesForm({ member, onDone }: { member: Member; onDone: () => void }) {
-  const save = useUpdateMember(member.id);
-  const [roles, setRoles] = useState(member.roles);
-  const [permissions, setPermissions] = useState(member.permissions);
-  return (
-    <Form problem={save.error} onSubmit={() => save.mutate({ roles, permissions }, { onSuccess: onDone })}>
-      <RoleChoice value={roles} onChange={setRoles} />
-      <details open={permissions.length > 0}>
-        <summary>Single permissions beside the roles ({permissions.length})</summary>
-        <PermissionChoice value={permissions} onChange={setPermissions} />
-      </details>
-      <p className="muted small">
-        Takes effect within a second, also for sessions that are open. Nobody can grant what they do not hold.
-      </p>
-      <div className="form-actions">
-        <Button onPress={onDone}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={save.isPending} isDisabled={roles.length === 0}>
-          Save roles
-        </Button>
-      </div>
-    </Form>
-  );
-}
-
-function LoginsOf({ member, onDone }: { member: Member; onDone: () => void }) {
-  return (
-    <>
-      <LoginHistory pages={useLoginsOf(member.id)} />
-      <div className="form-actions">
-        <Button onPress={onDone}>Close</Button>
-      </div>
-    </>
-  );
-}
-
-function StatusConfirm({ member, onDone }: { member: Member; onDone: () => void }) {
-  const save = useUpdateMember(member.id);
-  const activate = member.status === 'deactivated';
-  return (
-    <Confirm
-      title={activate ? `Activate ${member.full_name}?` : `Deactivate ${member.full_name}?`}
-      action={activate ? 'Activate' : 'Deactivate'}
-      isOpen
-      isPending={save.isPending}
-      problem={save.error}
-      onClose={onDone}
-      onConfirm={() => save.mutate({ status: activate ? 'active' : 'deactivated' }, { onSuccess: onDone })}
-    >
-      <p>
-        {activate
-          ? 'They can log in again with the roles that they had.'
-          : 'Their sessions here end within a second, and steps that run in their name stop. What they own stays.'}
-      </p>
-    </Confirm>
   );
 }

@@ -4,8 +4,10 @@ import { Page, Panel } from '~/ui/page';
 import { Loaded } from '~/ui/states';
 import { Time } from '~/ui/time';
 import { useOwnLogins } from './api';
+import { ChangeEmail } from './ChangeEmail';
 import { ChangePassword } from './ChangePassword';
 import { LoginHistory } from './LoginHistory';
+import { OwnData } from './OwnData';
 import { Sessions } from './Sessions';
 import './profile.css';
 
@@ -38,7 +40,9 @@ export function ProfilePage() {
             </Panel>
             {hasLogins && <Sessions />}
             {hasLogins && <ChangePassword username={user.username} />}
+            {hasLogins && <ChangeEmail />}
             {hasLogins && <OwnLogins />}
+            {hasLogins && <OwnData />}
           </div>
         )}
       </Loaded>

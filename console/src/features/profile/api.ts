@@ -1,9 +1,10 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { api, unwrap } from '~/api/client';
-import type { Problem } from '~/api/problem';
+import { Problem } from '~/api/problem';
 import { usePages } from '~/api/query';
-import { logout } from '~/api/session';
+import { forget, logout } from '~/api/session';
 import type { Schemas, Session } from '~/api/types';
+import { saveFile } from '~/lib/save';
 import { toast } from '~/ui/toast';
 
 const KEY = ['sessions'];
@@ -60,5 +61,24 @@ export function useChangePassword() {
       toast('Password changed; your other sessions have ended');
       return client.invalidateQueries({ queryKey: KEY });
     },
+  });
+}
+
+/** Everything that names the person, as a file. A plain link would carry no token. */
+export function useSaveOwnData() {
+  return useMutation<void, Problem, void>({
+    mutationFn: async () => {
+      const { data, response, error } = await api.GET('/api/v1/auth/me/export', { parseAs: 'blob' });
+      if (!data) throw Problem.from(response, error);
+      saveFile(data, response, 'my-data.json');
+    },
+  });
+}
+
+/** Ends the account; nothing of the session is left that could be logged out. */
+export function useDeleteAccount() {
+  return useMutation<unknown, Problem, Schemas['AccountDeletion']>({
+    mutationFn: (body) => unwrap(api.POST('/api/v1/auth/me/delete', { body })),
+    onSuccess: forget,
   });
 }

@@ -42,7 +42,7 @@ export function TeamMembers({ team, mayWrite, onClose }: TeamMembersProps) {
 }
 
 function Everybody({ team, inside }: { team: Team; inside: ReadonlySet<string> }) {
-  const { query, items } = useMembers('');
+  const { query, items } = useMembers({});
   const change = useChangeTeamMember(team.id);
   if (items === undefined) {
     if (query.isError)

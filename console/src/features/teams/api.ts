@@ -7,11 +7,19 @@ import { toast } from '~/ui/toast';
 
 const KEY = ['teams'];
 
-export function useTeams() {
-  return usePages([...KEY, 'list'], (cursor) =>
-    unwrap(api.GET('/api/v1/teams', { params: { query: { cursor } } })),
+export function useTeams(enabled = true) {
+  return usePages(
+    [...KEY, 'list'],
+    (cursor) => unwrap(api.GET('/api/v1/teams', { params: { query: { cursor } } })),
+    { enabled },
   );
 }
+
+/** The first of them, for a choice. */
+export const teamsQuery = queryOptions({
+  queryKey: [...KEY, 'choice'],
+  queryFn: () => unwrap(api.GET('/api/v1/teams', { params: { query: { limit: 200 } } })),
+});
 
 /** Creates a team, or changes the one with this id. */
 export function useSaveTeam(id: string | undefined) {

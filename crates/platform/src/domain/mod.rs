@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod tenancy;
+pub mod mail;
 pub mod identity;
 pub mod roles;
 pub mod members;
@@ -11,6 +12,7 @@ pub mod oauth;
 pub mod quotas;
 pub mod secrets;
 pub mod teams;
+pub mod invitations;
 pub mod imports;
 pub mod audit;
 pub mod plugins;

@@ -138,6 +138,9 @@ impl Tenant {
         ids.insert("key", key["api_key"]["id"].as_str().unwrap().to_owned());
         let account = app.post(&admin, "/service-accounts", json!({"name": "theirs"})).await.expect(201);
         ids.insert("svc", account["id"].as_str().unwrap().to_owned());
+        let invite = json!({"email": format!("guest-{}@example.com", name.to_lowercase())});
+        let invitation = app.post(&admin, "/invitations", invite).await.expect(201);
+        ids.insert("inv", invitation["id"].as_str().unwrap().to_owned());
         let csv = format!(
             "email,username,full_name,password\n{name}@import.example,{name}-imported,X,a loud yellow morning\n"
         );

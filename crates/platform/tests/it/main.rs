@@ -9,6 +9,7 @@
     reason = "a test wants the first thing that goes wrong to stop it, and looks at tables past the kernel"
 )]
 
+mod asvs;
 mod account;
 mod api_keys;
 mod approvals;
@@ -24,10 +25,14 @@ mod executions;
 mod foreign;
 mod foreign_keys;
 mod guests;
+mod by_mail;
 mod identity;
 mod imports;
 mod isolation;
+mod invitations;
 mod logins;
+mod mail;
+mod mailbox;
 mod matrix;
 mod members;
 mod offboarding;

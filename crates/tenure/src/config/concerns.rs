@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use tenure_kernel::limits::{Rate, Rates};
+use tenure_platform::domain::mail::{Authority, Sender, SmtpUrl};
 
 use super::layers::Layers;
 use super::values::{DatabaseUrl, Raw, Secret, Value, one_of};
@@ -134,6 +135,37 @@ pub(crate) struct KeysConfig {
 impl KeysConfig {
     pub(super) fn read(layers: &mut Layers<'_>) -> Self {
         Self { master: layers.optional("keys.master", "TENURE_MASTER_KEY") }
+    }
+}
+
+/// How messages are delivered.
+#[derive(Debug, Clone)]
+pub(crate) struct MailSettings {
+    /// The server that takes them.
+    pub(crate) smtp_url: Option<SmtpUrl>,
+    /// Whom they are from.
+    pub(crate) from: Option<Sender>,
+    /// Certificates of the authority that the server's is from, beside the machine's own.
+    pub(crate) authority: Option<Authority>,
+}
+
+impl MailSettings {
+    pub(super) fn read(layers: &mut Layers<'_>) -> Self {
+        let smtp_url = layers.optional("mail.smtp_url", "TENURE_MAIL_SMTP_URL");
+        let from = layers.optional("mail.from", "TENURE_MAIL_FROM");
+        let file: Option<PathBuf> = layers.optional("mail.ca_file", "TENURE_MAIL_CA_FILE");
+        let read = |path: &PathBuf| {
+            let pem = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            Authority::parse(&pem).map_err(|wrong| format!("{} {wrong}", path.display()))
+        };
+        let authority = match file.as_ref().map(read).transpose() {
+            Ok(authority) => authority,
+            Err(wrong) => {
+                layers.refuse("mail.ca_file", wrong);
+                None
+            }
+        };
+        Self { smtp_url, from, authority }
     }
 }
 

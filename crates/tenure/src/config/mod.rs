@@ -10,7 +10,9 @@ mod values;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use concerns::{Auth, DatabaseConfig, Environment, KeysConfig, LogConfig, LogFormat, ServerConfig};
+pub(crate) use concerns::{
+    Auth, DatabaseConfig, Environment, KeysConfig, LogConfig, LogFormat, MailSettings, ServerConfig,
+};
 use file::File;
 pub(crate) use layers::{Fault, Flags, Layers, Origin, Shown};
 use tenure_kernel::limits::Rates;
@@ -36,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) default_plan: Plan,
     /// Whether logins are asked for.
     pub(crate) auth: Auth,
+    /// How messages are delivered.
+    pub(crate) mail: MailSettings,
     /// Rate limits of this node.
     pub(crate) rates: Rates,
     /// What is logged.
@@ -111,6 +115,7 @@ impl Config {
                 if production { Plan::Free } else { Plan::Enterprise },
             ),
             auth: layers.get("auth", "TENURE_AUTH", Auth::On),
+            mail: MailSettings::read(layers),
             rates: concerns::rates(layers),
             log: LogConfig::read(layers),
             egress_allow: layers.get("egress.allow", "TENURE_EGRESS_ALLOW", Vec::new()),
@@ -145,6 +150,18 @@ impl Config {
                 "keys.master",
                 "is missing: in production the master key does not lie beside the data it protects; make one with \
                  `openssl rand -base64 32`, keep it safe, and pass it in TENURE_MASTER_KEY",
+            );
+        }
+        if self.mail.smtp_url.is_some() && self.mail.from.is_none() {
+            layers.refuse(
+                "mail.from",
+                "is missing: mail has to be from somebody; write an address that the server lets you use",
+            );
+        }
+        if production && self.mail.smtp_url.is_some() && self.server.public_url.is_none() {
+            layers.refuse(
+                "server.public_url",
+                "is missing: the links in messages must lead here from the reader's machine",
             );
         }
         if self.database.url.is_some() != self.database.system_url.is_some() {

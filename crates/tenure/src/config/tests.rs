@@ -91,6 +91,27 @@ fn what_does_not_go_together_is_refused() {
 }
 
 #[test]
+fn mail_needs_to_be_from_somebody_and_to_lead_back() {
+    let refused = |env: &[(&str, &str)]| read(&[], env, None).unwrap_err().join("\n");
+    let smtp = ("TENURE_MAIL_SMTP_URL", "smtps://tenure:s3cr3t@mail.example.com");
+    let from = ("TENURE_MAIL_FROM", "Tenure <tenure@example.com>");
+    assert!(refused(&[smtp]).contains("mail.from (TENURE_MAIL_FROM)"));
+    assert!(read(&[], &[smtp, from], None).is_ok());
+    let production = [("TENURE_ENVIRONMENT", "production"), ("TENURE_MASTER_KEY", "x"), smtp, from];
+    assert!(refused(&production).contains("server.public_url"));
+    let told = [production.as_slice(), &[("TENURE_PUBLIC_URL", "https://tenure.example.com")]].concat();
+    let loaded = read(&[], &told, None).unwrap();
+    assert!(!format!("{:?} {}", loaded, serde_json::to_string(&loaded.shown).unwrap()).contains("s3cr3t"));
+    let clear = ("TENURE_MAIL_SMTP_URL", "smtp://tenure:s3cr3t@mail.example.com");
+    let fault = refused(&[clear, from]);
+    assert!(fault.contains("in the clear") && !fault.contains("s3cr3t"), "{fault}");
+    assert!(refused(&[("TENURE_MAIL_FROM", "nobody")]).starts_with("TENURE_MAIL_FROM: must look like"));
+    assert!(refused(&[("TENURE_MAIL_CA_FILE", "/dev/null")]).contains("holds no certificate"));
+    assert!(refused(&[("TENURE_MAIL_CA_FILE", "/nowhere/ca.pem")]).contains("/nowhere/ca.pem"));
+    assert!(refused(&[("TENURE_REGISTRATION", "friends")]).contains("open, invite, closed"));
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let secret = "s3cr3t-s3cr3t";
     let url = format!("postgresql://app:{secret}@db:5432/tenure?password={secret}");

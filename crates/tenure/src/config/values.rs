@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use tenure_kernel::limits::Rate;
 use tenure_platform::domain::identity::Registration;
+use tenure_platform::domain::mail::{Sender, SmtpUrl};
 use tenure_platform::domain::tenancy::Plan;
 use zeroize::Zeroizing;
 
@@ -162,12 +163,13 @@ impl Value for Rate {
 
 impl Value for Registration {
     fn parse(raw: Raw) -> Result<Self, String> {
-        one_of(raw, &[("open", Self::Open), ("closed", Self::Closed)])
+        one_of(raw, &[("open", Self::Open), ("invite", Self::Invite), ("closed", Self::Closed)])
     }
 
     fn show(&self) -> serde_json::Value {
         match self {
             Self::Open => "open".into(),
+            Self::Invite => "invite".into(),
             Self::Closed => "closed".into(),
         }
     }
@@ -180,6 +182,26 @@ impl Value for Plan {
 
     fn show(&self) -> serde_json::Value {
         self.as_str().into()
+    }
+}
+
+impl Value for SmtpUrl {
+    fn parse(raw: Raw) -> Result<Self, String> {
+        Self::parse(&Zeroizing::new(text(raw)?))
+    }
+
+    fn show(&self) -> serde_json::Value {
+        self.shown().into()
+    }
+}
+
+impl Value for Sender {
+    fn parse(raw: Raw) -> Result<Self, String> {
+        Self::parse(&text(raw)?)
+    }
+
+    fn show(&self) -> serde_json::Value {
+        self.to_string().into()
     }
 }
 

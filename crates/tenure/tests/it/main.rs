@@ -14,6 +14,7 @@ mod harness;
 mod keys;
 mod lifecycle;
 mod login;
+mod mail;
 mod memory;
 mod own_database;
 mod outages;

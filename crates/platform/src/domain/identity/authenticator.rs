@@ -141,6 +141,23 @@ impl TokenAuthenticator {
         Ok(Found::Alive(known))
     }
 
+    /// Who holds this access token, where this node knows it and hears of changes; without waiting or allocating.
+    pub(crate) fn remembered(&self, token: &str) -> Option<Arc<Identity>> {
+        let kernel = self.kernel.upgrade().ok()?;
+        if !kernel.bus().hears() {
+            return None;
+        }
+        let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let said = self.verified.get(&digest)?;
+        let (Said::Login(claims), now) = (&*said, kernel.clock().now()) else { return None };
+        let known = self.known.get(&claims.sid).filter(|_| claims.are_good_at(now))?;
+        let good = known.tenant_active && known.expires_at > now;
+        match Found::of(known, LoginRef::from(claims)) {
+            Found::Alive(known) if good => Some(known.identity),
+            _ => None,
+        }
+    }
+
     /// Who holds this access token.
     ///
     /// # Errors

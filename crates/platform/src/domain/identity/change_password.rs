@@ -8,14 +8,15 @@ use serde::Deserialize;
 use tenure_kernel::bus::Message;
 use tenure_kernel::event::Outcome;
 use tenure_kernel::{
-    Audited, Authenticated, Error, Json, NewEvent, NoContent, Problem, Result, Sample, SystemReason, TenantId,
+    Audited, Authenticated, Error, Json, NewEvent, NoContent, Problem, Result, Sample, SystemReason, TenantId, UserId,
 };
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
+use super::by_mail;
 use super::event::UserEvent;
 use super::lockout::{self, Subjects};
-use super::model::{MAX_PASSWORD, parse_password};
+use super::model::{MAX_PASSWORD, User, parse_password};
 use super::sessions::{By, person};
 use super::store;
 use crate::app::{App, Routes};
@@ -50,6 +51,39 @@ pub(super) struct Known {
     pub(super) tenants: Vec<TenantId>,
 }
 
+/// Who asks, and what their current password is checked against.
+///
+/// # Errors
+/// 429 while a wait after failures is on.
+pub(super) async fn known(cx: &Authenticated, user: UserId) -> Result<(User, Known)> {
+    let address = cx.cx().origin.address;
+    let system = cx.kernel().system(SystemReason::Authenticate).from(&cx.cx().origin);
+    let found = system.run(async |tx| {
+        let names = store::user(tx, user).await?;
+        let subjects = Subjects::new(&names.username, Some(user), address);
+        let wait = lockout::wait_for(tx, &subjects).await?;
+        let (password, tenants) = (store::password(tx, user).await?, store::audiences(tx, Some(user)).await?);
+        let known = Known { password, subjects, tenants };
+        Ok(Audited::none("looks up whose password is to change", (names, known, wait)))
+    });
+    match found.await? {
+        (_, _, Some(seconds)) => Err(cx.refused(lockout::too_soon(seconds).into()).await),
+        (names, known, None) => Ok((names, known)),
+    }
+}
+
+/// Checks the current password.
+///
+/// # Errors
+/// 422 where it is another; that is counted and recorded.
+pub(super) async fn prove(cx: &Authenticated, app: &App, password: &Zeroizing<String>, known: &Known) -> Result<()> {
+    let fits = password.len() <= MAX_PASSWORD;
+    if !fits || !app.passwords.verify(password.clone(), known.password.clone()).await? {
+        return Err(wrong(cx, known).await);
+    }
+    Ok(())
+}
+
 async fn change(cx: Authenticated, State(app): State<App>, Json(change): Json<PasswordChange>) -> Result<NoContent> {
     let (user, session) = person(&cx)?;
     if !app.config.logins {
@@ -57,37 +91,23 @@ async fn change(cx: Authenticated, State(app): State<App>, Json(change): Json<Pa
     }
     // Guesses that are sent at once are judged one after another.
     let _turn = app.passwords.turn(&user.to_string()).await;
-    let address = cx.cx().origin.address;
-    let system = || cx.kernel().system(SystemReason::Authenticate).from(&cx.cx().origin);
-    let (names, known, wait) = system()
-        .run(async |tx| {
-            let names = store::user(tx, user).await?;
-            let subjects = Subjects::new(&names.username, Some(user), address);
-            let wait = lockout::wait_for(tx, &subjects).await?;
-            let (password, tenants) = (store::password(tx, user).await?, store::audiences(tx, Some(user)).await?);
-            let known = Known { password, subjects, tenants };
-            Ok(Audited::none("looks up whose password is to change", (names, known, wait)))
-        })
-        .await?;
-    if let Some(seconds) = wait {
-        return Err(cx.refused(lockout::too_soon(seconds).into()).await);
-    }
+    let (names, known) = known(&cx, user).await?;
     let new = parse_password(&change.new_password, "/new_password", &[&names.username, &names.email])?;
-    let fits = change.current_password.len() <= MAX_PASSWORD;
-    if !fits || !app.passwords.verify(change.current_password.clone(), known.password.clone()).await? {
-        return Err(wrong(&cx, &known).await);
-    }
+    prove(&cx, &app, &change.current_password, &known).await?;
     if *new == *change.current_password {
         return Err(Problem::invalid("/new_password", "is your password already; choose another").into());
     }
     let (hash, by) = (app.passwords.hash(new).await?, By::of(&cx));
-    system()
+    cx.kernel()
+        .system(SystemReason::Authenticate)
+        .from(&cx.cx().origin)
         .run(async |tx| {
             if !store::replace_password(tx, user, known.password.as_deref(), &hash).await? {
                 return Err(Problem::conflict("the password was changed meanwhile; log in with the new one").into());
             }
             lockout::succeeded(tx, &known.subjects).await?;
             let ended = store::end_logins(tx, user, Some(session)).await?;
+            by_mail::password_changed(tx, &app, user).await?;
             tx.announce(Message::UserChanged { user }).await?;
             let told = known.tenants.iter().map(|tenant| {
                 let event = NewEvent::new(UserEvent::PASSWORD_CHANGED, user.to_string());
@@ -97,12 +117,13 @@ async fn change(cx: Authenticated, State(app): State<App>, Json(change): Json<Pa
             Ok(Audited::many((), told.chain(ended)))
         })
         .await?;
+    app.mail.wake();
     Ok(NoContent)
 }
 
 /// Counts and records that the current password was wrong. A field that is wrong, no 401: the login itself is good, and
 /// clients take a 401 for its end.
-pub(super) async fn wrong(cx: &Authenticated, known: &Known) -> Error {
+async fn wrong(cx: &Authenticated, known: &Known) -> Error {
     if let Err(error) = lockout::failed(cx.kernel(), &known.subjects).await {
         return error;
     }

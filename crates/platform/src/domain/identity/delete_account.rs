@@ -16,12 +16,11 @@ use tenure_kernel::{
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::change_password::{Known, wrong};
+use super::change_password::{self, Known};
 use super::cookie;
 use super::erasure::{self, Ended};
 use super::event::UserEvent;
-use super::lockout::{self, Subjects};
-use super::model::MAX_PASSWORD;
+use super::lockout;
 use super::sessions::{By, person};
 use super::store;
 use crate::app::{App, Routes};
@@ -57,26 +56,11 @@ async fn delete(
         return Err(Problem::conflict("logins are switched off here, and this account is the server's own").into());
     }
     let _turn = app.passwords.turn(&user.to_string()).await;
-    let address = cx.cx().origin.address;
-    let system = || cx.kernel().system(SystemReason::Authenticate).from(&cx.cx().origin);
-    let (known, wait) = system()
-        .run(async |tx| {
-            let names = store::user(tx, user).await?;
-            let subjects = Subjects::new(&names.username, Some(user), address);
-            let wait = lockout::wait_for(tx, &subjects).await?;
-            let (password, tenants) = (store::password(tx, user).await?, store::audiences(tx, Some(user)).await?);
-            Ok(Audited::none("looks up whose account is to end", (Known { password, subjects, tenants }, wait)))
-        })
-        .await?;
-    if let Some(seconds) = wait {
-        return Err(cx.refused(lockout::too_soon(seconds).into()).await);
-    }
-    let fits = asked.current_password.len() <= MAX_PASSWORD;
-    if !fits || !app.passwords.verify(asked.current_password.clone(), known.password.clone()).await? {
-        return Err(wrong(&cx, &known).await);
-    }
+    let (_, known) = change_password::known(&cx, user).await?;
+    change_password::prove(&cx, &app, &asked.current_password, &known).await?;
     let by = By::of(&cx);
-    system().run(async |tx| end(tx, user, &known, &by).await).await?;
+    let system = cx.kernel().system(SystemReason::Authenticate).from(&cx.cx().origin);
+    system.run(async |tx| end(tx, user, &known, &by).await).await?;
     let mut response = NoContent.into_response();
     if headers.contains_key(COOKIE) {
         response.headers_mut().insert(SET_COOKIE, cookie::set(&headers, "", 0)?);

@@ -11,6 +11,14 @@ tenure_kernel::actions! {
         PASSWORD_CHANGED = "password-changed", "A person changed their password; their other logins were ended.";
         PASSWORD_CHANGE_FAILED = "password-change-failed", "A person, or somebody with their access token, gave a wrong current password; it counts like a failed login.";
         PASSWORD_REHASHED = "password-rehashed", "A person logged in with a password that was hashed by another system; it is the same, under this one's own hash.";
+        PASSWORD_RESET_REQUESTED = "password-reset-requested", "Somebody asked for a link that sets a new password; told on the platform's stream where the address is nobody's.";
+        PASSWORD_RESET = "password-reset", "A person set a new password with a link that was sent to them; all their logins were ended.";
+        UNLOCK_REQUESTED = "unlock-requested", "Somebody asked for a link that ends the wait after failed logins; told on the platform's stream where the address is nobody's.";
+        UNLOCKED = "unlocked", "The wait after failed logins was ended with a link that was sent to the person.";
+        VERIFICATION_REQUESTED = "verification-requested", "A person asked for a link that shows that their address is theirs.";
+        EMAIL_VERIFIED = "email-verified", "Mail to the person's address reached them.";
+        EMAIL_CHANGE_REQUESTED = "email-change-requested", "A person wants another address; it changes when a link that was sent there is opened.";
+        EMAIL_CHANGED = "email-changed", "A person's address was changed.";
         JOINED = "joined", "A person agreed to be a member of the organisation: by logging in for the first time, or by going there.";
         EXPORTED = "exported", "A person saved everything that names them.";
         DELETED = "deleted", "A person deleted their account: their names are gone from the installation, their memberships, sessions and keys are over.";

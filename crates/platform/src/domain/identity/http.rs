@@ -16,17 +16,17 @@ use zeroize::Zeroizing;
 
 use super::attempt::{Attempt, refuse_login};
 use super::authenticator::suspended;
-use super::change_password;
 use super::cookie::{self, RefreshIn};
 use super::delete_account;
 use super::event::{SessionEvent, UserEvent, started};
 use super::lockout::{self, Subjects};
 use super::model::{Email, NewPerson, Session, User, Username, parse_name, parse_password};
 use super::sessions;
-use super::signup::{Registration, create_organization};
+use super::signup::create_organization;
 use super::store::{self, Belonging, NewSession, Presented};
 use super::switch;
 use super::token::RefreshToken;
+use super::{by_mail, change_email, change_password, link_store, verify_email};
 use crate::app::{App, Routes};
 use crate::domain::tenancy::{self, Organization};
 use tenure_kernel::bus::Message;
@@ -42,6 +42,9 @@ pub fn routes() -> Routes {
         .merge(sessions::routes())
         .merge(switch::routes())
         .merge(change_password::routes())
+        .merge(verify_email::routes())
+        .merge(by_mail::routes())
+        .merge(change_email::routes())
         .merge(delete_account::routes())
 }
 
@@ -196,12 +199,8 @@ async fn register(
     headers: HeaderMap,
     Json(new): Json<Register>,
 ) -> Result<Raw<RegisteredAnswer>> {
-    if app.config.registration == Registration::Closed {
-        let problem = Problem::new(
-            Code::RegistrationClosed,
-            "registration is closed here; ask the platform's operator for an account",
-        );
-        return Err(anonymous.refused(problem.into()).await);
+    if let Some(detail) = app.config.registration.refuses_organizations() {
+        return Err(anonymous.refused(Problem::new(Code::RegistrationClosed, detail).into()).await);
     }
     cookie::guard(&headers, new.refresh)?;
     let (username, email) = (Username::parse(&new.username, "/username")?, Email::parse(&new.email, "/email")?);
@@ -221,9 +220,13 @@ async fn register(
             let (user, organization) = created.value();
             let begin = NewSession { user: user.id, tenant: organization.id, client: client(new.refresh), lasts };
             let session = started(store::insert_session(tx, &begin, &token).await?);
+            if app.mail.possible() {
+                verify_email::send(tx, &app.mail, user, vec![organization.id]).await?;
+            }
             Ok(created.and(session))
         })
         .await?;
+    app.mail.wake();
     answer(&app, &headers, StatusCode::CREATED, new.refresh, token, &session, user, reference(&organization))
         .map(Raw::new)
 }
@@ -470,6 +473,8 @@ async fn logout(
 pub struct Me {
     /// The person.
     user: User,
+    /// Whether it is known that mail to their address reaches them.
+    email_verified: bool,
     /// The organisation this login is for.
     organization: Organization,
     /// Their roles in it.
@@ -491,18 +496,20 @@ async fn me(cx: Authenticated) -> Result<Json<Me>> {
             Problem::new(Code::Unauthenticated, "this tells of a login, and an API key has none; log in").into()
         );
     };
-    let (user, belongings, invitations, standing) = cx
+    let (user, email_verified, belongings, invitations, standing) = cx
         .kernel()
         .system(SystemReason::Authenticate)
         .run(async |tx| {
             let (belongings, invitations) = (store::belongings(tx, user).await?, store::invitations(tx, user).await?);
-            let found = (store::user(tx, user).await?, belongings, invitations, store::standing(tx, session).await?);
+            let (verified, standing) = (link_store::is_verified(tx, user).await?, store::standing(tx, session).await?);
+            let found = (store::user(tx, user).await?, verified, belongings, invitations, standing);
             Ok(Audited::none("a person looks at their own login", found))
         })
         .await?;
     let standing = standing.ok_or_else(Problem::not_found)?;
     Ok(Json(Me {
         user,
+        email_verified,
         organization,
         roles: standing.roles,
         permissions: cx.cx().identity.permissions.iter().map(PermissionId::as_str).collect(),

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::model::MIN_PASSWORD;
 use super::signup::Registration;
 use crate::app::{App, Routes};
+use crate::domain::mail::Way;
 
 /// The route.
 pub fn routes() -> Routes {
@@ -44,6 +45,8 @@ pub struct Instance {
     auth: Logins,
     /// Characters that a new password needs.
     password_min_length: usize,
+    /// How messages leave, and so whether a forgotten password can be set anew.
+    mail: Way,
     /// Whether a plugin needs a signature before it can be activated.
     require_signed_plugins: bool,
 }
@@ -56,6 +59,7 @@ async fn instance(_anonymous: Anonymous, State(app): State<App>) -> Result<Json<
         registration: config.registration,
         auth: if config.logins { Logins::On } else { Logins::Off },
         password_min_length: MIN_PASSWORD,
+        mail: app.mail.way(),
         require_signed_plugins: config.require_signed_plugins,
     }))
 }

@@ -137,6 +137,15 @@ pub(super) async fn succeeded(tx: &mut SystemTx, subjects: &Subjects) -> Result<
     Ok(())
 }
 
+/// Ends the wait of the account, and of the account from where this is asked; other addresses that fail go on waiting.
+pub(super) async fn unlocked(tx: &mut SystemTx, subjects: &Subjects) -> Result<()> {
+    succeeded(tx, subjects).await?;
+    if let Some(address) = &subjects.address {
+        sqlx::query!("delete from login_failures where subject = $1", address.of_account).execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
 fn wait(beyond_free: i32) -> Duration {
     match u32::try_from(beyond_free) {
         Err(_) | Ok(0) => Duration::ZERO,

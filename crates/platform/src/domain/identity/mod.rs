@@ -1,11 +1,13 @@
 //! Who acts: people, passwords, sessions, tokens. Owns `users`, `credentials`, `identities`, `sessions`,
-//! `refresh_tokens`, `login_failures` and `signing_keys`, and writes the first rows of `memberships`.
+//! `refresh_tokens`, `login_failures`, `mail_tokens` and `signing_keys`, and writes the first rows of `memberships`.
 //!
 //! None of these tables can be reached by a tenant's transaction; everything goes through
 //! [`SystemReason::Authenticate`](tenure_kernel::SystemReason).
 
 mod attempt;
 mod authenticator;
+mod by_mail;
+mod change_email;
 mod change_password;
 mod common_passwords;
 mod cookie;
@@ -16,6 +18,8 @@ mod event;
 pub(crate) mod grants;
 mod http;
 mod instance;
+mod letters;
+mod link_store;
 mod local;
 mod lockout;
 mod model;
@@ -28,6 +32,7 @@ mod switch;
 mod stored_password;
 mod token;
 mod upkeep;
+mod verify_email;
 
 pub use authenticator::TokenAuthenticator;
 pub(crate) use authenticator::{invalid, suspended};
@@ -35,12 +40,13 @@ pub use erasure::{OwnData, delete_unknown_person, own_data};
 pub use event::{SessionEvent, UserEvent};
 pub use http::{routes, well_known};
 pub use instance::routes as instance_routes;
+pub use link_store::{email_reached, join};
 pub use local::LocalLogin;
 pub use model::{Email, NewPerson, User, Username, parse_name, parse_password};
 pub use password::Passwords;
 pub use signing::SigningKeyEvent;
 pub use signup::{Registration, create_organization};
-pub use store::{find_person, insert_membership, insert_person, username_is_taken};
+pub use store::{find_person, insert_membership, insert_person, user as person, username_is_taken};
 pub use stored_password::is_known_hash;
 pub use token::{Claims, LoginRef, Said, TokenConfig, Tokens};
 pub use upkeep::sweep;

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use tenure_kernel::bus::Message;
 use tenure_kernel::describe::{Description, Output, Raw};
 use tenure_kernel::event::Outcome;
+use tenure_kernel::record::PLATFORM_TENANT;
 use tenure_kernel::{
-    Actor, Audited, Authenticated, Code, Json, NewEvent, NoContent, Page, PageQuery, Path, Problem, Query, Result,
-    SessionId, SystemReason, TenantId, Timestamp, UserId,
+    Actor, Audited, Authenticated, Code, Json, NewEvent, NoContent, Page, PageQuery, Path, Principal, Problem, Query,
+    Result, SessionId, SystemReason, TenantId, Timestamp, UserId,
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -202,6 +203,17 @@ pub(super) struct By {
 impl By {
     pub(super) fn of(cx: &Authenticated) -> Self {
         Self { actor: *cx.cx().actor(), tenant: cx.cx().tenant() }
+    }
+
+    /// The person, who opened a link that was sent to them and has no login.
+    pub(super) fn mail(user: UserId) -> Self {
+        let actor = Actor { principal: Principal::User(user), ..Actor::anonymous() };
+        Self { actor, tenant: PLATFORM_TENANT }
+    }
+
+    /// Who, and through no login.
+    pub(super) fn seen_from_nowhere(&self) -> Actor {
+        Actor { session: None, ..self.actor }
     }
 
     /// The organisation of the login that they act with.

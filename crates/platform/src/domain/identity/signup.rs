@@ -15,8 +15,23 @@ use crate::domain::tenancy::{self, Organization, OrganizationEvent, Plan};
 pub enum Registration {
     /// Anybody.
     Open,
+    /// Whoever is invited by mail, into the organisation that invites them; `tenure organization create` makes organisations.
+    Invite,
     /// Nobody; `tenure organization create` makes organisations.
     Closed,
+}
+
+impl Registration {
+    /// Why nobody registers an organisation here; nothing where anybody may.
+    pub(super) const fn refuses_organizations(self) -> Option<&'static str> {
+        match self {
+            Self::Open => None,
+            Self::Invite => Some(
+                "people come by invitation here; open the link that you were sent, or ask an administrator for one",
+            ),
+            Self::Closed => Some("registration is closed here; ask the platform's operator for an account"),
+        }
+    }
 }
 
 /// Creates the person, the organisation with its keys, the membership as administrator and a first team.

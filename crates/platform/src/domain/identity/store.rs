@@ -528,7 +528,10 @@ pub(super) async fn standing(tx: &mut SystemTx, session: SessionId) -> Result<Op
 }
 
 /// The person of this id.
-pub(super) async fn user(tx: &mut SystemTx, id: UserId) -> Result<User> {
+///
+/// # Errors
+/// When there is none; PostgreSQL's.
+pub async fn user(tx: &mut SystemTx, id: UserId) -> Result<User> {
     let row = sqlx::query!("select username, email, full_name, created_at from users where id = $1", id.uuid())
         .fetch_one(&mut *tx)
         .await?;

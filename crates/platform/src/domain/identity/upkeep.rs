@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tenure_kernel::{Audited, Kernel, Result, SystemReason, SystemTx};
 
-use super::lockout;
+use super::{link_store, lockout};
 
 /// Rows of one transaction: few enough that nobody waits for their locks.
 const BATCH: i64 = 1_000;
@@ -20,7 +20,8 @@ const ENDED_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 pub async fn sweep(kernel: &Kernel) -> Result<u64> {
     Ok(in_batches(kernel, sessions).await?
         + in_batches(kernel, refresh_tokens).await?
-        + in_batches(kernel, login_failures).await?)
+        + in_batches(kernel, login_failures).await?
+        + in_batches(kernel, link_store::sweep_tokens).await?)
 }
 
 async fn in_batches(kernel: &Kernel, delete: impl AsyncFn(&mut SystemTx) -> Result<u64>) -> Result<u64> {

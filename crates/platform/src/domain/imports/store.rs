@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 use tenure_kernel::{
     Actor, Audited, Change, Error, ImportId, Kernel, Load, Mode, Page, PageQuery, PermissionSet, Permitted, Personal,
-    Principal, Result, ServiceAccountId, SystemReason, SystemTx, TenantId, TenantTx, Timestamp, UserId, Write,
+    Result, ServiceAccountId, SystemReason, SystemTx, TenantId, TenantTx, Timestamp, UserId, Write,
 };
 use uuid::Uuid;
 
@@ -437,11 +437,14 @@ pub(super) async fn finish(
 /// What who asked for the import may do now; nothing once they, their organisation or the key that they used are out of
 /// service.
 pub(super) async fn standing(tx: &mut SystemTx, claim: &Claim) -> Result<PermissionSet> {
-    let (user, account) = match claim.actor.principal {
-        Principal::User(id) => (Some(id.uuid()), None),
-        Principal::ServiceAccount(id) => (None, Some(ServiceAccountId::uuid(id))),
-        Principal::System(_) | Principal::Anonymous => return Ok(PermissionSet::NONE),
-    };
+    let (actor, user) = (&claim.actor, claim.actor.person());
+    let account = actor.service_account().filter(|_| user.is_none());
+    if user.is_none() && account.is_none() {
+        return Ok(PermissionSet::NONE);
+    }
+    // Its own key and whatever a delegated token hangs on: once one is revoked, nothing goes on in its name.
+    let keys = actor.key.into_iter().chain(actor.delegation.iter().flat_map(|by| by.keys()));
+    let keys: Vec<Uuid> = keys.map(|key| key.uuid()).collect();
     let row = sqlx::query!(
         r#"with holder as (
                select tenant_id, roles, permissions from memberships where tenant_id = $1 and user_id = $2 and status = 'active'
@@ -450,12 +453,13 @@ pub(super) async fn standing(tx: &mut SystemTx, claim: &Claim) -> Result<Permiss
            select h.roles as "roles!",
                   h.permissions || array(select unnest(r.permissions) from roles r where r.tenant_id = h.tenant_id and r.name = any(h.roles)) as "permissions!"
            from holder h join tenants t on t.tenant_id = h.tenant_id
-           where t.status = 'active' and ($4::uuid is null or exists (
-               select from api_keys k where k.tenant_id = h.tenant_id and k.id = $4 and k.revoked_at is null))"#,
+           where t.status = 'active' and not exists (
+               select from unnest($4::uuid[]) as used (id) where not exists (
+                   select from api_keys k where k.tenant_id = h.tenant_id and k.id = used.id and k.revoked_at is null))"#,
         claim.tenant.uuid(),
-        user,
-        account,
-        claim.actor.key.map(|key| key.uuid())
+        user.map(UserId::uuid),
+        account.map(ServiceAccountId::uuid),
+        &keys
     )
     .fetch_optional(&mut *tx)
     .await?;

@@ -147,7 +147,7 @@ async fn delete(cx: Authorized<RoleWrite>, Path(name): Path<PathName>) -> Result
         })
         .await;
     deleted.on_constraint("roles_unused", || {
-        Problem::conflict("members or service accounts have this role; take it from them first (`GET /api/v1/users?role=…` lists the members)")
+        Problem::conflict("members or service accounts have this role, or somebody is invited with it; take it from them, or the invitation back, first (`GET /api/v1/users?role=…` lists the members)")
     })?;
     Ok(NoContent)
 }

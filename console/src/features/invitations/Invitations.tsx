@@ -1,0 +1,178 @@
+import { useQuery } from '@tanstack/react-query';
+import { MailX, RotateCw } from 'lucide-react';
+import { useState } from 'react';
+import { instanceQuery, useMay } from '~/api/query';
+import type { Invitation } from '~/api/types';
+import { useMailFailures } from '~/features/mail/api';
+import { RoleChoice } from '~/features/members/RoleChoice';
+import { teamsQuery } from '~/features/teams/api';
+import { Button } from '~/ui/button';
+import { Confirm } from '~/ui/dialog';
+import { Checkbox, CheckboxGroup, Form, TextField } from '~/ui/form';
+import { MenuItem, RowMenu } from '~/ui/menu';
+import { Panel } from '~/ui/page';
+import { Notice } from '~/ui/states';
+import { List } from '~/ui/table';
+import { Time } from '~/ui/time';
+import { toastProblem } from '~/ui/toast';
+import { useInvitations, useInvite, useSendAgain, useTakeBack } from './api';
+
+const TONE = { open: 'warn', expired: 'idle', accepted: 'ok', revoked: 'idle' } as const;
+
+/** Who was asked by mail, and where each of them stands. Nothing where nobody was. */
+export function Invitations() {
+  const pages = useInvitations();
+  const mayWrite = useMay('user:write');
+  const mayAssign = useMay('role:assign');
+  const mayChange = mayWrite && mayAssign;
+  const failures = useMailFailures(mayWrite).items ?? [];
+  const again = useSendAgain();
+  const [taken, setTaken] = useState<Invitation>();
+  if (!pages.items?.length) return null;
+  const reasonOf = (id: string) => failures.find(({ about }) => about === id)?.reason;
+  return (
+    <Panel title="Invitations" flush>
+      <List
+        label="invitations"
+        pages={pages}
+        rowKey={({ id }) => id}
+        empty={null}
+        columns={[
+          {
+            header: 'Address',
+            cell: ({ id, email, state }) => (
+              <>
+                <strong>{email}</strong>
+                {state === 'open' && reasonOf(id) && (
+                  <div className="cell-note">Not delivered: {reasonOf(id)}.</div>
+                )}
+              </>
+            ),
+          },
+          { header: 'Roles', fit: true, wideOnly: true, cell: ({ roles }) => roles.join(', ') },
+          {
+            header: 'State',
+            fit: true,
+            cell: ({ state }) => <span className={`badge tone-${TONE[state]}`}>{state}</span>,
+          },
+          {
+            header: 'Ends',
+            fit: true,
+            wideOnly: true,
+            cell: ({ state, expires_at }) => (state === 'open' ? <Time iso={expires_at} relative /> : ''),
+          },
+          {
+            header: 'Actions',
+            hideHeader: true,
+            end: true,
+            fit: true,
+            cell: (invitation) =>
+              (invitation.state === 'open' || invitation.state === 'expired') && (
+                <RowMenu label={`Actions for the invitation of ${invitation.email}`}>
+                  <MenuItem
+                    label="Send again"
+                    isDisabled={!mayChange}
+                    onAction={() => again.mutate(invitation, { onError: toastProblem })}
+                  >
+                    <RotateCw aria-hidden /> Send again
+                  </MenuItem>
+                  <MenuItem
+                    label="Take back"
+                    danger
+                    isDisabled={!mayChange}
+                    onAction={() => setTaken(invitation)}
+                  >
+                    <MailX aria-hidden /> Take back…
+                  </MenuItem>
+                </RowMenu>
+              ),
+          },
+        ]}
+      />
+      {taken && <TakeBack invitation={taken} onDone={() => setTaken(undefined)} />}
+    </Panel>
+  );
+}
+
+function TakeBack({ invitation, onDone }: { invitation: Invitation; onDone: () => void }) {
+  const take = useTakeBack();
+  return (
+    <Confirm
+      title={`Take back the invitation of ${invitation.email}?`}
+      action="Take back"
+      isOpen
+      isPending={take.isPending}
+      problem={take.error}
+      onClose={onDone}
+      onConfirm={() => take.mutate(invitation, { onSuccess: onDone })}
+    >
+      <p>The link that was sent opens nothing from then on.</p>
+    </Confirm>
+  );
+}
+
+/** Asks somebody by mail. */
+export function InviteForm({ onDone }: { onDone: () => void }) {
+  const instance = useQuery(instanceQuery).data;
+  const invite = useInvite();
+  const [email, setEmail] = useState('');
+  const [roles, setRoles] = useState(['viewer']);
+  const [teams, setTeams] = useState<string[]>([]);
+  if (instance?.mail === 'none' || instance?.registration === 'closed') {
+    return (
+      <Notice tone="warn" title="Nobody can be invited here">
+        <p>
+          {instance.mail === 'none'
+            ? 'This server sends no mail; ask whoever runs it, or add people with a first password.'
+            : 'Registration is closed on this server; ask whoever runs it, or add people with a first password.'}
+        </p>
+      </Notice>
+    );
+  }
+  return (
+    <Form
+      problem={invite.error}
+      fields={['email']}
+      onSubmit={() => invite.mutate({ email, roles, teams }, { onSuccess: onDone })}
+    >
+      <TextField
+        label="E-mail"
+        type="email"
+        value={email}
+        onChange={setEmail}
+        error={invite.error?.field('email')}
+        autoComplete="off"
+        hint="A link goes there and works once, for 7 days."
+        isRequired
+        autoFocus
+      />
+      <RoleChoice value={roles} onChange={setRoles} />
+      <TeamChoice value={teams} onChange={setTeams} />
+      <div className="form-actions">
+        <Button onPress={onDone}>Cancel</Button>
+        <Button type="submit" tone="primary" isPending={invite.isPending} isDisabled={roles.length === 0}>
+          Send the invitation
+        </Button>
+      </div>
+    </Form>
+  );
+}
+
+/** Only for those who may change who is in a team. */
+function TeamChoice({ value, onChange }: { value: string[]; onChange: (teams: string[]) => void }) {
+  const mayWrite = useMay('team:write');
+  const teams = useQuery({ ...teamsQuery, enabled: mayWrite }).data?.items ?? [];
+  if (!mayWrite || teams.length === 0) return null;
+  return (
+    <details>
+      <summary>Teams ({value.length})</summary>
+      <CheckboxGroup label="Put them into" value={value} onChange={onChange}>
+        {teams.map(({ id, name }) => (
+          <Checkbox key={id} value={id}>
+            {name}
+          </Checkbox>
+        ))}
+      </CheckboxGroup>
+    </details>
+  );
+}

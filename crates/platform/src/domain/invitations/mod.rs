@@ -1,0 +1,15 @@
+//! Invitations by mail: somebody is asked to be a member, with roles and teams, and becomes one with the link that they were
+//! sent. Owns `invitations`.
+//!
+//! The link is the consent, and shows that the address is its reader's. Nobody invites with roles that they do not hold.
+
+mod accept;
+mod event;
+mod http;
+mod letter;
+mod model;
+mod store;
+
+pub use event::InvitationEvent;
+pub use http::routes;
+pub use model::{Invitation, InvitationState};

@@ -1,0 +1,74 @@
+//! What every request pays on the way in, counted: a credential that this node knows, and the check of a permission, take
+//! nothing from the allocator.
+
+#![expect(unsafe_code, reason = "a global allocator is unsafe to implement; this one counts and hands on")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde_json::json;
+use tenure_kernel::permission::{Permission as _, TeamRead};
+use tenure_kernel::{Credential, PermissionSet};
+use tenure_platform::testkit::TestApp;
+
+thread_local! {
+    static TAKEN: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call is handed to the system's allocator as it came; the count is a thread-local cell that never allocates.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = TAKEN.try_with(|taken| taken.set(taken.get() + 1));
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often this thread took memory meanwhile.
+fn taken(work: impl FnOnce()) -> u64 {
+    let before = TAKEN.with(Cell::get);
+    work();
+    TAKEN.with(Cell::get) - before
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_credential_and_a_permission_cost_no_allocation() {
+    assert!(taken(|| drop(black_box(Box::new(7)))) >= 1, "the counter counts");
+    let app = TestApp::start().await;
+    let ada = app.register("ada", "Engines").await;
+    let key = app.post(&ada, "/api-keys", json!({"name": "counted", "scopes": ["team:read"]})).await.expect(201);
+    let key = key["key"].as_str().unwrap().to_owned();
+    let from = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    for (what, credential) in [("token", &ada.token), ("key", &key)] {
+        let credential = Credential::Bearer(credential);
+        let known = app.app.kernel.authenticate(credential, from).await.unwrap();
+        // The caches put what was read in order now and then, on whatever thread passes by; that may take memory.
+        for _ in 0..2_000 {
+            assert!(app.app.kernel.remembered(credential, from).is_some(), "the {what} is known");
+        }
+        let least = (0..20)
+            .map(|_| {
+                taken(|| {
+                    for _ in 0..100 {
+                        let identity = app.app.kernel.remembered(black_box(credential), from).unwrap();
+                        assert_eq!(TeamRead::NEEDS.missing_from(black_box(identity.permissions)), PermissionSet::NONE);
+                    }
+                })
+            })
+            .min();
+        assert_eq!(least, Some(0), "a known {what} and its permission take memory");
+        assert_eq!(known.tenant, ada.tenant());
+    }
+}
