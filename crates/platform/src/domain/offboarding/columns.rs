@@ -38,6 +38,9 @@ pub const PERSON_COLUMNS: &[PersonColumn] = &[
     // What they asked for goes on until its next step that acts, which asks what they may do, and is refused.
     column("executions", "requested_by", Then::History),
     column("identities", "user_id", Then::Person),
+    column("invitations", "accepted_by", Then::History),
+    column("invitations", "invited_by", Then::History),
+    column("mail_tokens", "user_id", Then::Person),
     column("memberships", "user_id", Then::Ended),
     column("platform_admins", "user_id", Then::Person),
     column("plugin_versions", "created_by", Then::History),
