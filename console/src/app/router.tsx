@@ -135,6 +135,7 @@ const page = {
     'ServiceAccountsPage',
   ),
   usage: lazyRouteComponent(() => import('~/features/usage/UsagePage'), 'UsagePage'),
+  device: lazyRouteComponent(() => import('~/features/device/DevicePage'), 'DevicePage'),
   profile: lazyRouteComponent(() => import('~/features/profile/ProfilePage'), 'ProfilePage'),
   audit: lazyRouteComponent(() => import('~/features/audit/AuditPage'), 'AuditPage'),
 };
@@ -177,6 +178,12 @@ const serviceAccounts = createRoute({
 });
 const usage = createRoute({ getParentRoute, path: '/usage', component: page.usage });
 const profile = createRoute({ getParentRoute, path: '/profile', component: page.profile });
+const device = createRoute({
+  getParentRoute,
+  path: '/device',
+  component: page.device,
+  validateSearch: (search): { code?: string | undefined } => ({ code: text(search.code) }),
+});
 const audit = createRoute({
   getParentRoute,
   path: '/audit',
@@ -213,6 +220,7 @@ export const routeTree = root.addChildren([
     serviceAccounts,
     usage,
     profile,
+    device,
     audit,
   ]),
 ]);

@@ -455,13 +455,18 @@ fn credential(headers: &HeaderMap) -> Result<Option<Credential<'_>>> {
 
 /// What a guard asks of a caller, as a value.
 #[derive(Clone, Copy)]
-struct Asked {
+pub(crate) struct Asked {
     needs: PermissionSet,
     step_up: bool,
     enrolment: bool,
 }
 
 impl Asked {
+    /// A login that may do more than set up what is missing of it.
+    pub(crate) const fn login() -> Self {
+        Self { needs: PermissionSet::NONE, step_up: false, enrolment: false }
+    }
+
     const fn of<D: Demand>() -> Self {
         Self { needs: PermissionSet::NONE, step_up: D::STEP_UP, enrolment: D::ENROLMENT }
     }
@@ -488,7 +493,7 @@ impl Asked {
 }
 
 /// Authenticates and counts the request; whatever is refused is recorded before the answer.
-async fn admit(parts: &Parts, kernel: &Kernel, demand: Asked) -> Result<(Arc<Identity>, RequestInfo)> {
+pub(crate) async fn admit(parts: &Parts, kernel: &Kernel, demand: Asked) -> Result<(Arc<Identity>, RequestInfo)> {
     let info = RequestInfo::of(parts);
     let given = credential(&parts.headers).and_then(|given| {
         given.ok_or_else(|| {

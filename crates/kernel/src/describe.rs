@@ -11,12 +11,15 @@ use crate::authorized::{Anonymous, Authenticated, Authorized, Demand};
 use crate::error::Result;
 use crate::extract::{Created, Form, Json, JsonOrNothing, NoContent, Path, PathParams, Query, Sample};
 use crate::permission::{Access, Mode as _, Permission, PermissionSet};
+use crate::platform::{PlatformAuthorized, PlatformPermission, PlatformRight};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guard {
     /// Whoever holds these.
     Permission(PermissionSet, Access),
+    /// Whoever administers the platform and may do this.
+    Platform(PlatformPermission),
     /// Whoever is logged in.
     Authenticated,
     /// Anybody.
@@ -103,6 +106,12 @@ impl<P: Permission> Input for Authorized<P> {
     fn describe(description: &mut Description) {
         description.guard = Some(Guard::Permission(P::NEEDS, P::Mode::ACCESS));
         description.step_up = P::STEP_UP;
+    }
+}
+
+impl<R: PlatformRight> Input for PlatformAuthorized<R> {
+    fn describe(description: &mut Description) {
+        description.guard = Some(Guard::Platform(R::NEEDS));
     }
 }
 
@@ -227,6 +236,7 @@ pub trait Returns<T> {
 /// The marker of guards that a route may have without giving a reason.
 pub trait Known {}
 impl<P> Known for Authorized<P> {}
+impl<R> Known for PlatformAuthorized<R> {}
 impl<D> Known for Authenticated<D> {}
 
 /// [`Guarded`] by a [`Known`] caller.

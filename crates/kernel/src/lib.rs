@@ -25,6 +25,7 @@ pub mod must_not_compile;
 pub mod page;
 mod partitions;
 pub mod permission;
+pub mod platform;
 mod personal;
 pub mod record;
 pub mod refusal;

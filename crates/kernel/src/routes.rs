@@ -270,6 +270,7 @@ fn operation(route: &RouteInfo) -> utoipa::openapi::path::Operation {
     let (summary, rest) = route.doc.split_once('\n').unwrap_or((route.doc, ""));
     let needs = match route.guard {
         Guard::Permission(set, _) => format!("Needs the permission `{set}`."),
+        Guard::Platform(permission) => format!("For administrators of the platform (`{}`).", permission.as_str()),
         Guard::Authenticated => "Needs a login and no permission.".to_owned(),
         Guard::Public => "Needs no login.".to_owned(),
     };

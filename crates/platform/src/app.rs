@@ -19,7 +19,7 @@ use crate::domain::policies::ConfiguredPolicy;
 use crate::domain::workflows::PlanCache;
 use crate::domain::{
     account, api_keys, approvals, audit, executions, identity, imports, invitations, mail, members, oauth, offboarding,
-    plugins, quotas, rate_limits, roles, secrets, service_accounts, teams, tenancy, workflows,
+    platform, plugins, quotas, rate_limits, roles, secrets, service_accounts, teams, tenancy, workflows,
 };
 use crate::sandbox::Sandbox;
 
@@ -201,7 +201,7 @@ impl App {
         let kernel = &self.kernel;
         let of_people =
             identity::sweep(kernel).await? + api_keys::sweep(kernel).await? + imports::sweep(kernel).await?;
-        let of_others = mail::sweep(kernel).await? + quotas::sweep(kernel).await?;
+        let of_others = mail::sweep(kernel).await? + quotas::sweep(kernel).await? + oauth::sweep(kernel).await?;
         Ok(kernel.sweep_idempotency_keys().await? + of_people + of_others)
     }
 
@@ -243,6 +243,7 @@ pub fn routes() -> Routes {
         .merge(workflows::routes())
         .merge(executions::routes())
         .merge(approvals::routes())
+        .merge(platform::routes())
         .merge(offboarding::routes())
         .merge(account::routes());
     slices.below("/api/v1").merge(identity::well_known())
@@ -264,6 +265,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         service_accounts::ServiceAccountEvent::ALL,
         api_keys::ApiKeyEvent::ALL,
         oauth::DelegationEvent::ALL,
+        oauth::DeviceLoginEvent::ALL,
         teams::TeamEvent::ALL,
         invitations::InvitationEvent::ALL,
         imports::ImportEvent::ALL,
@@ -277,6 +279,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         workflows::WorkflowEvent::ALL,
         executions::ExecutionEvent::ALL,
         approvals::ApprovalEvent::ALL,
+        platform::PlatformAdminEvent::ALL,
     ];
     slices.concat()
 }

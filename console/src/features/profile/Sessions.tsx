@@ -10,6 +10,8 @@ import { Time } from '~/ui/time';
 import { useEndOtherSessions, useEndSession, useSessions } from './api';
 import { device } from './device';
 
+const CLIENTS = { console: 'Console', cli: 'Command line', api: 'API' } as const;
+
 /** Where the person is logged in, and the end of it. */
 export function Sessions() {
   const pages = useSessions();
@@ -39,7 +41,7 @@ export function Sessions() {
                 <strong>{device(session.user_agent)}</strong>{' '}
                 {session.current && <span className="badge tone-ok">this device</span>}
                 <div className="cell-note">
-                  {session.client === 'console' ? 'Console' : 'API'} · {session.organization.name}
+                  {CLIENTS[session.client]} · {session.organization.name}
                 </div>
               </>
             ),

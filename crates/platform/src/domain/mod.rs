@@ -22,5 +22,6 @@ pub mod policies;
 pub mod executions;
 pub mod approvals;
 pub mod engine;
+pub mod platform;
 pub mod offboarding;
 pub mod account;

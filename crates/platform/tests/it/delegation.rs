@@ -19,7 +19,7 @@ use crate::policies::single;
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
-async fn form(app: &TestApp, parameters: &[(&str, &str)]) -> Answer {
+pub async fn form(app: &TestApp, parameters: &[(&str, &str)]) -> Answer {
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
     let request = app.request(Method::POST, "/auth/token", None);
     answer(request.header("content-type", "application/x-www-form-urlencoded").body(body)).await
@@ -30,11 +30,11 @@ async fn exchange(app: &TestApp, subject: &str, more: &[(&str, &str)]) -> Answer
     form(app, &[&first[..], more].concat()).await
 }
 
-async fn cut(app: &TestApp, subject: &str, more: &[(&str, &str)]) -> String {
+pub async fn cut(app: &TestApp, subject: &str, more: &[(&str, &str)]) -> String {
     exchange(app, subject, more).await.expect(200)["access_token"].as_str().unwrap().to_owned()
 }
 
-async fn with(app: &TestApp, token: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
+pub async fn with(app: &TestApp, token: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
     app.send(method, path, Some(token), body.as_ref()).await
 }
 
@@ -44,7 +44,7 @@ async fn read(app: &TestApp, token: &str, path: &str) -> Answer {
 
 /// What an OAuth client reads of a refusal.
 #[track_caller]
-fn refused(answer: Answer, error: &str) -> Value {
+pub fn refused(answer: Answer, error: &str) -> Value {
     let body = answer.body;
     assert_eq!((answer.status.as_u16(), &body["error"]), (400, &json!(error)), "{body:#}");
     assert_eq!(answer.headers["content-type"], "application/json");
@@ -69,7 +69,7 @@ async fn refused_within_a_second(node: &TestApp, token: &str, path: &str) {
 }
 
 /// A service account with these permissions, and a key of it: identifier, key, path of the key.
-async fn account(app: &TestApp, admin: &Actor, name: &str, permissions: &[&str]) -> (String, String, String) {
+pub async fn account(app: &TestApp, admin: &Actor, name: &str, permissions: &[&str]) -> (String, String, String) {
     let body = json!({"name": name, "permissions": permissions});
     let id = app.post(admin, "/service-accounts", body).await.expect(201)["id"].as_str().unwrap().to_owned();
     let made = make(app, admin, permissions, json!({"service_account": id})).await.expect(201);
@@ -77,7 +77,7 @@ async fn account(app: &TestApp, admin: &Actor, name: &str, permissions: &[&str])
     (id, key, path)
 }
 
-fn acting(key: &str) -> [(&str, &str); 2] {
+pub fn acting(key: &str) -> [(&str, &str); 2] {
     [("actor_token", key), ("actor_token_type", ACCESS_TOKEN)]
 }
 

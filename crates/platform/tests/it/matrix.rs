@@ -48,6 +48,7 @@ async fn routes_and_their_guards() {
     let lines = app.routes.iter().map(|route| {
         let guard = match route.guard {
             Guard::Permission(needs, access) => format!("{needs} ({access:?})"),
+            Guard::Platform(permission) => permission.as_str().to_owned(),
             Guard::Authenticated => "a login".to_owned(),
             Guard::Public => format!("public: {}", route.public_reason.unwrap_or("?")),
         };

@@ -2,16 +2,20 @@
 
 mod audit;
 mod board;
+mod completions;
 mod config;
+mod credentials;
 mod demo;
 mod execution;
 mod follow;
 mod inside;
 mod key;
 mod local;
+mod login;
 mod migrate;
 mod openapi;
 mod organization;
+mod platform_admin;
 mod pages;
 mod remote;
 mod role;
@@ -73,10 +77,15 @@ enum Verb {
     Migrate(migrate::Args),
     Config(config::Args),
     Organization(organization::Args),
+    PlatformAdmin(platform_admin::Args),
     User(user::Args),
     Role(role::Args),
     Key(key::Args),
+    Login(login::LoginArgs),
+    Logout(login::LogoutArgs),
+    Whoami(login::WhoamiArgs),
     Audit(audit::Args),
+    Completions(completions::Args),
     /// Print the API's OpenAPI document
     Openapi,
 }
@@ -158,9 +167,14 @@ fn run(cli: Cli) -> Outcome {
         Verb::Migrate(args) => migrate::run(&args, &flags),
         Verb::Config(args) => config::run(&args, &flags),
         Verb::Organization(args) => organization::run(args, &flags),
+        Verb::PlatformAdmin(args) => platform_admin::run(&args, &flags),
         Verb::User(args) => user::run(args),
         Verb::Role(args) => role::run(args),
         Verb::Key(args) => key::run(args),
+        Verb::Login(args) => login::login(&args),
+        Verb::Logout(args) => login::logout(&args),
+        Verb::Whoami(args) => login::whoami(args),
+        Verb::Completions(args) => completions::run(&args),
         Verb::Audit(args) => audit::run(args, &flags),
         Verb::Openapi => openapi::run(),
     }

@@ -21,6 +21,8 @@ pub fn tenure(data: &Path) -> Command {
         }
     }
     command.env_remove("DATABASE_URL").env("TENURE_DATA_DIR", data).env("TENURE_CONFIG", "/dev/null");
+    // Nobody's own login is used, or changed.
+    command.env("TENURE_CREDENTIALS", data.join("credentials.json"));
     command.stdin(Stdio::null());
     command
 }

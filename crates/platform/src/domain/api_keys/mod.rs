@@ -14,4 +14,5 @@ pub use authenticator::CredentialAuthenticator;
 pub use event::ApiKeyEvent;
 pub use http::routes;
 pub use model::ApiKey;
+pub use store::maker;
 pub use upkeep::sweep;

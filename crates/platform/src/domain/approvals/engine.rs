@@ -10,7 +10,7 @@ use tenure_workflow::nodes::Approvers;
 
 use super::event::ApprovalEvent;
 use super::model::{ApprovalState, StoredApprovers, hex};
-use crate::domain::executions::PersonRef;
+use crate::domain::executions::{PersonRef, RequestedBy};
 
 /// What people are asked.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct NewApproval<'a> {
     /// Of which workflow.
     pub workflow: WorkflowId,
     /// Who started the execution.
-    pub requested_by: UserId,
+    pub requested_by: RequestedBy,
     /// What the approver is shown.
     pub shown: &'a Value,
     /// Who may decide.
@@ -61,20 +61,22 @@ pub async fn request(tx: &mut SystemTx, new: &NewApproval<'_>) -> Result<Request
     };
     let inserted = sqlx::query!(
         "insert into approvals (tenant_id, id, execution_id, step, workflow_id, requested_by, state, shown, shown_digest,
-                                approvers, expires_at, created_at)
-         values ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10, $11)
+                                approvers, expires_at, created_at, requested_by_kind, answerable)
+         values ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10, $11, $12, $13)
          on conflict (tenant_id, execution_id, step) do nothing",
         new.tenant.uuid(),
         id.uuid(),
         new.execution.uuid(),
         new.step,
         new.workflow.uuid(),
-        new.requested_by.uuid(),
+        new.requested_by.id(),
         shown,
         &digest[..],
         serde_json::to_value(&approvers)?,
         new.expires_at as Option<Timestamp>,
-        now
+        now,
+        new.requested_by.kind(),
+        new.requested_by.answerable.map(UserId::uuid)
     )
     .execute(&mut *tx)
     .await?;

@@ -3,7 +3,7 @@ use serde_json::Value;
 use tenure_kernel::{ApprovalId, ExecutionId, Problem, Result, Timestamp, text};
 use utoipa::ToSchema;
 
-use crate::domain::executions::{PersonRef, WorkflowRef};
+use crate::domain::executions::{PersonRef, Requester, WorkflowRef};
 
 /// How an approval stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -139,7 +139,7 @@ pub struct Approval {
     /// Whether whoever started the execution may not.
     pub not_requester: bool,
     /// Who started the execution.
-    pub requested_by: PersonRef,
+    pub requested_by: Requester,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When it runs out.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::model::{Approval, ApprovalState, Approvers, Comment, Decision, Named, StoredApprovers, Verdict, hex};
 use super::rules::{Caller, Refusal, Standing, refusal};
-use crate::domain::executions::{PersonRef, WorkflowRef};
+use crate::domain::executions::{PersonRef, RequestedBy, WorkflowRef};
 
 /// Which approvals a list shows.
 #[derive(Debug, Default)]
@@ -33,7 +33,10 @@ struct Row {
     shown: String,
     shown_digest: Vec<u8>,
     approvers: serde_json::Value,
-    requested_by: UserId,
+    requested_by: Uuid,
+    requested_by_kind: String,
+    /// Whom it must not ask where the requester may not decide: the requester, or who answers for it.
+    answerable: UserId,
     requester: Option<String>,
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
@@ -84,10 +87,12 @@ async fn select<M: Mode>(
         Row,
         r#"select a.id as "id: ApprovalId", a.workflow_id as "workflow_id: WorkflowId", w.name as workflow_name,
                   a.execution_id as "execution_id: ExecutionId", a.step, a.state, a.shown, a.shown_digest, a.approvers,
-                  a.requested_by as "requested_by: UserId", m.full_name as "requester?", a.created_at, a.expires_at, a.decided_at
+                  a.requested_by, a.requested_by_kind, coalesce(a.answerable, a.requested_by) as "answerable!: UserId",
+                  coalesce(m.full_name, s.name) as requester, a.created_at, a.expires_at, a.decided_at
            from approvals a
            join workflows w on w.tenant_id = a.tenant_id and w.id = a.workflow_id
            left join memberships m on m.tenant_id = a.tenant_id and m.user_id = a.requested_by
+           left join service_accounts s on s.tenant_id = a.tenant_id and s.id = a.requested_by
            where a.tenant_id = $1 and in_reach(w.team_id, $2)
              and ($3::uuid is null or a.id = $3)
              and ($4::text is null or a.state = $4)
@@ -95,7 +100,7 @@ async fn select<M: Mode>(
              and ($6::timestamptz is null or (a.created_at, a.id) < ($6, $7::uuid))
              and (not $8 or (
                  $9 and a.state = 'pending' and (a.expires_at is null or a.expires_at > $10)
-                 and not ((a.approvers ->> 'not_requester')::boolean and a.requested_by = $11)
+                 and not ((a.approvers ->> 'not_requester')::boolean and coalesce(a.answerable, a.requested_by) = $11)
                  and not exists (select from approval_decisions d where d.tenant_id = a.tenant_id and d.approval_id = a.id and d.user_id = $11)
                  and (exists (select from jsonb_array_elements_text(a.approvers -> 'roles') as role where role = any($12))
                    or exists (select from jsonb_array_elements_text(a.approvers -> 'teams') as team where lower(team) = any($13))
@@ -147,7 +152,7 @@ fn whole(
     let standing = Standing {
         state,
         expires_at: row.expires_at,
-        requested_by: row.requested_by,
+        requested_by: row.answerable,
         approvers: &approvers,
         decisions: &decisions,
     };
@@ -164,7 +169,7 @@ fn whole(
         shown_digest: hex(&row.shown_digest),
         not_requester: approvers.not_requester,
         approvers: directory.named(approvers),
-        requested_by: PersonRef::new(row.requested_by, row.requester),
+        requested_by: RequestedBy::stored(&row.requested_by_kind, row.requested_by, None).named(row.requester),
         created_at: row.created_at,
         expires_at: row.expires_at,
         decided_at: row.decided_at,
@@ -292,19 +297,19 @@ pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, filter: &Filter, page: &
 
 /// Why the caller may not decide on what is locked here.
 pub(super) async fn refused(tx: &mut TenantTx<Write>, approval: &Permitted<Approval>) -> Result<Option<Refusal>> {
-    let stored = sqlx::query_scalar!(
-        "select approvers from approvals where tenant_id = $1 and id = $2",
+    let stored = sqlx::query!(
+        r#"select approvers, coalesce(answerable, requested_by) as "answerable!: UserId" from approvals where tenant_id = $1 and id = $2"#,
         tx.tenant().uuid(),
         approval.id.uuid()
     )
     .fetch_one(&mut *tx)
     .await?;
-    let approvers: StoredApprovers = serde_json::from_value(stored)?;
+    let approvers: StoredApprovers = serde_json::from_value(stored.approvers)?;
     let (caller, now) = (caller(tx).await?, tx.now());
     let standing = Standing {
         state: approval.state,
         expires_at: approval.expires_at,
-        requested_by: approval.requested_by.id,
+        requested_by: stored.answerable,
         approvers: &approvers,
         decisions: &approval.decisions,
     };

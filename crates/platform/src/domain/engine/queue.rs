@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use tenure_kernel::{Audited, ExecutionId, Result, Statements, SystemReason, TenantId, Timestamp, UserId, WorkflowId};
+use tenure_kernel::{
+    Audited, ExecutionId, PermissionSet, Result, Statements, SystemReason, TenantId, Timestamp, UserId, WorkflowId,
+};
 use tenure_workflow::machine::StoredValue;
 
 use super::Shared;
-use crate::domain::executions::{LiveState, LiveStep};
+use crate::domain::executions::{LiveState, LiveStep, RequestedBy};
 use crate::domain::quotas::Quota;
 use crate::domain::tenancy::Plan;
 
@@ -19,8 +21,10 @@ pub(super) struct Claim {
     pub(super) workflow: WorkflowId,
     pub(super) workflow_name: String,
     pub(super) version: i32,
-    pub(super) requested_by: UserId,
+    pub(super) requested_by: RequestedBy,
     pub(super) actor: tenure_kernel::Actor,
+    /// What the delegated token that it was started with could do.
+    pub(super) scope: Option<PermissionSet>,
     pub(super) input: StoredValue,
     /// Which time this is that it is taken up, from 1.
     pub(super) attempt: i32,
@@ -118,11 +122,12 @@ pub(super) async fn claim(shared: &Shared, most: usize) -> Result<Vec<Claim>> {
                 begun as (
                     update executions e set state = 'running', started_at = coalesce(e.started_at, $1)
                     from taken t where e.tenant_id = t.tenant_id and e.id = t.id
-                    returning e.tenant_id, e.id, e.workflow_id, e.version, e.requested_by, e.actor, e.input, e.retries,
+                    returning e.tenant_id, e.id, e.workflow_id, e.version, e.requested_by, e.requested_by_kind, e.answerable, e.scope, e.actor, e.input, e.retries,
                               t.attempts, t.ran_ms, t.cancel_requested, t.paused
                 )
                 select b.tenant_id as "tenant!: TenantId", b.id as "id!: ExecutionId", b.workflow_id as "workflow!: WorkflowId",
-                       b.version as "version!", b.requested_by as "requested_by!: UserId", b.actor as "actor!", b.input as "input!",
+                       b.version as "version!", b.requested_by as "requested_by!", b.requested_by_kind as "requested_by_kind!",
+                       b.answerable as "answerable: UserId", b.scope, b.actor as "actor!", b.input as "input!",
                        b.attempts as "attempts!", b.ran_ms as "ran_ms!", b.cancel_requested as "cancelled!", b.paused as "paused!", b.retries as "retries!",
                        w.name as "workflow_name!", n.slug as "slug!"
                 from begun b
@@ -152,7 +157,8 @@ pub(super) async fn claim(shared: &Shared, most: usize) -> Result<Vec<Claim>> {
                 workflow: row.workflow,
                 workflow_name: row.workflow_name,
                 version: row.version,
-                requested_by: row.requested_by,
+                requested_by: RequestedBy::stored(&row.requested_by_kind, row.requested_by, row.answerable),
+                scope: row.scope.map(|scope| PermissionSet::from_patterns(scope.iter().map(String::as_str))),
                 actor: serde_json::from_str(&row.actor)?,
                 input: serde_json::from_str(&row.input)?,
                 attempt: row.attempts,

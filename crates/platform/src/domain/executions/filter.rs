@@ -6,8 +6,9 @@ use axum::http::Request;
 use axum::http::request::Parts;
 use serde::Deserialize;
 use tenure_kernel::describe::{Description, Input};
-use tenure_kernel::{Error, PageQuery, Problem, Query, Result, Timestamp, UserId, WorkflowId};
+use tenure_kernel::{Error, PageQuery, Problem, Query, Result, ServiceAccountId, Timestamp, UserId, WorkflowId};
 use utoipa::IntoParams;
+use uuid::Uuid;
 
 use super::model::ExecutionState;
 
@@ -22,9 +23,8 @@ struct ListQuery {
     /// In these states: repeat it, or put commas between several.
     #[param(value_type = Option<Vec<ExecutionState>>)]
     state: Option<String>,
-    /// Asked for by this person.
-    #[param(value_type = Option<String>)]
-    requested_by: Option<UserId>,
+    /// Asked for by this person, or this service account.
+    requested_by: Option<String>,
     /// Asked for at this moment or later.
     created_after: Option<Timestamp>,
     /// Asked for before this moment.
@@ -49,7 +49,7 @@ pub(super) struct Filter {
     pub(super) id: Option<tenure_kernel::ExecutionId>,
     pub(super) workflow: Option<WorkflowId>,
     pub(super) states: Option<Vec<String>>,
-    pub(super) requested_by: Option<UserId>,
+    pub(super) requested_by: Option<Uuid>,
     pub(super) from: Option<Timestamp>,
     pub(super) to: Option<Timestamp>,
 }
@@ -65,6 +65,18 @@ fn joined(query: &str) -> String {
         query.append_pair("state", &states.join(","));
     }
     query.finish()
+}
+
+/// A person or a service account.
+fn member(text: &str) -> Result<Uuid> {
+    let person = text.parse::<UserId>().map(UserId::uuid);
+    person.or_else(|_| text.parse::<ServiceAccountId>().map(ServiceAccountId::uuid)).map_err(|_| {
+        Problem::invalid(
+            "#query/requested_by",
+            "must be the identifier of a person, usr_…, or a service account, svc_…",
+        )
+        .into()
+    })
 }
 
 fn states(text: &str) -> Result<Vec<String>> {
@@ -86,7 +98,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Listed {
             id: None,
             workflow: query.workflow_id,
             states: query.state.as_deref().map(states).transpose()?,
-            requested_by: query.requested_by,
+            requested_by: query.requested_by.as_deref().map(member).transpose()?,
             from: query.created_after,
             to: query.created_before,
         };

@@ -15,9 +15,10 @@ use tenure_workflow::machine::StoredValue;
 
 use super::control;
 use super::event::ExecutionEvent;
-use super::model::ExecutionSummary;
-use super::store::{self, QUEUE_LENGTH};
+use super::model::{ExecutionSummary, RequestedBy};
+use super::store::{self, QUEUE_LENGTH, Starter};
 use crate::app::App;
+use crate::domain::api_keys;
 use crate::domain::plugins;
 use crate::domain::policies;
 use crate::domain::quotas::{self, Quota};
@@ -90,7 +91,7 @@ pub(super) async fn prepare(cx: &Authorized<WorkflowExecute>, app: &App, wanted:
 
 /// Queues the execution if it may begin. Whatever refuses it gives back what was taken for it.
 pub(super) async fn admit(tx: &mut TenantTx<Write>, app: &App, wanted: &Wanted) -> Result<Audited<Admission>> {
-    let requested_by = tx.cx().actor().user().ok_or_else(for_people)?;
+    let starter = starter(tx).await?;
     let (workflow, version, compiled) = runnable(tx, app, wanted.workflow, wanted.version).await?;
     let (tenant, now) = (tx.tenant(), tx.now());
     let stored = match &wanted.input {
@@ -118,7 +119,7 @@ pub(super) async fn admit(tx: &mut TenantTx<Write>, app: &App, wanted: &Wanted) 
             Admission::Denied(decision),
         ));
     }
-    let execution = store::insert(tx, wanted.id, workflow.id, version, requested_by, &stored).await?;
+    let execution = store::insert(tx, wanted.id, workflow.id, version, &starter, &stored).await?;
     plugins::pin(tx, execution.id, workflow.team_id, &compiled.plugins).await?;
     let event = NewEvent::new(ExecutionEvent::REQUESTED, execution.id.to_string())
         .detail("workflow", workflow.id)
@@ -126,10 +127,18 @@ pub(super) async fn admit(tx: &mut TenantTx<Write>, app: &App, wanted: &Wanted) 
     Ok(Audited::of(Admission::Queued(Box::new(execution)), event))
 }
 
-/// An execution runs for a person: whom its approvals must not ask, and whom its steps are checked against.
-fn for_people() -> Problem {
-    let detail = "a service account cannot start executions yet; use an API key of a person";
-    Problem::new(Code::PermissionDenied, detail)
+/// Whom its steps are checked against; and the person who answers for it, whom its approvals must not ask.
+async fn starter(tx: &mut TenantTx<Write>) -> Result<Starter> {
+    let identity = Arc::clone(&tx.cx().identity);
+    let actor = identity.actor;
+    let answerable = match (actor.on_behalf_of, actor.counted_key()) {
+        (None, Some(key)) if actor.user().is_none() => api_keys::maker(tx, key).await?,
+        (person, _) => person,
+    };
+    let nobody = || Problem::new(Code::PermissionDenied, "only people and service accounts start executions");
+    let requested_by = RequestedBy::of(actor.principal, answerable).ok_or_else(nobody)?;
+    let names = || identity.permissions.iter().map(|id| id.as_str().to_owned()).collect();
+    Ok(Starter { requested_by, scope: actor.delegation.map(|_| names()) })
 }
 
 /// The version of a workflow that is to be run.

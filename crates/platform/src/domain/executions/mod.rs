@@ -27,6 +27,6 @@ pub use event::ExecutionEvent;
 pub use http::routes;
 pub use live::{LiveState, LiveStep, LiveSteps};
 pub use model::{
-    Execution, ExecutionError, ExecutionState, ExecutionSummary, LogLine, PersonRef, StepState, StepSummary,
-    WorkflowRef,
+    Execution, ExecutionError, ExecutionState, ExecutionSummary, LogLine, PersonRef, RequestedBy, Requester,
+    RequesterKind, StepState, StepSummary, WorkflowRef,
 };

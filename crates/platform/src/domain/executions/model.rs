@@ -1,9 +1,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tenure_kernel::{ExecutionId, Timestamp, UserId, WorkflowId};
+use tenure_kernel::{ExecutionId, Principal, ServiceAccountId, Timestamp, UserId, WorkflowId};
 use tenure_workflow::machine::StoredValue;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::domain::plugins::PinnedPlugin;
 
@@ -97,6 +98,83 @@ impl PersonRef {
     }
 }
 
+/// Which kind of member asked for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RequesterKind {
+    /// A person.
+    #[default]
+    User,
+    /// A service account.
+    ServiceAccount,
+}
+
+/// Who asked for something, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Requester {
+    /// Which kind of member.
+    #[serde(default)]
+    pub kind: RequesterKind,
+    /// Who: `usr_…`, of a service account `svc_…`.
+    pub id: String,
+    /// What they are called; the identifier of somebody who has left.
+    pub name: String,
+}
+
+/// Who asked, as it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestedBy {
+    kind: RequesterKind,
+    id: Uuid,
+    /// The person who answers for it where a service account asked: whom it acted for, or who made its key.
+    pub answerable: Option<UserId>,
+}
+
+impl RequestedBy {
+    /// From what is stored; whatever is no service account is a person, as all were once.
+    #[must_use]
+    pub fn stored(kind: &str, id: Uuid, answerable: Option<UserId>) -> Self {
+        let kind = if kind == "service_account" { RequesterKind::ServiceAccount } else { RequesterKind::User };
+        Self { kind, id, answerable }
+    }
+
+    /// Of a member; nothing for who is none.
+    #[must_use]
+    pub fn of(principal: Principal, answerable: Option<UserId>) -> Option<Self> {
+        let (kind, id, answerable) = match principal {
+            Principal::User(id) => (RequesterKind::User, id.uuid(), None),
+            Principal::ServiceAccount(id) => (RequesterKind::ServiceAccount, id.uuid(), answerable),
+            Principal::System(_) | Principal::Anonymous => return None,
+        };
+        Some(Self { kind, id, answerable })
+    }
+
+    /// As it is stored.
+    #[must_use]
+    pub const fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// As it is stored.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self.kind {
+            RequesterKind::User => "user",
+            RequesterKind::ServiceAccount => "service_account",
+        }
+    }
+
+    /// With what they are called.
+    #[must_use]
+    pub fn named(self, name: Option<String>) -> Requester {
+        let id = match self.kind {
+            RequesterKind::User => UserId::from_uuid(self.id).to_string(),
+            RequesterKind::ServiceAccount => ServiceAccountId::from_uuid(self.id).to_string(),
+        };
+        Requester { kind: self.kind, name: name.unwrap_or_else(|| id.clone()), id }
+    }
+}
+
 /// Why an execution or a step failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExecutionError {
@@ -124,7 +202,7 @@ pub struct ExecutionSummary {
     /// How it stands.
     pub state: ExecutionState,
     /// Who asked for it.
-    pub requested_by: PersonRef,
+    pub requested_by: Requester,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When its first step could begin.

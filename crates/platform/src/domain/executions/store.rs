@@ -7,9 +7,10 @@ use tenure_kernel::{
     UserId, WorkflowId, Write,
 };
 use tenure_workflow::machine::{Entry, Outcome, StoredValue};
+use uuid::Uuid;
 
 use super::filter::Filter;
-use super::model::{Execution, ExecutionError, ExecutionState, ExecutionSummary, PersonRef, WorkflowRef, shown};
+use super::model::{Execution, ExecutionError, ExecutionState, ExecutionSummary, RequestedBy, WorkflowRef, shown};
 use super::values::MAX_SENSITIVE;
 use crate::domain::plugins;
 
@@ -22,7 +23,8 @@ struct Row {
     workflow_name: String,
     version: i32,
     state: String,
-    requested_by: UserId,
+    requested_by: Uuid,
+    requested_by_kind: String,
     requester: Option<String>,
     created_at: Timestamp,
     started_at: Option<Timestamp>,
@@ -45,7 +47,7 @@ impl TryFrom<Row> for ExecutionSummary {
             workflow: WorkflowRef { id: row.workflow_id, name: row.workflow_name },
             version: row.version,
             state,
-            requested_by: PersonRef::new(row.requested_by, row.requester),
+            requested_by: RequestedBy::stored(&row.requested_by_kind, row.requested_by, None).named(row.requester),
             created_at: row.created_at,
             started_at: row.started_at,
             finished_at: row.finished_at,
@@ -69,12 +71,13 @@ async fn select<M: Mode>(
     let rows = sqlx::query_as!(
         Row,
         r#"select e.id as "id: ExecutionId", e.workflow_id as "workflow_id: WorkflowId", w.name as workflow_name, e.version,
-                  e.state, e.requested_by as "requested_by: UserId", m.full_name as "requester?", e.created_at, e.started_at,
+                  e.state, e.requested_by, e.requested_by_kind, coalesce(m.full_name, s.name) as requester, e.created_at, e.started_at,
                   e.finished_at, e.error, e.steps_done, v.node_count
            from executions e
            join workflows w on w.tenant_id = e.tenant_id and w.id = e.workflow_id
            join workflow_versions v on v.tenant_id = e.tenant_id and v.workflow_id = e.workflow_id and v.version = e.version
            left join memberships m on m.tenant_id = e.tenant_id and m.user_id = e.requested_by
+           left join service_accounts s on s.tenant_id = e.tenant_id and s.id = e.requested_by
            where e.tenant_id = $1 and in_reach(w.team_id, $2)
              and ($3::uuid is null or e.id = $3)
              and ($4::uuid is null or e.workflow_id = $4)
@@ -90,7 +93,7 @@ async fn select<M: Mode>(
         filter.id.map(ExecutionId::uuid),
         filter.workflow.map(WorkflowId::uuid),
         filter.states.as_deref(),
-        filter.requested_by.map(UserId::uuid),
+        filter.requested_by,
         filter.from as Option<Timestamp>,
         filter.to as Option<Timestamp>,
         at as Option<Timestamp>,
@@ -220,35 +223,48 @@ pub(super) async fn queue_is_full(tx: &mut TenantTx<Write>) -> Result<bool> {
     tx.has_queued(QUEUE_LENGTH).await
 }
 
+/// Who starts an execution, and by what.
+pub(super) struct Starter {
+    pub(super) requested_by: RequestedBy,
+    /// What a delegated token could do: the execution does no more.
+    pub(super) scope: Option<Vec<String>>,
+}
+
 /// A new execution, queued.
 pub(super) async fn insert(
     tx: &mut TenantTx<Write>,
     id: ExecutionId,
     workflow: WorkflowId,
     version: i32,
-    requested_by: UserId,
+    starter: &Starter,
     input: &StoredValue,
 ) -> Result<ExecutionSummary> {
     let row = sqlx::query_as!(
         Row,
         r#"with e as (
-               insert into executions (tenant_id, id, workflow_id, version, state, requested_by, actor, input, created_at)
-               values ($1, $2, $3, $4, 'queued', $5, $6, $7, $8) returning *)
+               insert into executions (tenant_id, id, workflow_id, version, state, requested_by, actor, input, created_at,
+                                       requested_by_kind, answerable, scope)
+               values ($1, $2, $3, $4, 'queued', $5, $6, $7, $8, $9, $10, $11) returning *)
            select e.id as "id!: ExecutionId", e.workflow_id as "workflow_id!: WorkflowId", w.name as workflow_name, e.version as "version!",
-                  e.state as "state!", e.requested_by as "requested_by!: UserId", m.full_name as "requester?", e.created_at as "created_at!: Timestamp",
+                  e.state as "state!", e.requested_by as "requested_by!", e.requested_by_kind as "requested_by_kind!",
+                  coalesce(m.full_name, s.name) as requester, e.created_at as "created_at!: Timestamp",
                   e.started_at, e.finished_at, e.error, e.steps_done as "steps_done!", v.node_count
            from e
            join workflows w on w.tenant_id = e.tenant_id and w.id = e.workflow_id
            join workflow_versions v on v.tenant_id = e.tenant_id and v.workflow_id = e.workflow_id and v.version = e.version
-           left join memberships m on m.tenant_id = e.tenant_id and m.user_id = e.requested_by"#,
+           left join memberships m on m.tenant_id = e.tenant_id and m.user_id = e.requested_by
+           left join service_accounts s on s.tenant_id = e.tenant_id and s.id = e.requested_by"#,
         tx.tenant().uuid(),
         id.uuid(),
         workflow.uuid(),
         version,
-        requested_by.uuid(),
+        starter.requested_by.id(),
         serde_json::to_string(tx.cx().actor())?,
         serde_json::to_string(input)?,
-        tx.now() as Timestamp
+        tx.now() as Timestamp,
+        starter.requested_by.kind(),
+        starter.requested_by.answerable.map(UserId::uuid),
+        starter.scope.as_deref()
     )
     .fetch_one(&mut *tx)
     .await?;

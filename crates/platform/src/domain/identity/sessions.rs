@@ -37,6 +37,8 @@ pub enum Client {
     Api,
     /// The console, in a browser.
     Console,
+    /// `tenure login`, or another program that a person let in by a code.
+    Cli,
 }
 
 /// A login that has not ended.
@@ -114,7 +116,11 @@ fn view(login: Login, current: SessionId) -> SessionView {
         id: login.id,
         current: login.id == current,
         organization: OrganizationRef::new(login.tenant, login.slug, login.name),
-        client: if login.client == "console" { Client::Console } else { Client::Api },
+        client: match login.client.as_str() {
+            "console" => Client::Console,
+            "cli" => Client::Cli,
+            _ => Client::Api,
+        },
         user_agent: login.user_agent,
         address: login.address,
         created_at: login.created_at,

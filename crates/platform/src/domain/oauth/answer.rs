@@ -1,7 +1,7 @@
 //! What the token endpoint answers (RFC 6749, 5.1 and 5.2).
 
 use axum::Json;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, PRAGMA, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -33,14 +33,32 @@ pub struct Token {
     pub issued_token_type: Option<&'static str>,
 }
 
-/// Described as 200 with [`Token`].
+/// Described as 200 with [`Token`], and 400 with [`OAuthProblem`].
 #[derive(Debug)]
 pub struct TokenAnswer;
 
 impl Output for TokenAnswer {
     fn describe(description: &mut Description) {
         description.answers::<Token>(200, "Here it is.");
+        description.answers::<OAuthProblem>(400, REFUSED);
     }
+}
+
+/// What 400 means at the endpoints of OAuth.
+pub(super) const REFUSED: &str = "A refusal in OAuth's words (RFC 6749, 5.2), and a problem document's.";
+
+/// A refusal as OAuth clients read it: a problem document with two members more.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OAuthProblem {
+    /// `invalid_request`, `invalid_grant`, `invalid_scope`, `invalid_target`, `unsupported_grant_type`, `authorization_pending`, `slow_down`,
+    /// `access_denied` or `expired_token`.
+    error: &'static str,
+    /// What happened and what to do.
+    error_description: String,
+    /// The problem document.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    problem: serde_json::Value,
 }
 
 /// An answer that nobody may keep a copy of.
@@ -87,29 +105,31 @@ impl From<Error> for Refused {
     }
 }
 
-/// The problem document with what RFC 6749 asks for beside it. It asks for 400 and `application/json` too; limits and faults keep
-/// their own status.
+/// The problem document with what RFC 6749 asks for beside it. It asks for 400 and `application/json`; limits and faults, of
+/// which it says nothing, stay as they are.
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let problem = self.problem.problem();
         let mut document = problem.document();
-        let told = problem.code.status();
         // Logs a fault, and tells the layers around of what kind it is.
         let (mut parts, _) = self.problem.into_response().into_parts();
-        let status = if told.is_server_error() || told == StatusCode::TOO_MANY_REQUESTS {
-            told
-        } else {
-            StatusCode::BAD_REQUEST
-        };
-        if let Some(members) = document.as_object_mut() {
-            members.insert("status".to_owned(), json!(status.as_u16()));
-            members.insert("error".to_owned(), json!(self.error));
-            members.insert("error_description".to_owned(), json!(problem.detail));
+        if parts.status.is_client_error() && parts.status != StatusCode::TOO_MANY_REQUESTS {
+            parts.status = StatusCode::BAD_REQUEST;
+            parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        parts.status = status;
-        parts.headers.remove(axum::http::header::WWW_AUTHENTICATE);
-        parts.headers.remove(axum::http::header::CONTENT_LENGTH);
-        parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Response::from_parts(parts, document.to_string().into())
+        if let Some(members) = document.as_object_mut() {
+            members.insert("status".to_owned(), json!(parts.status.as_u16()));
+        }
+        let error_description = problem.detail.into_owned();
+        let body = OAuthProblem { error: self.error, error_description, problem: document };
+        parts.headers.remove(WWW_AUTHENTICATE);
+        parts.headers.remove(CONTENT_LENGTH);
+        let mut response = Json(body).into_response();
+        *response.status_mut() = parts.status;
+        for (name, value) in &parts.headers {
+            response.headers_mut().insert(name, value.clone());
+        }
+        *response.extensions_mut() = parts.extensions;
+        response
     }
 }

@@ -1,4 +1,4 @@
-//! `POST /api/v1/auth/token`
+//! `POST /api/v1/auth/token`; device logins are in `device.rs`.
 
 use std::collections::BTreeMap;
 
@@ -12,28 +12,30 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::answer::{Refused, Token, TokenAnswer, given};
-use super::exchange;
+use super::{device, exchange};
 use crate::app::{App, Routes};
 use crate::domain::identity::grants;
 
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// The slice's routes.
 pub fn routes() -> Routes {
-    Routes::new("Authentication").public(
+    let routes = Routes::new("Authentication").public(
         Method::POST,
         "/auth/token",
         "what is exchanged is the credential",
         token,
-        "Get a token as OAuth 2 does it (RFC 6749, form-encoded).\n\n`grant_type=urn:ietf:params:oauth:grant-type:token-exchange` (RFC 8693) cuts a token out of an access token, an API key or another such token, that may less: `scope` (permissions), `resource` (one workflow), `expires_in` (seconds). `password` and `refresh_token` log in, and go on, as `/auth/login` and `/auth/refresh` do. Refusals are problem documents with `error` and `error_description` (RFC 6749, 5.2).",
-    )
+        "Get a token as OAuth 2 does it (RFC 6749, form-encoded).\n\n`grant_type=urn:ietf:params:oauth:grant-type:token-exchange` (RFC 8693) cuts a token out of an access token, an API key or another such token, that may less: `scope` (permissions), `resource` (one workflow), `expires_in` (seconds). `urn:ietf:params:oauth:grant-type:device_code` (RFC 8628) asks for a login that a person approves. `password` and `refresh_token` log in, and go on, as `/auth/login` and `/auth/refresh` do. Refusals are problem documents with `error` and `error_description` (RFC 6749, 5.2).",
+    );
+    routes.merge(device::routes())
 }
 
 /// The parameters of the token endpoint; which of them count goes by `grant_type`.
 #[derive(Deserialize, ToSchema)]
 #[expect(dead_code, reason = "describes the form; it is read by name, as OAuth wants it read")]
 pub struct TokenRequest {
-    /// `password`, `refresh_token` or `urn:ietf:params:oauth:grant-type:token-exchange`.
+    /// `password`, `refresh_token`, `urn:ietf:params:oauth:grant-type:token-exchange` or `urn:ietf:params:oauth:grant-type:device_code`.
     grant_type: String,
     /// password: the user name or address.
     username: Option<String>,
@@ -59,6 +61,8 @@ pub struct TokenRequest {
     requested_token_type: Option<String>,
     /// token-exchange: how long it is to last, in seconds, up to an hour and to its parent's end; 900 unless told.
     expires_in: Option<u32>,
+    /// device_code: the code that the program was given.
+    device_code: Option<String>,
     /// What the client calls itself; it has no secret, so nothing depends on it.
     client_id: Option<String>,
 }
@@ -67,6 +71,10 @@ pub struct TokenRequest {
 pub(super) struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {
+    pub(super) fn of<T>(form: Form<T>) -> Result<Self, Refused> {
+        form.0.map(Self).map_err(|problem| Refused::new("invalid_request", problem))
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
@@ -107,9 +115,10 @@ async fn answer(
     headers: HeaderMap,
     form: Form<TokenRequest>,
 ) -> Result<Token, Refused> {
-    let asked = Parameters(form.0.map_err(|problem| Refused::new("invalid_request", problem))?);
+    let asked = Parameters::of(form)?;
     match asked.need("grant_type")? {
         EXCHANGE => exchange::exchange(&anonymous, &app, &asked).await,
+        DEVICE => device::poll(&anonymous, &app, &asked).await,
         "password" => {
             // A login is a whole one: who wants less exchanges it.
             if asked.get("scope").is_some() {
@@ -126,7 +135,7 @@ async fn answer(
             login(grants::by_refresh_token(anonymous, app, headers, refresh).await?)
         }
         _ => {
-            let detail = format!("`grant_type` must be password, refresh_token or {EXCHANGE}");
+            let detail = format!("`grant_type` must be password, refresh_token, {EXCHANGE} or {DEVICE}");
             Err(Refused::new("unsupported_grant_type", Problem::new(Code::BadRequest, detail)))
         }
     }

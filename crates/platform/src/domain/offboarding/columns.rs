@@ -47,6 +47,7 @@ pub const PERSON_COLUMNS: &[PersonColumn] = &[
     column("mail_tokens", "user_id", Then::Person),
     column("memberships", "user_id", Then::Ended),
     column("passkeys", "user_id", Then::Person),
+    column("platform_admins", "user_id", Then::Person),
     column("plugin_versions", "created_by", Then::History),
     column("plugins", "created_by", Then::History),
     column("plugins", "owner_id", Then::Transferred),

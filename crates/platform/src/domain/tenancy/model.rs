@@ -29,6 +29,9 @@ tenure_kernel::actions! {
     /// What happens to organisations.
     pub OrganizationEvent on Organization = "organization" {
         CREATED = "created", "An organisation was created, with its first administrator and its keys.";
+        SUSPENDED = "suspended", "The platform suspended the organisation.";
+        RESUMED = "resumed", "The platform let the organisation go on.";
+        PLAN_CHANGED = "plan-changed", "The platform gave the organisation another plan.";
     }
 }
 

@@ -233,15 +233,14 @@ impl Step {
         self.shared.kernel.clock().now()
     }
 
-    /// The proof with which the step works in its tenant: the person it runs for may still execute workflows.
+    /// The proof with which the step works in its tenant: whoever it runs for may still execute workflows. Not their own
+    /// credential: what was cut out of it for this execution.
     pub(super) async fn authorized(&self) -> Result<Authorized<WorkflowExecute>, Failure> {
         let claim = &self.claim;
-        let identity = self.shared.standings.identity(claim.tenant, claim.requested_by, claim.actor).await?;
+        let identity = self.shared.standings.identity(claim).await?;
         let withdrawn = || {
-            Failure::new(
-                ErrorClass::PermissionWithdrawn,
-                "whoever started this execution is no active member of the organisation any more",
-            )
+            let message = "whoever started this execution may not act any more: they are no active member of the organisation, or the API key that they used was revoked or has ended";
+            Failure::new(ErrorClass::PermissionWithdrawn, message)
         };
         let identity = identity.ok_or_else(withdrawn)?;
         Ok(self.shared.kernel.act_as::<WorkflowExecute>(identity, Origin::default())?)

@@ -1,0 +1,144 @@
+//! What platform administrators may do, and the proof of it: the first argument of their handlers.
+//!
+//! These permissions are an enum of their own. No role of an organisation holds one, whatever its wildcards cover; a person has
+//! them by an entry that is made on the server's machine (`tenure platform-admin create`), and only with a login of their own: no
+//! key and no delegated token carries them.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
+
+use crate::authorized::{Asked, admit};
+use crate::context::{Actor, Context};
+use crate::error::{Code, Error, Problem, Result};
+use crate::event::Audited;
+use crate::id::UserId;
+use crate::kernel::Kernel;
+use crate::system_tx::{SystemReason, SystemTx};
+
+macro_rules! platform_permissions {
+    ($($name:ident = $text:literal, $doc:literal;)*) => {
+        /// One permission of platform administrators, as a value.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum PlatformPermission { $(#[doc = $doc] $name),* }
+
+        impl PlatformPermission {
+            /// Every one there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// `platform:resource:action`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+
+            /// What its holder may do, for a person.
+            #[must_use]
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$name => $doc),* }
+            }
+        }
+
+        /// The same as types.
+        pub mod platform_permission {
+            $(
+                #[doc = $doc]
+                #[derive(Debug)]
+                pub enum $name {}
+                impl super::PlatformRight for $name {
+                    const NEEDS: super::PlatformPermission = super::PlatformPermission::$name;
+                }
+            )*
+        }
+    };
+}
+
+platform_permissions! {
+    OrganizationRead    = "platform:organization:read",    "See all organisations: plan, status, quotas and use, nothing of what is in them.";
+    OrganizationSuspend = "platform:organization:suspend", "Suspend organisations, and let them go on.";
+    OrganizationPlan    = "platform:organization:plan",    "Change an organisation's plan.";
+    OrganizationQuota   = "platform:organization:quota",   "Give an organisation another limit than its plan's.";
+}
+
+/// A permission of platform administrators as a type.
+pub trait PlatformRight: Send + Sync + 'static {
+    /// Which.
+    const NEEDS: PlatformPermission;
+}
+
+/// The caller is a platform administrator who logged in.
+pub struct PlatformAuthorized<R> {
+    kernel: Kernel,
+    cx: Arc<Context>,
+    right: PhantomData<fn() -> R>,
+}
+
+impl<R> std::fmt::Debug for PlatformAuthorized<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PlatformAuthorized").finish_non_exhaustive()
+    }
+}
+
+impl<R: PlatformRight> PlatformAuthorized<R> {
+    /// Who acts, as organisations read of it: which login it was is not for them to know.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor { session: None, ..*self.cx.actor() }
+    }
+
+    /// Works on organisations as such, in the platform's narrow role, by this caller.
+    ///
+    /// # Errors
+    /// Those of `f`, and PostgreSQL's; then nothing was written but, for a refusal, its event.
+    pub async fn run<T>(&self, f: impl AsyncFnOnce(&mut SystemTx) -> Result<Audited<T>>) -> Result<T> {
+        let system = self.kernel.system(SystemReason::Administer).by(self.actor()).from(&self.cx.origin);
+        match system.run(f).await {
+            Ok(value) => Ok(value),
+            Err(error) => {
+                Err(self.kernel.refused(Some(self.cx.tenant()), self.cx.actor(), &self.cx.origin, error).await)
+            }
+        }
+    }
+}
+
+/// Asked each time: these requests are few, and whoever was removed has lost it at once.
+async fn administers(kernel: &Kernel, user: UserId) -> Result<bool> {
+    let system = kernel.system(SystemReason::Authenticate);
+    system
+        .run(async |tx| {
+            let known = sqlx::query_scalar("select exists (select from platform_admins where user_id = $1)");
+            let known: bool = known.bind(user.uuid()).fetch_one(&mut *tx).await?;
+            Ok(Audited::none("asks whether somebody administers the platform", known))
+        })
+        .await
+}
+
+impl<S, R> FromRequestParts<S> for PlatformAuthorized<R>
+where
+    S: Send + Sync,
+    Kernel: FromRef<S>,
+    R: PlatformRight,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let kernel = Kernel::from_ref(state);
+        let (identity, info) = admit(parts, &kernel, Asked::login()).await?;
+        let login = identity.actor.session.and(identity.actor.user());
+        let holds = match login {
+            Some(user) => administers(&kernel, user).await?,
+            None => false,
+        };
+        if !holds {
+            let problem = Problem::new(Code::PermissionDenied, "this is for administrators of the platform");
+            let error = problem.with("permission", R::NEEDS.as_str()).into();
+            let error = kernel.refused(Some(identity.tenant), &identity.actor, &info.origin, error).await;
+            // Whoever does not administer the platform learns nothing of which organisations there are.
+            let told = error.problem().code == Code::PermissionDenied;
+            return Err(if told { Problem::not_found().into() } else { error });
+        }
+        Ok(Self { kernel, cx: Arc::new(Context { identity, origin: info.origin }), right: PhantomData })
+    }
+}
