@@ -7,6 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use serde_json::json;
 use tenure_kernel::permission::{Permission as _, TeamRead};
@@ -54,20 +55,29 @@ async fn a_known_credential_and_a_permission_cost_no_allocation() {
     for (what, credential) in [("token", &ada.token), ("key", &key)] {
         let credential = Credential::Bearer(credential);
         let known = app.app.kernel.authenticate(credential, from).await.unwrap();
-        // The caches put what was read in order now and then, on whatever thread passes by; that may take memory.
-        for _ in 0..2_000 {
-            assert!(app.app.kernel.remembered(credential, from).is_some(), "the {what} is known");
-        }
-        let least = (0..20)
-            .map(|_| {
-                taken(|| {
-                    for _ in 0..100 {
-                        let identity = app.app.kernel.remembered(black_box(credential), from).unwrap();
-                        assert_eq!(TeamRead::NEEDS.missing_from(black_box(identity.permissions)), PermissionSet::NONE);
+        // Now and then the caches put in order what was read, on whatever thread passes by, and news make them forget: neither is
+        // the cost of a request.
+        let mut least = None;
+        for _ in 0..200 {
+            let _ = app.app.kernel.authenticate(credential, from).await.unwrap();
+            let mut all_known = true;
+            let taken = taken(|| {
+                for _ in 0..100 {
+                    match app.app.kernel.remembered(black_box(credential), from) {
+                        Some(identity) => {
+                            let missing = TeamRead::NEEDS.missing_from(black_box(identity.permissions));
+                            assert_eq!(missing, PermissionSet::NONE);
+                        }
+                        None => all_known = false,
                     }
-                })
-            })
-            .min();
+                }
+            });
+            if all_known {
+                least = Some(least.map_or(taken, |least: u64| least.min(taken)));
+            } else {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
         assert_eq!(least, Some(0), "a known {what} and its permission take memory");
         assert_eq!(known.tenant, ada.tenant());
     }

@@ -69,7 +69,7 @@ pub(super) fn read(text: &str) -> Result<Vec<RawLine>> {
     let mut records = reader.records();
     let header = records.next().transpose().map_err(|error| invalid(format!("cannot be read: {error}")))?;
     let columns = columns(&header.ok_or_else(|| invalid("is empty; its first line names the columns".to_owned()))?)?;
-    let mut lines = Vec::new();
+    let (mut lines, mut places) = (Vec::new(), Places { text: text.as_bytes(), at: 0, line: 1 });
     let (mut addresses, mut names) = (HashMap::new(), HashMap::new());
     for record in records {
         let record = record.map_err(|error| invalid(format!("cannot be read: {error}")))?;
@@ -79,7 +79,7 @@ pub(super) fn read(text: &str) -> Result<Vec<RawLine>> {
         if lines.len() == MOST_LINES {
             return Err(invalid(format!("has more than {MOST_LINES} lines; cut it into several")).into());
         }
-        let number = record.position().map_or(0, |position| i32::try_from(position.line()).unwrap_or(i32::MAX));
+        let number = places.line(record.position().map_or(0, csv::Position::byte));
         let mut cells = cells(&columns, &record);
         for (seen, column) in [(&mut addresses, "email"), (&mut names, "username")] {
             let key = cells.get(column).to_lowercase();
@@ -94,6 +94,31 @@ pub(super) fn read(text: &str) -> Result<Vec<RawLine>> {
         return Err(invalid("has no line below its header".to_owned()).into());
     }
     Ok(lines)
+}
+
+/// In which line, as an editor counts, something begins. The reader counts `\n` alone, and before it skips empty lines.
+struct Places<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: i32,
+}
+
+impl Places<'_> {
+    /// Of a record that is read from `byte` on; records are asked for in their order.
+    fn line(&mut self, byte: u64) -> i32 {
+        let is_break = |at: usize| matches!(self.text.get(at), Some(b'\r' | b'\n'));
+        let mut begins = usize::try_from(byte).unwrap_or(usize::MAX);
+        while is_break(begins) {
+            begins += 1;
+        }
+        for at in self.at..begins.min(self.text.len()) {
+            // `\r\n` is one break.
+            let half = self.text.get(at) == Some(&b'\r') && self.text.get(at + 1) == Some(&b'\n');
+            self.line += i32::from(is_break(at) && !half);
+        }
+        self.at = begins;
+        self.line
+    }
 }
 
 fn columns(header: &csv::StringRecord) -> Result<Vec<String>> {
