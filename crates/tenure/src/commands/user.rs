@@ -65,7 +65,7 @@ enum Verb {
     Offboard(Offboard),
     /// Add people from CSV, and wait for its end
     ///
-    /// Columns: email, username, full_name, password or password_hash; roles, teams and attributes.<name> where wanted. The
+    /// Columns: email, username, full_name, password or password_hash; roles, teams and `attributes.NAME` where wanted. The
     /// exit code is 1 where a line was refused.
     #[command(after_help = "Examples:\n  \
         tenure user import people.csv --dry-run\n  \
