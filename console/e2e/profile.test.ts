@@ -17,7 +17,7 @@ test('a person sees their sessions, ends the others, and changes the password', 
   await page.getByRole('button', { name: /^Account of/ }).click();
   await page.getByRole('menuitem', { name: 'Profile' }).click();
   await expect(page.getByRole('heading', { level: 1, name: 'Profile' })).toBeFocused();
-  await expect(page.getByText(person.email)).toBeVisible();
+  await expect(page.getByText(person.email, { exact: true })).toBeVisible();
   const rows = page.getByRole('table', { name: 'sessions' }).locator('tbody tr');
   await expect(rows).toHaveCount(3);
   await expect(rows.filter({ hasText: 'this device' })).toHaveCount(1);
