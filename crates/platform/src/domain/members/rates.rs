@@ -39,7 +39,7 @@ async fn set(
             let bounds = store::bounds(tx, cx.kernel().limiter().rates()).await?;
             let limit = limit.check(&bounds, "")?;
             let before = store::of_member(tx, id).await?;
-            if before.limit == limit {
+            if before.limit() == limit {
                 return Ok(Audited::none("it was set to the same before", before));
             }
             Ok(store::set_of_member(tx, id, limit).await?.audited(MemberLimitEvent::SET))

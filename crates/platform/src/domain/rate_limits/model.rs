@@ -126,9 +126,28 @@ impl TenantLimits {
 pub struct MemberLimit {
     /// Whose.
     pub user_id: UserId,
+    /// In a minute; as the installation says where null.
+    #[schema(minimum = 1)]
+    pub per_minute: Option<u32>,
+    /// In an hour.
+    #[schema(minimum = 1)]
+    pub per_hour: Option<u32>,
+    /// In a day.
+    #[schema(minimum = 1)]
+    pub per_day: Option<u32>,
+}
+
+impl MemberLimit {
+    pub(super) const fn new(user_id: UserId, limit: RateLimit) -> Self {
+        let RateLimit { per_minute, per_hour, per_day } = limit;
+        Self { user_id, per_minute, per_hour, per_day }
+    }
+
     /// How much.
-    #[serde(flatten)]
-    pub limit: RateLimit,
+    #[must_use]
+    pub const fn limit(&self) -> RateLimit {
+        RateLimit { per_minute: self.per_minute, per_hour: self.per_hour, per_day: self.per_day }
+    }
 }
 
 impl Resource for MemberLimit {

@@ -126,7 +126,7 @@ pub async fn of_member<M: Mode>(tx: &mut TenantTx<M>, user: UserId) -> Result<Me
         per_hour: number(row.per_hour),
         per_day: number(row.per_day),
     });
-    Ok(MemberLimit { user_id: user, limit })
+    Ok(MemberLimit::new(user, limit))
 }
 
 /// A member's limit from now on.
@@ -149,7 +149,7 @@ pub async fn set_of_member(tx: &mut TenantTx<Write>, user: UserId, limit: RateLi
     .execute(&mut *tx)
     .await?;
     tx.announce(Message::UserChanged { user }).await?;
-    Ok(Change::Updated { before, after: MemberLimit { user_id: user, limit } })
+    Ok(Change::Updated { before, after: MemberLimit::new(user, limit) })
 }
 
 /// What a caller of this tenant is limited to, but for their key: for whoever tells who they are, in the role that does.
