@@ -151,6 +151,16 @@ it('tries a file before it adds anybody, and takes an import back', async () => 
   expect(screen.queryByRole('button', { name: 'Undo the import' })).toBeNull();
 });
 
+it('says of a file that is not UTF-8, and sends nothing of it', async () => {
+  const { container } = show(<ImportDialog onClose={() => {}} />);
+  const input = container.ownerDocument.querySelector('input[type=file]') as HTMLInputElement;
+  const latin1 = new File(['full_name\n', new Uint8Array([0xeb])], 'people.csv', { type: 'text/csv' });
+  await userEvent.upload(input, latin1);
+  expect((await screen.findByRole('alert')).textContent).toContain('save it as CSV UTF-8');
+  expect(screen.getByRole('button', { name: 'Say what would happen' })).toHaveProperty('disabled', true);
+  expect(sent('POST /users/import')).toEqual([]);
+});
+
 it('opens an import of before', async () => {
   imports = {
     imp_old: {
