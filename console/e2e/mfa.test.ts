@@ -48,6 +48,8 @@ async function setUpApp(
   const codes = page.getByRole('list', { name: 'Recovery codes' }).locator('code');
   await expect(codes).toHaveCount(10);
   await meanwhile();
+  await page.keyboard.press('Escape');
+  await page.mouse.click(5, 5);
   await expectAccessible(page);
   const shown = await codes.allTextContents();
   const download = page.waitForEvent('download');

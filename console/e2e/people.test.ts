@@ -53,7 +53,11 @@ test('an administrator imports, finds, changes and offboards people', async ({ p
   await Api.login(origin, grace);
   await page.goto('/members');
   await page.getByText('Choose all that are shown').click();
-  await page.getByRole('button', { name: 'Activate', exact: true }).click();
+  await page.getByRole('button', { name: 'Activate…', exact: true }).click();
+  await page
+    .getByRole('alertdialog', { name: 'Activate 3 members?' })
+    .getByText('Activate', { exact: true })
+    .click();
   const refused = page.getByRole('dialog', { name: 'Not everybody was changed' });
   await expect(refused.getByText(`Hedy ${mark}`)).toBeVisible();
   await expect(refused.getByText(/has not agreed/)).toBeVisible();

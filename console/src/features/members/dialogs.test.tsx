@@ -116,7 +116,11 @@ const sent = (line: string) => asked.filter((one) => one.line === line).map(({ b
 it('says of whom a change of many was refused, and why', async () => {
   const onDone = vi.fn();
   show(<BulkBar members={[ADA, BEA]} onDone={onDone} />);
-  await userEvent.click(screen.getByRole('button', { name: 'Deactivate' }));
+  await userEvent.click(screen.getByRole('button', { name: 'Deactivate…' }));
+  const question = await screen.findByRole('alertdialog', { name: 'Deactivate 2 members?' });
+  expect(question.textContent).toContain('Their sessions here end within a second');
+  expect(sent('POST /users/bulk')).toEqual([]);
+  await userEvent.click(within(question).getByRole('button', { name: 'Deactivate' }));
   const dialog = await screen.findByRole('dialog', { name: 'Not everybody was changed' });
   expect(within(dialog).getByText('Ada').parentElement?.textContent).toContain(
     'the last administrator stays',
@@ -130,7 +134,7 @@ it('offers no change of more than the server takes', () => {
   const many = Array.from({ length: 201 }, (_, n) => person(`usr_${n}`, `P ${n}`));
   show(<BulkBar members={many} onDone={() => {}} />);
   expect(screen.getByText('At most 200 at once.')).toBeTruthy();
-  expect(screen.getByRole('button', { name: 'Deactivate' })).toHaveProperty('disabled', true);
+  expect(screen.getByRole('button', { name: 'Deactivate…' })).toHaveProperty('disabled', true);
 });
 
 it('tries a file before it adds anybody, and takes an import back', async () => {

@@ -130,7 +130,7 @@ export function SecondFactors({ onDone }: { onDone?: () => void }) {
         </Dialog>
       )}
       {open?.kind === 'codes' && (
-        <Dialog title="Recovery codes" isOpen onClose={kept} alert>
+        <Dialog title="Recovery codes" isOpen onClose={kept} firm>
           <RecoveryCodes codes={open.codes} onDone={kept} />
         </Dialog>
       )}
