@@ -31,7 +31,7 @@ export function rows(attributes: Record<string, Value>): Row[] {
 }
 
 /** What a row says; undefined where that is no number. */
-function valueOf({ kind, text, was }: Row): Value | undefined {
+function valueIn({ kind, text, was }: Row): Value | undefined {
   const before = was === undefined ? undefined : shown(was);
   if (before?.kind === kind && before.text === text) return was;
   if (kind === 'flag') return text === 'yes';
@@ -46,7 +46,7 @@ export function parse(given: Row[]): { attributes: Record<string, Value> } | { f
   const attributes: Record<string, Value> = {};
   for (const row of given) {
     if (Object.hasOwn(attributes, row.name)) return { fault: `“${row.name}” stands twice.` };
-    const value = valueOf(row);
+    const value = valueIn(row);
     if (value === undefined) return { fault: `“${row.name}” is not a number.` };
     attributes[row.name] = value;
   }
