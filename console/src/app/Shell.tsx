@@ -7,6 +7,7 @@ import { Problem } from '~/api/problem';
 import { meQuery, useMe } from '~/api/query';
 import { useSessionState } from '~/api/session';
 import { Enrol } from '~/features/auth/Enrol';
+import { OwnPassword } from '~/features/auth/OwnPassword';
 import { StepUpDialog } from '~/features/auth/StepUpDialog';
 import { VerifyBanner } from '~/features/mail/VerifyBanner';
 import { Button } from '~/ui/button';
@@ -20,7 +21,7 @@ export function Shell() {
   const [drawer, setDrawer] = useState(false);
   const [palette, setPalette] = useState(false);
   const { pathname } = useLocation();
-  const refused = useQuery(meQuery).error;
+  const { data: me, error: refused } = useQuery(meQuery);
   useLeaveWhenOver();
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a navigation closes the drawer
@@ -37,6 +38,7 @@ export function Shell() {
   }, []);
 
   if (refused && Problem.of(refused).code === 'mfa-enrolment-required') return <Enrol />;
+  if (me?.password_change_required) return <OwnPassword me={me} />;
   return (
     <div className="shell">
       <a className="skip-link" href="#content">

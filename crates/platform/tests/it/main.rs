@@ -22,6 +22,7 @@ mod durability;
 mod engine;
 mod escapes;
 mod executions;
+mod first_passwords;
 mod foreign;
 mod foreign_keys;
 mod guests;

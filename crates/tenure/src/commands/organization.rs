@@ -224,7 +224,13 @@ fn create(new: Create, flags: &Flags) -> Outcome {
 
     let (user, organization) = on_platform(flags, async |platform: &Platform| {
         let app = &platform.app;
-        let person = NewPerson { username, email, full_name, password_hash: app.passwords.hash(password).await? };
+        let person = NewPerson {
+            username,
+            email,
+            full_name,
+            password_hash: app.passwords.hash(password).await?,
+            must_change: false,
+        };
         let plan = new.plan.unwrap_or(app.config.default_plan);
         let reason = SystemReason::Authenticate;
         Ok(app.kernel.system(reason).run(async |tx| create_organization(tx, &person, &name, plan).await).await?)
