@@ -49,6 +49,7 @@ mod private;
 mod policies;
 mod quotas;
 mod quotas_held;
+mod quotas_more;
 mod rate_limits;
 mod redis;
 mod refusals;

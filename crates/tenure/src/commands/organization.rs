@@ -80,7 +80,8 @@ struct Create {
 struct QuotaArgs {
     /// The organisation, by its short name
     slug: String,
-    /// workflows, executions_per_month, concurrent_executions, storage_bytes or provider_calls_per_month; all are shown if absent
+    /// workflows, teams, executions_per_hour, executions_per_month, concurrent_executions, concurrent_connections,
+    /// storage_bytes or provider_calls_per_month; all are shown if absent
     #[arg(value_parser = parse_quota)]
     quota: Option<Quota>,
     /// The limit from now on

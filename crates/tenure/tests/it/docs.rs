@@ -116,7 +116,7 @@ fn ask(ada: &Ada<'_>, example: &str) -> Value {
     let operator =
         Ada { server: ada.server, bearer: format!("Bearer {}", login.json()["access_token"].as_str().unwrap()) };
     let own = json!({"current_password": "a quiet green meadow", "new_password": "a loud yellow morning"});
-    operator.post("/auth/password", &own);
+    assert_eq!(operator.ask("POST", "/auth/password", "application/json", &own.to_string()).status, 204);
     let started = ada.post(&format!("/workflows/{}/executions", ada.save(example)), &json!({}));
     let path = format!("/executions/{}", started["id"].as_str().unwrap());
     ada.server.eventually("it asks", |_| {

@@ -1,4 +1,4 @@
-//! What was used by the end of each day, and the sweep of days long past.
+//! What was used by the end of each day, and the sweep of days and hours long past.
 
 use std::time::Duration;
 
@@ -8,6 +8,8 @@ use super::model::{Quota, QuotaDay};
 
 /// So long a day is kept: a year to look back on, and the month that it is compared with.
 const KEPT: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+/// What an hour counted is of no use once it is over, but to who gives an execution back that was counted in it.
+const HOURS_KEPT: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 /// Rows of one transaction.
 const BATCH: i64 = 1_000;
 
@@ -30,7 +32,7 @@ pub(super) async fn of_month<M: Mode>(tx: &mut TenantTx<M>, moment: Timestamp) -
     Ok(known.collect())
 }
 
-/// Deletes days long past; how many rows.
+/// Deletes days and hours long past; about how many rows.
 ///
 /// # Errors
 /// PostgreSQL's; what was deleted before stays deleted.
@@ -48,7 +50,17 @@ pub async fn sweep(kernel: &Kernel) -> Result<u64> {
                 )
                 .execute(&mut *tx)
                 .await?;
-                Ok(Audited::none("figures of days long past end quietly", done.rows_affected()))
+                let hours = sqlx::query!(
+                    "delete from quota_usage where quota = 'executions_per_hour' and (tenant_id, period_start) in (
+                         select tenant_id, period_start from quota_usage
+                         where quota = 'executions_per_hour' and period_start < $1 limit $2)",
+                    tx.now().before(HOURS_KEPT),
+                    BATCH
+                )
+                .execute(&mut *tx)
+                .await?;
+                let most = done.rows_affected().max(hours.rows_affected());
+                Ok(Audited::none("figures of days and hours long past end quietly", most))
             })
             .await?;
         all += batch;
