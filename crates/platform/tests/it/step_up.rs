@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tenure_kernel::context::Owed;
 use tenure_kernel::describe::Guard;
 use tenure_kernel::{PermissionSet, RouteInfo};
 use tenure_platform::domain::access::SystemRole;
@@ -121,7 +122,7 @@ async fn without_the_second_factor_that_is_asked_for_only_setting_one_up_is_reac
     let (mut reached, mut refused) = (Vec::new(), 0);
     for route in app.routes.iter().filter(|route| route.guard != Guard::Public) {
         let answer = call(&app, &api, route, &viewer.token).await;
-        if route.enrolment {
+        if route.owing.contains(&Owed::SecondFactor) {
             assert_ne!(answer.body["code"], "mfa-enrolment-required", "{}", route.path);
             reached.push(format!("{} {}", route.method, route.path));
         } else {

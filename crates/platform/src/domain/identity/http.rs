@@ -5,11 +5,12 @@ use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::IntoResponse as _;
 use serde::{Deserialize, Serialize};
+use tenure_kernel::context::Owed;
 use tenure_kernel::describe::{Description, Output, Raw};
 use tenure_kernel::event::Outcome;
 use tenure_kernel::{
     Anonymous, Audited, Authenticated, Code, Error, Json, JsonOrNothing, NewEvent, NoContent, PermissionId, Problem,
-    Result, Sample, SystemReason, Timestamp,
+    Renewing, Result, Sample, SystemReason, Timestamp,
 };
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -192,7 +193,13 @@ async fn register(
     }
     let password =
         parse_password(&new.password, "/password", &[username.as_str(), email.as_str(), &organization_name])?;
-    let person = NewPerson { username, email, full_name, password_hash: app.passwords.hash(password).await? };
+    let person = NewPerson {
+        username,
+        email,
+        full_name,
+        password_hash: app.passwords.hash(password).await?,
+        must_change: false,
+    };
     let (token, lasts) = (RefreshToken::random()?, app.tokens.config().refresh_ttl);
     let plan = app.config.default_plan;
     let ((user, organization), session) = anonymous
@@ -349,6 +356,8 @@ async fn logout(
 pub struct Me {
     /// The person.
     user: User,
+    /// Whether this login reaches nothing but this and `POST /auth/password`, until the password is changed.
+    password_change_required: bool,
     /// Whether it is known that mail to their address reaches them.
     email_verified: bool,
     /// The organisation this login is for.
@@ -365,7 +374,7 @@ pub struct Me {
     session_expires_at: Timestamp,
 }
 
-async fn me(cx: Authenticated) -> Result<Json<Me>> {
+async fn me(cx: Authenticated<Renewing>) -> Result<Json<Me>> {
     let organization = cx.read(async |tx| tenancy::store::current(tx).await).await?;
     let (Some(user), Some(session)) = (cx.cx().actor().user(), cx.cx().actor().session) else {
         return Err(
@@ -385,6 +394,7 @@ async fn me(cx: Authenticated) -> Result<Json<Me>> {
     let standing = standing.ok_or_else(Problem::not_found)?;
     Ok(Json(Me {
         user,
+        password_change_required: standing.assurance.owes == Some(Owed::NewPassword),
         email_verified,
         organization,
         roles: standing.roles,
