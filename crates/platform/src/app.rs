@@ -280,6 +280,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         executions::ExecutionEvent::ALL,
         approvals::ApprovalEvent::ALL,
         platform::PlatformAdminEvent::ALL,
+        platform::SetupLinkEvent::ALL,
     ];
     slices.concat()
 }
