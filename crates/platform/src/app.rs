@@ -301,6 +301,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         executions::ExecutionEvent::ALL,
         approvals::ApprovalEvent::ALL,
         platform::PlatformAdminEvent::ALL,
+        platform::SetupLinkEvent::ALL,
     ];
     slices.concat()
 }
