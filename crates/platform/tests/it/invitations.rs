@@ -102,21 +102,78 @@ async fn somebody_who_is_known_joins_with_their_own_account_and_no_other() {
     app.post(&ada, "/invitations", json!({"email": "hank@example.com"})).await.problem(409, "conflict");
 }
 
+/// A pending member who was given more than roles: single permissions, an attribute and a team.
+async fn ask(app: &TestApp, admin: &Actor, email: &str, known: &Actor) -> Value {
+    let username = format!("{}-e", known.username);
+    let body =
+        json!({"email": email, "username": username, "full_name": "X", "password": PASSWORD, "roles": ["admin"]});
+    let _ = app.post(admin, "/users", body).await.expect(201);
+    let given = json!({"permissions": ["*"], "attributes": {"level": 9}});
+    let _ = app.patch(admin, &format!("/users/{}", known.user_id()), given).await.expect(200);
+    let team = app.post(admin, "/teams", json!({"name": username})).await.expect(201);
+    let path = format!("/teams/{}/members/{}", team["id"].as_str().unwrap(), known.user_id());
+    let _ = app.put(admin, &path, json!({})).await.expect(204);
+    team
+}
+
+async fn is_a_viewer_and_nothing_else(app: &TestApp, admin: &Actor, user: &Actor, team: &Value) {
+    let member = app.get(admin, &format!("/users/{}", user.user_id())).await.expect(200);
+    assert_eq!((&member["status"], &member["roles"]), (&json!("active"), &json!(["viewer"])));
+    assert_eq!((&member["permissions"], &member["attributes"]), (&json!([]), &json!({})), "{member:#}");
+    let members = app.get(admin, &format!("/teams/{}/members", team["id"].as_str().unwrap())).await.expect(200);
+    assert_eq!(members["items"], json!([]));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_asked_before_or_declined_joins_with_what_the_invitation_says() {
     let app = TestApp::start().await;
     let ada = app.register("ada", "Engines").await;
-    let hank = app.register("hank", "Globex").await;
-    let body = json!({
-        "email": "hank@example.com", "username": "hank-e", "full_name": "Hank", "password": PASSWORD, "roles": ["admin"]
-    });
-    let _ = app.post(&ada, "/users", body).await.expect(201);
+    let (hank, eve) = (app.register("hank", "Globex").await, app.register("eve", "Evil").await);
+    let team = ask(&app, &ada, "hank@example.com", &hank).await;
     app.post(&ada, "/invitations", json!({"email": "hank@example.com"})).await.problem(409, "conflict");
     let _ = app.delete(&hank, &format!("/auth/invitations/{}", ada.tenant())).await.expect(204);
+    let declined = app.get(&ada, &format!("/users/{}", hank.user_id())).await.expect(200);
+    assert_eq!(
+        (&declined["status"], &declined["permissions"], &declined["attributes"]),
+        (&json!("deactivated"), &json!([]), &json!({}))
+    );
     let (_, link) = invite(&app, &ada, json!({"email": "hank@example.com"})).await;
+    // What they are given between the invitation and the answer is not the invitation's, either.
+    let path = format!("/users/{}", hank.user_id());
+    let _ = app.patch(&ada, &path, json!({"permissions": ["secret:write"]})).await.expect(200);
     let _ = app.post(&hank, "/invitations/join", json!({"token": link})).await.expect(200);
-    let member = app.get(&ada, &format!("/users/{}", hank.user_id())).await.expect(200);
-    assert_eq!((&member["status"], &member["roles"]), (&json!("active"), &json!(["viewer"])));
+    is_a_viewer_and_nothing_else(&app, &ada, &hank, &team).await;
+
+    let (_, link) = invite(&app, &ada, json!({"email": "eve@example.com"})).await;
+    let team = ask(&app, &ada, "eve@example.com", &eve).await;
+    let _ = app.post(&eve, "/invitations/join", json!({"token": link})).await.expect(200);
+    is_a_viewer_and_nothing_else(&app, &ada, &eve, &team).await;
+    let events = app.get(&ada, "/audit/events?action=user.joined").await.expect(200);
+    assert!(events["items"][0].to_string().contains(team["id"].as_str().unwrap()), "{events:#}");
+}
+
+/// Who declined may be asked again by anybody who invites; whom an administrator has put out may not.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_put_out_before_they_agreed_does_not_join_by_a_link() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada", "Engines").await;
+    let hank = app.register("hank", "Globex").await;
+    let (_, link) = invite(&app, &ada, json!({"email": "hank@example.com"})).await;
+    let _ = ask(&app, &ada, "hank@example.com", &hank).await;
+    let path = format!("/users/{}", hank.user_id());
+    let refused = async || {
+        let _ = app.patch(&ada, &path, json!({"status": "deactivated"})).await.expect(200);
+        app.post(&hank, "/invitations/join", json!({"token": link})).await.problem(409, "conflict");
+        app.post(&ada, "/invitations", json!({"email": "hank@example.com"})).await.problem(409, "conflict");
+    };
+    refused().await;
+    // Nor if they have declined before: the administrator has said otherwise since.
+    let _ = app.patch(&ada, &path, json!({"status": "invited"})).await.expect(200);
+    let _ = app.delete(&hank, &format!("/auth/invitations/{}", ada.tenant())).await.expect(204);
+    let _ = app.patch(&ada, &path, json!({"status": "invited"})).await.expect(200);
+    refused().await;
+    let _ = app.patch(&ada, &path, json!({"status": "invited"})).await.expect(200);
+    let _ = app.post(&hank, "/invitations/join", json!({"token": link})).await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -200,17 +200,18 @@ fn actor(user: UserId) -> Actor {
 async fn become_member(tx: &mut SystemTx, opened: Opened, user: &User) -> Result<Audited<Joined>> {
     let Opened { tenant, slug, name, invitation } = opened;
     let (roles, teams) = (invitation.roles.clone(), invitation.teams.clone());
-    if !identity::join(tx, tenant, user, &roles).await? {
-        let detail =
-            "you are a member of this organisation already, or an administrator ended your membership; ask them";
-        return Err(Problem::conflict(detail).into());
-    }
+    let left = identity::join(tx, tenant, user, &roles).await?.ok_or_else(|| {
+        Problem::conflict(
+            "you are a member of this organisation already, or an administrator ended your membership; ask them",
+        )
+    })?;
     store::put_into_teams(tx, tenant, user.id, &teams).await?;
     let accepted = store::accepted(tx, tenant, invitation, user.id).await?.audited(InvitationEvent::ACCEPTED);
     tx.announce(Message::UserChanged { user: user.id }).await?;
     let joined = NewEvent::new(UserEvent::JOINED, user.id.to_string())
         .detail("roles", &roles)
         .detail("teams", &teams)
+        .detail("left_teams", left)
         .detail("email", &user.email);
     let answer = Joined { organization: slug, organization_name: name, user: user.clone() };
     Ok(accepted.in_tenant(tenant).map(|_| answer).also(joined.in_tenant(tenant)))

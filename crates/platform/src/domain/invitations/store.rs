@@ -310,7 +310,7 @@ pub(super) async fn is_known(tx: &mut SystemTx, tenant: TenantId, email: &str) -
     let known = sqlx::query_scalar!(
         r#"select exists (
                select from memberships where tenant_id = $1 and lower(email) = lower($2)
-                 and not (status = 'deactivated' and accepted_at is null)) as "known!""#,
+                 and declined_at is null) as "known!""#,
         tenant.uuid(),
         email
     )
