@@ -299,7 +299,7 @@ struct Rest {
 /// The rules of a single creation.
 async fn add(tx: &mut SystemTx, claim: &Claim, person: &NewPerson, rest: Rest) -> Result<Audited<Added>> {
     let held = store::standing(tx, claim).await?;
-    roles::within_own(&mut *tx, claim.tenant, held, &rest.roles, &[]).await?;
+    roles::within_own(&mut *tx, claim.tenant, held, &rest.roles, &[], "/roles").await?;
     if !rest.teams.is_empty() && !held.contains(TeamWrite::NEEDS) {
         return Err(Problem::invalid("/teams", "who changes teams needs the permission team:write").into());
     }

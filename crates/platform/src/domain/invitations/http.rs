@@ -81,7 +81,7 @@ async fn create(
 ) -> Result<Created<Invitation>> {
     let inviter = may_send(&cx, &app).await?;
     let email = Email::parse(&new.email, "/email")?;
-    let roles = roles::parse_names(&new.roles)?;
+    let roles = roles::parse_names(&new.roles, "/roles")?;
     let roles = if roles.is_empty() { vec![SystemRole::Viewer.as_str().to_owned()] } else { roles };
     let teams = parse_teams(&new.teams)?;
     let (tenant, held, token) = (cx.tenant(), cx.cx().identity.permissions, LinkToken::random()?);
@@ -134,7 +134,7 @@ async fn revoke(cx: Authorized<MayInvite>, Path(id): Path<InvitationId>) -> Resu
     cx.write(async |tx| {
         let invitation = tx.load::<Invitation>(id).await?;
         // Nobody takes what they do not hold, either.
-        roles::within_own(&mut *tx, tenant, held, &invitation.roles, &[]).await?;
+        roles::within_own(&mut *tx, tenant, held, &invitation.roles, &[], "/roles").await?;
         match invitation.state {
             InvitationState::Open | InvitationState::Expired => {
                 Ok(store::revoke(tx, invitation).await?.audited(InvitationEvent::REVOKED).map(|_| ()))
@@ -171,7 +171,7 @@ async fn within_own(
     roles: &[String],
     teams: &[TeamId],
 ) -> Result<()> {
-    roles::within_own(&mut *tx, tenant, held, roles, &[]).await?;
+    roles::within_own(&mut *tx, tenant, held, roles, &[], "/roles").await?;
     if teams.is_empty() {
         return Ok(());
     }
