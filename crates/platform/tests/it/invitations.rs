@@ -204,12 +204,24 @@ async fn nobody_invites_with_what_they_do_not_hold() {
     let path = format!("/invitations/{}", invitation["id"].as_str().unwrap());
     app.post(&rec, &format!("{path}/resend"), json!({})).await.problem(403, "permission-denied");
     app.delete(&rec, &path).await.problem(403, "permission-denied");
+    let crew = app.post(&ada, "/teams", json!({"name": "Crew"})).await.expect(201)["id"].clone();
+    let body = json!({"email": "f@example.com", "roles": ["recruiter"], "teams": [crew]});
+    let (invitation, _) = invite(&app, &ada, body).await;
+    let path = format!("/invitations/{}", invitation["id"].as_str().unwrap());
+    let refused = app.post(&rec, &format!("{path}/resend"), json!({})).await.problem(403, "permission-denied");
+    assert_eq!(refused["permission"], "team:write");
+    let _ = app.delete(&ada, &format!("/teams/{}", crew.as_str().unwrap())).await.expect(204);
+    let _ = app.post(&ada, &format!("{path}/resend"), json!({})).await.expect(200);
+    let _ = app.delete(&ada, &path).await.expect(204);
     // What is not there, or not here.
     let unknown = try_with(&ada, json!({"email": "e@example.com", "roles": ["nobody"]})).await.problem(422, "invalid");
-    assert_eq!(unknown["errors"][0]["pointer"], "/roles");
+    assert_eq!(
+        unknown["errors"][0],
+        json!({"pointer": "/roles", "detail": "`nobody` is no role of this organisation"})
+    );
     let theirs = app.get(&other, "/teams").await.expect(200)["items"][0]["id"].clone();
     let foreign = try_with(&ada, json!({"email": "e@example.com", "teams": [theirs]})).await.problem(422, "invalid");
-    assert_eq!(foreign["errors"][0]["pointer"], "/teams/0");
+    assert_eq!(foreign["errors"][0]["pointer"], "/teams");
     // A role that somebody is invited with stays what it is: nobody makes a mightier one in its place.
     app.delete(&ada, "/users").await.problem(405, "method-not-allowed");
     let _ = app.patch(&ada, &format!("/users/{}", rec.user_id()), json!({"roles": ["viewer"]})).await.expect(200);
@@ -297,6 +309,52 @@ async fn an_invitation_forgets_who_deleted_their_account() {
     let path = format!("/invitations/{}", invitation["id"].as_str().unwrap());
     let left = app.get(&ada, &path).await.expect(200);
     assert_eq!((&left["email"], &left["state"]), (&json!("deleted@invalid"), &json!("accepted")));
+}
+
+/// Otherwise an administrator who is about to go invites a second address of theirs, and is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_gives_no_more_than_who_sent_it_could_give_now() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada", "Engines").await;
+    let boss = app.member(&ada, SystemRole::Admin).await;
+    let heir = app.member(&ada, SystemRole::Viewer).await;
+    let team = app.get(&ada, "/teams").await.expect(200)["items"][0]["id"].clone();
+    let (as_admin, link) = invite(&app, &boss, json!({"email": "private@example.com", "roles": ["admin"]})).await;
+    let (_, into_team) = invite(&app, &boss, json!({"email": "t@example.com", "teams": [team]})).await;
+    let (kept, _) = invite(&app, &boss, json!({"email": "kept@example.com"})).await;
+    let (_, plain) = invite(&app, &boss, json!({"email": "p@example.com"})).await;
+    let opens = async |link: &str| post(&app, "/invitations/open", json!({"token": link})).await.status.as_u16();
+    let path = format!("/users/{}", boss.user_id());
+    let becomes = async |change: Value| drop(app.patch(&ada, &path, change).await.expect(200));
+
+    // With what it takes to invite as a viewer, but neither as an administrator nor into a team.
+    becomes(json!({"roles": ["viewer"], "permissions": ["user:write", "role:assign"]})).await;
+    assert_eq!((opens(&link).await, opens(&into_team).await, opens(&plain).await), (410, 410, 200));
+    post(&app, "/invitations/accept", person(&link, "private")).await.problem(410, "link-over");
+    becomes(json!({"permissions": ["user:write", "role:assign", "team:write"]})).await;
+    assert_eq!(opens(&into_team).await, 200);
+    // Without it, or out of service, there is nobody who invites.
+    becomes(json!({"permissions": ["team:write"]})).await;
+    assert_eq!(opens(&plain).await, 410);
+    becomes(json!({"roles": ["admin"], "status": "locked"})).await;
+    assert_eq!(opens(&link).await, 410);
+    becomes(json!({"status": "active"})).await;
+    assert_eq!((opens(&link).await, opens(&into_team).await, opens(&plain).await), (200, 200, 200));
+
+    // What somebody else has sent again is theirs; the rest ends with who leaves.
+    let resend = format!("/invitations/{}/resend", kept["id"].as_str().unwrap());
+    let sent = app.post(&ada, &resend, json!({})).await.expect(200);
+    assert_eq!(sent["invited_by"], *ada.user_id());
+    let kept_link = token(&latest(&app, "invitation", "kept@example.com").await);
+    let assets = app.get(&ada, &format!("{path}/assets")).await.expect(200);
+    assert_eq!(assets["invitations"], 3, "{assets:#}");
+    let done = app.post(&ada, &format!("{path}/offboard"), json!({"to": heir.user_id()})).await.expect(200);
+    assert_eq!(done["revoked_invitations"], 3, "{done:#}");
+    assert_eq!(state(&app, &ada, &as_admin).await, "revoked");
+    assert_eq!((opens(&link).await, opens(&kept_link).await), (410, 200));
+    let revoked = app.get(&ada, "/audit/events?action=invitation.revoked").await.expect(200);
+    assert_eq!(revoked["items"].as_array().unwrap().len(), 3);
+    let _ = post(&app, "/invitations/accept", person(&kept_link, "kept")).await.expect(201);
 }
 
 /// Of two that open one link at once, one joins.

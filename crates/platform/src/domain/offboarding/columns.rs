@@ -40,7 +40,8 @@ pub const PERSON_COLUMNS: &[PersonColumn] = &[
     column("executions", "requested_by", Then::History),
     column("identities", "user_id", Then::Person),
     column("invitations", "accepted_by", Then::History),
-    column("invitations", "invited_by", Then::History),
+    // Nobody comes by the link of somebody who has left.
+    column("invitations", "invited_by", Then::Ended),
     column("login_failures", "user_id", Then::Person),
     // A limit on who is deactivated limits nobody.
     column("member_rate_limits", "user_id", Then::History),
