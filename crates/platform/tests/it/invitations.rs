@@ -226,10 +226,14 @@ async fn nobody_invites_with_what_they_do_not_hold() {
     app.delete(&ada, "/users").await.problem(405, "method-not-allowed");
     let _ = app.patch(&ada, &format!("/users/{}", rec.user_id()), json!({"roles": ["viewer"]})).await.expect(200);
     app.delete(&ada, "/roles/recruiter").await.problem(409, "conflict");
-    let open = app.get(&ada, "/invitations?state=open").await.expect(200)["items"].clone();
-    let of_rec = open.as_array().unwrap().iter().find(|one| one["email"] == "a@example.com").unwrap().clone();
-    let _ = app.delete(&ada, &format!("/invitations/{}", of_rec["id"].as_str().unwrap())).await.expect(204);
+    // One that has run out holds no role; sent again, it would have to.
+    let run_out =
+        "update invitations set expires_at = now() - interval '1 minute' where email = 'a@example.com' returning id";
+    let id: uuid::Uuid = sqlx::query_scalar(run_out).fetch_one(&mut app.admin().await).await.unwrap();
     let _ = app.delete(&ada, "/roles/recruiter").await.expect(204);
+    let path = format!("/invitations/{}/resend", tenure_kernel::InvitationId::from_uuid(id));
+    let gone = app.post(&ada, &path, json!({})).await.problem(409, "conflict");
+    assert!(gone["detail"].as_str().unwrap().contains("role"), "{gone:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -266,6 +270,17 @@ async fn an_invitation_is_sent_again_taken_back_and_runs_out() {
     let cursor = pages["next_cursor"].as_str().unwrap();
     let rest = app.get(&ada, &format!("/invitations?limit=1&cursor={cursor}")).await.expect(200);
     assert_eq!((&rest["items"][0]["id"], &rest["next_cursor"]), (&invitation["id"], &Value::Null));
+    // A quarter of a year later nobody asks any more, and their addresses are gone.
+    let _ = invite(&app, &ada, json!({"email": "late@example.com"})).await;
+    let left = async || -> i64 {
+        sqlx::query_scalar("select count(*) from invitations").fetch_one(&mut app.admin().await).await.unwrap()
+    };
+    clock.advance(Duration::from_secs(90 * 24 * 3600));
+    app.app.sweep().await.unwrap();
+    assert_eq!(left().await, 3);
+    clock.advance(Duration::from_secs(8 * 24 * 3600));
+    app.app.sweep().await.unwrap();
+    assert_eq!(left().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -309,6 +324,22 @@ async fn an_invitation_forgets_who_deleted_their_account() {
     let path = format!("/invitations/{}", invitation["id"].as_str().unwrap());
     let left = app.get(&ada, &path).await.expect(200);
     assert_eq!((&left["email"], &left["state"]), (&json!("deleted@invalid"), &json!("accepted")));
+
+    // Nor in those that they did not accept: one that was taken back, and one that is open because they came otherwise.
+    let (first, _) = invite(&app, &ada, json!({"email": "hedy@example.com"})).await;
+    let _ = app.delete(&ada, &format!("/invitations/{}", first["id"].as_str().unwrap())).await.expect(204);
+    let (second, link) = invite(&app, &ada, json!({"email": "Hedy@example.com"})).await;
+    let body =
+        json!({"email": "hedy@example.com", "username": "hedy", "full_name": "Hedy Lamarr", "password": PASSWORD});
+    let _ = app.post(&ada, "/users", body).await.expect(201);
+    let hedy = app.log_in("hedy").await;
+    let _ = app.post(&hedy, "/auth/me/delete", json!({"current_password": PASSWORD})).await.expect(204);
+    for invitation in [first, second] {
+        let path = format!("/invitations/{}", invitation["id"].as_str().unwrap());
+        let left = app.get(&ada, &path).await.expect(200);
+        assert_eq!((&left["email"], &left["state"]), (&json!("deleted@invalid"), &json!("revoked")));
+    }
+    post(&app, "/invitations/open", json!({"token": link})).await.problem(410, "link-over");
 }
 
 /// Otherwise an administrator who is about to go invites a second address of theirs, and is back.

@@ -83,7 +83,12 @@ pub(super) async fn end_membership(tx: &mut SystemTx, leaving: &Leaving, user: U
                        where tenant_id = $1 and user_id = $2 and revoked_at is null),
               lines as (update user_import_lines l set username = '', email = '' from memberships m
                         where l.tenant_id = $1 and m.tenant_id = $1 and m.user_id = $2
-                          and (l.user_id = $2 or lower(l.email) = lower(m.email)))
+                          and (l.user_id = $2 or lower(l.email) = lower(m.email))),
+              invited as (update invitations i set email = 'deleted@invalid', updated_at = $3,
+                                 status = case i.status when 'open' then 'revoked' else i.status end
+                          from memberships m
+                          where i.tenant_id = $1 and m.tenant_id = $1 and m.user_id = $2
+                            and (i.accepted_by = $2 or lower(i.email) = lower(m.email)))
          update memberships set status = 'deactivated', username = 'deleted', email = '', full_name = 'Deleted account',
              roles = '{}', permissions = '{}', attributes = '{}', updated_at = $3
          where tenant_id = $1 and user_id = $2",

@@ -11,7 +11,9 @@ mod http;
 mod letter;
 mod model;
 mod store;
+mod upkeep;
 
 pub use event::InvitationEvent;
 pub use http::routes;
 pub use model::{Invitation, InvitationState};
+pub use upkeep::sweep;
