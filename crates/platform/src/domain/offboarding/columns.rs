@@ -33,9 +33,11 @@ pub const PERSON_COLUMNS: &[PersonColumn] = &[
     column("api_keys", "created_by", Then::History),
     column("api_keys", "user_id", Then::Ended),
     column("approval_decisions", "user_id", Then::History),
+    column("approvals", "answerable", Then::History),
     column("approvals", "requested_by", Then::History),
     column("auth_challenges", "user_id", Then::Person),
     column("credentials", "user_id", Then::Person),
+    column("executions", "answerable", Then::History),
     // What they asked for goes on until its next step that acts, which asks what they may do, and is refused.
     column("executions", "requested_by", Then::History),
     column("identities", "user_id", Then::Person),
