@@ -93,7 +93,7 @@ pub struct Joined {
 /// The invitation that the link opens, if who invites may still give what it gives.
 async fn opened(tx: &mut SystemTx, digest: &[u8]) -> Result<Opened> {
     let opened = store::open(tx, digest).await?.ok_or_else(link_over)?;
-    if may_still(tx, opened.tenant, &opened.invitation).await? { Ok(opened) } else { Err(link_over().into()) }
+    if may_still(tx, opened.tenant, &opened.invitation).await? { Ok(opened) } else { Err(link_over()) }
 }
 
 async fn open(anonymous: Anonymous, Json(link): Json<InvitationLink>) -> Result<Json<OpenInvitation>> {
