@@ -4,6 +4,7 @@
 create policy platform_sees_age on invitations for select to tenure_platform using (true);
 create policy platform_sweeps on invitations for delete to tenure_platform using (true);
 grant select (tenant_id, id, updated_at, expires_at), delete on invitations to tenure_platform;
+create index invitations_expiring on invitations (expires_at);
 
 -- Who sends it again is told that the role is gone.
 create or replace function role_has_no_invitations() returns trigger

@@ -339,24 +339,17 @@ pub(super) async fn note_uses(tx: &mut SystemTx, uses: &HashMap<KeyId, LastUse>)
     Ok(())
 }
 
-/// The person who made a key, or the first of those that it took the place of.
+/// The person who made a key, or who made the one that it took the place of by itself.
 ///
 /// # Errors
 /// PostgreSQL's.
 pub async fn maker(tx: &mut TenantTx<Write>, key: KeyId) -> Result<Option<UserId>> {
-    // A key that rotated itself was made by nobody.
     let maker = sqlx::query_scalar!(
-        r#"with recursive line (created_by, rotated_from, length) as (
-               select created_by, rotated_from, 1 from api_keys where tenant_id = $1 and id = $2
-               union all
-               select k.created_by, k.rotated_from, l.length + 1 from line l
-               join api_keys k on k.tenant_id = $1 and k.id = l.rotated_from
-               where l.created_by is null and l.length < 1000)
-           select created_by as "maker!: UserId" from line where created_by is not null limit 1"#,
+        r#"select created_by as "maker: UserId" from api_keys where tenant_id = $1 and id = $2"#,
         tx.tenant().uuid(),
         key.uuid()
     )
     .fetch_optional(&mut *tx)
     .await?;
-    Ok(maker)
+    Ok(maker.flatten())
 }
