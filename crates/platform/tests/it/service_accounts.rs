@@ -116,7 +116,7 @@ async fn a_service_account_reaches_its_own_keys_and_what_is_for_people_is_refuse
 
     let rotate = Some(json!({"grace_seconds": 0}));
     let rotated = with_key(&app, &key, Method::POST, &format!("{path}/rotate"), rotate).await.expect(201);
-    assert_eq!(rotated["api_key"]["created_by"], Value::Null);
+    assert_eq!(rotated["api_key"]["created_by"], *admin.user_id());
     read(&app, &key).await.problem(401, "unauthenticated");
     let (key, _) = parts(&rotated);
     let _ = read(&app, &key).await.expect(200);
