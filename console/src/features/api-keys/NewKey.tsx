@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import { useMay, useMe } from '~/api/query';
 import type { Schemas } from '~/api/types';
-import { useServiceAccounts } from '~/features/service-accounts/api';
+import { useActiveServiceAccounts } from '~/features/service-accounts/api';
 import { Button } from '~/ui/button';
 import { Checkbox, CheckboxGroup, Form, Select, TextField } from '~/ui/form';
 import { useCreateApiKey } from './api';
@@ -95,9 +95,9 @@ export function NewKey({ onIssued, onCancel }: NewKeyProps) {
 function Owner({ value, onChange }: { value: string; onChange: (owner: string) => void }) {
   const mayManage = useMay('service_account:write');
   const mayRead = useMay('service_account:read');
-  const { items } = useServiceAccounts(mayManage && mayRead);
-  if (!items?.length) return null;
-  const accounts = items.map(({ id, name }) => ({ value: id, label: name }));
+  const active = useActiveServiceAccounts(mayManage && mayRead);
+  if (active.length === 0) return null;
+  const accounts = active.map(({ id, name }) => ({ value: id, label: name }));
   return (
     <Select
       label="Acts for"

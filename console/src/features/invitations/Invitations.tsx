@@ -5,10 +5,10 @@ import { instanceQuery, useMay } from '~/api/query';
 import type { Invitation } from '~/api/types';
 import { useMailFailures } from '~/features/mail/api';
 import { RoleChoice } from '~/features/members/RoleChoice';
-import { teamsQuery } from '~/features/teams/api';
+import { TeamsChoice } from '~/features/teams/TeamChoice';
 import { Button } from '~/ui/button';
 import { Confirm } from '~/ui/dialog';
-import { Checkbox, CheckboxGroup, Form, TextField } from '~/ui/form';
+import { Form, TextField } from '~/ui/form';
 import { MenuItem, RowMenu } from '~/ui/menu';
 import { Panel } from '~/ui/page';
 import { Notice } from '~/ui/states';
@@ -147,7 +147,7 @@ export function InviteForm({ onDone }: { onDone: () => void }) {
         autoFocus
       />
       <RoleChoice value={roles} onChange={setRoles} />
-      <TeamChoice value={teams} onChange={setTeams} />
+      <TeamsChoice value={teams} onChange={setTeams} />
       <div className="form-actions">
         <Button onPress={onDone}>Cancel</Button>
         <Button type="submit" tone="primary" isPending={invite.isPending} isDisabled={roles.length === 0}>
@@ -155,24 +155,5 @@ export function InviteForm({ onDone }: { onDone: () => void }) {
         </Button>
       </div>
     </Form>
-  );
-}
-
-/** Only for those who may change who is in a team. */
-function TeamChoice({ value, onChange }: { value: string[]; onChange: (teams: string[]) => void }) {
-  const mayWrite = useMay('team:write');
-  const teams = useQuery({ ...teamsQuery, enabled: mayWrite }).data?.items ?? [];
-  if (!mayWrite || teams.length === 0) return null;
-  return (
-    <details>
-      <summary>Teams ({value.length})</summary>
-      <CheckboxGroup label="Put them into" value={value} onChange={onChange}>
-        {teams.map(({ id, name }) => (
-          <Checkbox key={id} value={id}>
-            {name}
-          </Checkbox>
-        ))}
-      </CheckboxGroup>
-    </details>
   );
 }
