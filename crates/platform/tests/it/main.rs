@@ -24,6 +24,7 @@ mod escapes;
 mod executions;
 mod foreign;
 mod foreign_keys;
+mod guesses;
 mod guests;
 mod by_mail;
 mod identity;

@@ -37,7 +37,7 @@ pub async fn reset_factors(tx: &mut SystemTx, tenant: TenantId, user: UserId) ->
 /// Ends the wait that failed logins have brought on the person; what is to be told of it.
 ///
 /// # Errors
-/// PostgreSQL's.
+/// 409 where that was done too often since a login last succeeded.
 pub async fn lift_wait(tx: &mut SystemTx, tenant: TenantId, user: UserId) -> Result<NewEvent> {
     let waited = lockout::lift(tx, user).await?;
     Ok(NewEvent::new(UserEvent::UNLOCKED, user.to_string()).detail("waited", waited).in_tenant(tenant))

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use tenure_kernel::{Audited, Kernel, Mode, Result, SystemReason, TenantTx, Timestamp};
+use tenure_kernel::{Kernel, Mode, Result, SystemReason, SystemTx, TenantTx, Timestamp};
 
 use super::model::{Quota, QuotaDay};
 
 /// So long a day is kept: a year to look back on, and the month that it is compared with.
 const KEPT: Duration = Duration::from_secs(400 * 24 * 60 * 60);
-/// Rows of one transaction.
-const BATCH: i64 = 1_000;
 
 /// The days of the calendar month (UTC) that `moment` lies in, in order; a day on which nothing was counted has none.
 pub(super) async fn of_month<M: Mode>(tx: &mut TenantTx<M>, moment: Timestamp) -> Result<Vec<QuotaDay>> {
@@ -35,25 +33,16 @@ pub(super) async fn of_month<M: Mode>(tx: &mut TenantTx<M>, moment: Timestamp) -
 /// # Errors
 /// PostgreSQL's; what was deleted before stays deleted.
 pub async fn sweep(kernel: &Kernel) -> Result<u64> {
-    let mut all = 0;
-    loop {
-        let batch = kernel
-            .system(SystemReason::Upkeep)
-            .run(async |tx| {
-                let done = sqlx::query!(
-                    "delete from quota_days where (tenant_id, quota, day) in (
-                         select tenant_id, quota, day from quota_days where day < $1 limit $2)",
-                    tx.now().before(KEPT),
-                    BATCH
-                )
-                .execute(&mut *tx)
-                .await?;
-                Ok(Audited::none("figures of days long past end quietly", done.rows_affected()))
-            })
-            .await?;
-        all += batch;
-        if i64::try_from(batch).is_ok_and(|batch| batch < BATCH) {
-            return Ok(all);
-        }
-    }
+    let delete = async |tx: &mut SystemTx, most: i64| {
+        let done = sqlx::query!(
+            "delete from quota_days where (tenant_id, quota, day) in (
+                 select tenant_id, quota, day from quota_days where day < $1 limit $2)",
+            tx.now().before(KEPT),
+            most
+        )
+        .execute(&mut *tx)
+        .await?;
+        Ok(done.rows_affected())
+    };
+    kernel.sweep(SystemReason::Upkeep, delete).await
 }
