@@ -1,7 +1,6 @@
-import { useQuery } from '@tanstack/react-query';
 import { MailX, RotateCw } from 'lucide-react';
 import { useState } from 'react';
-import { instanceQuery, useMay } from '~/api/query';
+import { useMay } from '~/api/query';
 import type { Invitation } from '~/api/types';
 import { useMailFailures } from '~/features/mail/api';
 import { RoleChoice } from '~/features/members/RoleChoice';
@@ -11,7 +10,6 @@ import { Confirm } from '~/ui/dialog';
 import { Form, TextField } from '~/ui/form';
 import { MenuItem, RowMenu } from '~/ui/menu';
 import { Panel } from '~/ui/page';
-import { Notice } from '~/ui/states';
 import { List } from '~/ui/table';
 import { Time } from '~/ui/time';
 import { toastProblem } from '~/ui/toast';
@@ -113,22 +111,10 @@ function TakeBack({ invitation, onDone }: { invitation: Invitation; onDone: () =
 
 /** Asks somebody by mail. */
 export function InviteForm({ onDone }: { onDone: () => void }) {
-  const instance = useQuery(instanceQuery).data;
   const invite = useInvite();
   const [email, setEmail] = useState('');
   const [roles, setRoles] = useState(['viewer']);
   const [teams, setTeams] = useState<string[]>([]);
-  if (instance?.mail === 'none' || instance?.registration === 'closed') {
-    return (
-      <Notice tone="warn" title="Nobody can be invited here">
-        <p>
-          {instance.mail === 'none'
-            ? 'This server sends no mail; ask whoever runs it, or add people with a first password.'
-            : 'Registration is closed on this server; ask whoever runs it, or add people with a first password.'}
-        </p>
-      </Notice>
-    );
-  }
   return (
     <Form
       problem={invite.error}
