@@ -122,7 +122,8 @@ async fn set_up(anonymous: Anonymous, State(app): State<App>, Json(new): Json<Se
         return Err(Problem::invalid("/organization_name", "must be at most 100 characters").into());
     }
     let password = parse_password(&new.password, "/password", &[username.as_str(), email.as_str(), &name])?;
-    let person = NewPerson { username, email, full_name, password_hash: app.passwords.hash(password).await? };
+    let password_hash = app.passwords.hash(password).await?;
+    let person = NewPerson { username, email, full_name, password_hash, must_change: false };
     let plan = app.config.default_plan;
     let made = anonymous.write_once(SystemReason::Authenticate, async |tx| {
         // Of two that use it at once the second waits here, and finds nothing.
