@@ -267,11 +267,18 @@ pub(super) async fn delete_devices(tx: &mut SystemTx, user: UserId) -> Result<()
 
 // What a login has proven -----------------------------------------------------------------------------------------------
 
-/// When the login proved a second factor, and when it last proved the best that its person has.
-pub(super) async fn proven(tx: &mut SystemTx, id: SessionId) -> Result<(Option<Timestamp>, Option<Timestamp>)> {
-    let row =
-        sqlx::query!("select mfa_at, proven_at from sessions where id = $1", id.uuid()).fetch_one(&mut *tx).await?;
-    Ok((row.mfa_at, row.proven_at))
+/// When the login proved a second factor, when it last proved the best that its person has, and when it began.
+pub(super) async fn proven(
+    tx: &mut SystemTx,
+    id: SessionId,
+) -> Result<(Option<Timestamp>, Option<Timestamp>, Timestamp)> {
+    let row = sqlx::query!(
+        r#"select mfa_at, proven_at, coalesce(begun_at, created_at) as "begun_at!: Timestamp" from sessions where id = $1"#,
+        id.uuid()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok((row.mfa_at, row.proven_at, row.begun_at))
 }
 
 /// The login proved a factor just now.

@@ -85,7 +85,7 @@ async fn switch(
             if there.pending {
                 store::accept_membership(tx, there.tenant, person).await?;
             }
-            let proof = Proof::of_session(tx, person, current).await?;
+            let proof = Proof::of_session(tx, person, current, app.tokens.config().login_ttl).await?;
             let new = NewSession { proof, tenant: there.tenant, client: client(to.refresh), lasts };
             let mut session = store::insert_session(tx, &new, &token).await?.audited(SessionEvent::STARTED);
             if there.pending {

@@ -1,4 +1,4 @@
-//! Deletes what has run out: sessions, used refresh tokens, failures of logins.
+//! Deletes what has run out: sessions, used refresh tokens, failures of logins, delegated tokens.
 //!
 //! In batches, each a transaction of its own, and on one node at a time: whoever finds another at it leaves it to them.
 
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tenure_kernel::{Audited, Kernel, Result, SystemReason, SystemTx};
 
-use super::{link_store, lockout};
+use super::{delegated_store, link_store, lockout};
 
 /// Rows of one transaction: few enough that nobody waits for their locks.
-const BATCH: i64 = 1_000;
+pub(super) const BATCH: i64 = 1_000;
 /// An ended session is kept so long: it says who was logged in, and a refresh token of it that comes back is recognised.
 const ENDED_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -23,6 +23,7 @@ pub async fn sweep(kernel: &Kernel) -> Result<u64> {
         + in_batches(kernel, login_failures).await?
         + in_batches(kernel, challenges).await?
         + in_batches(kernel, devices).await?
+        + in_batches(kernel, delegated_store::sweep).await?
         + in_batches(kernel, link_store::sweep_tokens).await?)
 }
 
