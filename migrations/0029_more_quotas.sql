@@ -19,8 +19,8 @@ grant insert (tenant_id, quota, day, used) on quota_days to tenure_auth;
 insert into quota_usage (tenant_id, quota, period_start, used)
 select tenant_id, 'teams', 'epoch', count(*) from teams group by tenant_id;
 
--- An hour that is over is of no use.
-create policy platform_sweeps on quota_usage for delete to tenure_platform using (quota = 'executions_per_hour');
+-- An hour that is over is of no use, nor is a month some time after; what has no period goes on.
+create policy platform_sweeps on quota_usage for delete to tenure_platform using (period_start <> 'epoch');
 grant delete on quota_usage to tenure_platform;
 
 -- How many streams and waiting calls each node holds, by what it wrote down last.

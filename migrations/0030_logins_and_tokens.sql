@@ -21,6 +21,7 @@ create table delegated_tokens (
     check (num_nonnulls(user_id, service_account_id) = 1)
 );
 create index delegated_tokens_of_user on delegated_tokens (tenant_id, user_id, id);
+create index delegated_tokens_expiring on delegated_tokens (expires_at);
 create index delegated_tokens_of_parent on delegated_tokens (tenant_id, parent_id) where parent_id is not null;
 call isolate_tenants('delegated_tokens');
 create policy auth_keeps on delegated_tokens to tenure_auth using (true) with check (true);

@@ -24,6 +24,10 @@ test('a service account gets an API key, which works once copied until it is rev
   const key = (await page.getByTestId('api-key').textContent()) ?? '';
   expect(key).toMatch(/^tnr_dev_[0-9a-z]{26}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}$/);
   await expectAccessible(page);
+  // Neither a click beside the dialog nor Escape loses it.
+  await page.mouse.click(5, 5);
+  await page.keyboard.press('Escape');
+  await expect(page.getByTestId('api-key')).toHaveText(key);
   await page.getByRole('button', { name: 'I have copied it' }).click();
   await expect(page.getByText('Importer · dev')).toBeVisible();
 

@@ -109,8 +109,11 @@ test('somebody new and somebody who is known join by invitation', async ({ page,
   await expect(invitations.first()).toContainText('accepted');
   await invite(hank.email);
   await expect(invitations).toHaveCount(2);
+  // Whoever is logged in as somebody else logs out, and goes on from there.
   const second = await visitor();
+  await register(second, newPerson());
   await openFromOutbox(second, `Invitation to ${admin.organization}`, hank.email);
+  await second.getByRole('button', { name: 'Log out' }).click();
   await second.getByRole('link', { name: 'Log in to join' }).click();
   expect(second.url()).not.toContain('token');
   await login(second, hank);

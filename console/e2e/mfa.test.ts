@@ -1,34 +1,32 @@
-import { createHmac } from 'node:crypto';
 import type { Page } from '@playwright/test';
 import { expectAccessible } from './accessible.ts';
 import { Api, expect, login, newPerson, register, test } from './tenure.ts';
-
-const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-
-/** What an authenticator app shows (RFC 6238), `ahead` steps from now: each code works once. */
-function code(secret: string, ahead = 0): string {
-  const bits = [...secret].map((symbol) => BASE32.indexOf(symbol).toString(2).padStart(5, '0')).join('');
-  const key = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + ahead));
-  const digest = createHmac('sha1', key).update(counter).digest();
-  const number = digest.readUInt32BE((digest.at(-1) ?? 0) & 0xf) & 0x7fffffff;
-  return String(number % 1_000_000).padStart(6, '0');
-}
+import { code } from './totp.ts';
 
 async function profile(page: Page): Promise<void> {
   await page.getByRole('button', { name: /^Account of/ }).click();
   await page.getByRole('menuitem', { name: 'Profile' }).click();
 }
 
-/** Wherever it is offered; the secret and the recovery codes. */
-async function setUpApp(page: Page): Promise<{ secret: string; codes: string[] }> {
+/** What a browser says when its tab is left and returned to: what is stale is asked for again, and answered. */
+async function leaveAndReturn(page: Page): Promise<void> {
+  const asked = page.waitForResponse('**/api/v1/auth/me');
+  await page.evaluate(() => window.dispatchEvent(new Event('visibilitychange')));
+  await (await asked).finished();
+}
+
+/** Wherever it is offered; the secret and the recovery codes. `meanwhile` happens before the code is typed, and over the codes. */
+async function setUpApp(
+  page: Page,
+  meanwhile: () => Promise<void> = async () => {},
+): Promise<{ secret: string; codes: string[] }> {
   await page.getByRole('button', { name: 'Set up an app' }).click();
   await page.getByRole('button', { name: 'Show the picture to scan' }).click();
   await expect(page.getByRole('img', { name: 'What the app scans' })).toBeVisible();
   await page.getByText('Without a camera').click();
   const secret = (await page.locator('details code').textContent()) ?? '';
   await expectAccessible(page);
+  await meanwhile();
   await page.getByLabel('Code', { exact: true }).fill('000000');
   await page.getByRole('button', { name: 'Confirm' }).click();
   await expect(page.getByText('is not what the app shows')).toBeVisible();
@@ -36,6 +34,9 @@ async function setUpApp(page: Page): Promise<{ secret: string; codes: string[] }
   await page.getByRole('button', { name: 'Confirm' }).click();
   const codes = page.getByRole('list', { name: 'Recovery codes' }).locator('code');
   await expect(codes).toHaveCount(10);
+  await meanwhile();
+  await page.keyboard.press('Escape');
+  await page.mouse.click(5, 5);
   await expectAccessible(page);
   const shown = await codes.allTextContents();
   const download = page.waitForEvent('download');
@@ -164,7 +165,8 @@ test('an administrator asks everybody for a second factor, and resets who has lo
   await expectAccessible(elsewhere);
   await elsewhere.goto('/teams');
   await expect(elsewhere.getByRole('heading', { name: 'Set up a second factor' })).toBeVisible();
-  await setUpApp(elsewhere);
+  // The authenticator app is on the same telephone, say: the tab is left for it, and what it showed must stay.
+  await setUpApp(elsewhere, () => leaveAndReturn(elsewhere));
   await expect(elsewhere.getByRole('heading', { level: 1, name: 'Teams' })).toBeVisible();
 
   await page.reload();

@@ -40,6 +40,22 @@ test('an administrator imports, finds, changes and offboards people', async ({ p
   // Found by a filter that the address carries.
   const rows = page.getByRole('table', { name: 'members' }).locator('tbody tr');
   await expect(rows).toHaveCount(3);
+  const asked: string[] = [];
+  page.on('request', (request) => {
+    const { pathname, searchParams } = new URL(request.url());
+    if (pathname === '/api/v1/users') asked.push(searchParams.get('search') ?? '');
+  });
+  const search = page.getByLabel('Search by name or e-mail');
+  await search.pressSequentially(`grace-${mark}`, { delay: 20 });
+  await expect(search).toHaveValue(`grace-${mark}`);
+  await expect(rows).toHaveCount(1);
+  // Asked once, for the whole of it.
+  expect(asked).toEqual([`grace-${mark}`]);
+  await search.press('Home');
+  await search.pressSequentially('x');
+  await expect(page.getByRole('heading', { name: 'Nobody matches' })).toBeVisible();
+  await search.clear();
+  await expect(rows).toHaveCount(3);
   await page.getByRole('button', { name: /^Activity|Activity$/ }).click();
   await page.getByRole('option', { name: 'Never logged in' }).click();
   await expect(rows).toHaveCount(2);
@@ -53,7 +69,11 @@ test('an administrator imports, finds, changes and offboards people', async ({ p
   await Api.login(origin, grace);
   await page.goto('/members');
   await page.getByText('Choose all that are shown').click();
-  await page.getByRole('button', { name: 'Activate', exact: true }).click();
+  await page.getByRole('button', { name: 'Activate…', exact: true }).click();
+  await page
+    .getByRole('alertdialog', { name: 'Activate 3 members?' })
+    .getByText('Activate', { exact: true })
+    .click();
   const refused = page.getByRole('dialog', { name: 'Not everybody was changed' });
   await expect(refused.getByText(`Hedy ${mark}`)).toBeVisible();
   await expect(refused.getByText(/has not agreed/)).toBeVisible();

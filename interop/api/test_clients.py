@@ -38,8 +38,9 @@ def typescript(clients: Path) -> Path:
     """The TypeScript client, compiled with everything that its example needs."""
     at = clients / "typescript"
     modules = at / "node_modules"
-    if not modules.exists():
-        modules.symlink_to(ROOT / "console" / "node_modules")
+    # Another clone's, which may be gone.
+    modules.unlink(missing_ok=True)
+    modules.symlink_to(ROOT / "console" / "node_modules")
     return at
 
 

@@ -1,6 +1,7 @@
 import { QueryClient, type QueryKey, queryOptions, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { api, unwrap } from './client';
 import { Problem } from './problem';
+import { onSessionOver } from './session';
 import type { Me, Page, Schemas } from './types';
 
 /** Refusals are final; only what may pass by itself is asked again. */
@@ -12,6 +13,17 @@ function worthRetrying(failures: number, error: unknown): boolean {
 export const queryClient = new QueryClient({
   defaultOptions: { queries: { retry: worthRetrying }, mutations: { retry: false } },
 });
+
+/**
+ * Whatever was fetched in a session goes with it, on whichever page it ends: the next person sees none of it, and no page
+ * takes who was there for who is. Gives what undoes it.
+ */
+export function clearWhenOver(client: QueryClient): () => void {
+  return onSessionOver((next) => {
+    if (next === 'anonymous') client.clear();
+  });
+}
+clearWhenOver(queryClient);
 
 const AGAIN_MS = 3000;
 

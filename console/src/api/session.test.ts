@@ -70,6 +70,33 @@ describe('authorizedFetch', () => {
     expect(await session.start()).toBe('anonymous');
   });
 
+  it('repeats nothing as somebody who logged in meanwhile', async () => {
+    session.adopt(tokens('of-ada') as never);
+    const asked = server([
+      () => {
+        session.forget();
+        session.adopt(tokens('of-bob') as never);
+        return refused();
+      },
+    ]);
+    expect((await client.authorizedFetch(get())).status).toBe(401);
+    expect(asked).toHaveLength(1);
+    expect(session.currentToken()).toBe('of-bob');
+  });
+
+  it('takes no refresh of somebody who has logged out', async () => {
+    session.adopt(tokens('of-ada', 5) as never);
+    server([
+      () => {
+        session.forget();
+        return json(200, tokens('of-ada-again'))();
+      },
+      refused,
+    ]);
+    expect((await client.authorizedFetch(get())).status).toBe(401);
+    expect(session.currentToken()).toBeUndefined();
+  });
+
   it('refreshes once for requests that fail together', async () => {
     session.adopt(tokens('old') as never);
     let refreshes = 0;

@@ -19,9 +19,12 @@ export const CONSOLE_HEADERS = { 'content-type': 'application/json', 'x-tenure-c
 let state: SessionState = 'unknown';
 let token: string | undefined;
 let expiresAt = 0;
+/** Which session this is: the count of those that this tab has begun and ended. */
+let serial = 0;
 let starting: Promise<SessionState> | undefined;
 let refreshing: Promise<boolean> | undefined;
 const listeners = new Set<() => void>();
+const endings = new Set<(next: SessionState) => void>();
 const tabs = typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel('tenure-session');
 
 function become(next: SessionState): void {
@@ -30,8 +33,29 @@ function become(next: SessionState): void {
   for (const listener of listeners) listener();
 }
 
-/** Takes the tokens of a login, registration or refresh. */
+/** Calls back when a session ends, before anything is drawn: with `anonymous`, or `active` where another takes its place. */
+export function onSessionOver(listener: (next: SessionState) => void): () => void {
+  endings.add(listener);
+  return () => endings.delete(listener);
+}
+
+function endPresent(next: SessionState): void {
+  serial += 1;
+  for (const listener of endings) listener(next);
+}
+
+/** Which session this is, to see whether an answer still belongs to it. */
+export function currentSession(): number {
+  return serial;
+}
+
+/** Takes the tokens of a login, registration or switch: whatever was of the session before is over. */
 export function adopt(tokens: Tokens): void {
+  endPresent('active');
+  keep(tokens);
+}
+
+function keep(tokens: Tokens): void {
   token = tokens.access_token;
   expiresAt = Date.now() + tokens.expires_in * 1000;
   localStorage.setItem(HINT, '1');
@@ -43,6 +67,7 @@ export function forget(): void {
   token = undefined;
   expiresAt = 0;
   localStorage.removeItem(HINT);
+  endPresent('anonymous');
   become('anonymous');
 }
 
@@ -133,6 +158,7 @@ async function exclusively(work: () => Promise<boolean>): Promise<boolean> {
 }
 
 async function exchange(): Promise<boolean> {
+  const mine = serial;
   const response = await fetch('/api/v1/auth/refresh', {
     method: 'POST',
     headers: CONSOLE_HEADERS,
@@ -140,8 +166,10 @@ async function exchange(): Promise<boolean> {
   }).catch(() => {
     throw Problem.unreachable();
   });
+  // Somebody logged out or in meanwhile: what comes now is of nobody who is here.
+  if (serial !== mine) return false;
   if (response.ok) {
-    adopt((await response.json()) as Tokens);
+    keep((await response.json()) as Tokens);
     return true;
   }
   // Only a refusal ends the session; a server in trouble does not.

@@ -1,7 +1,7 @@
 import { act, renderHook } from '@testing-library/react';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { authorizedFetch } from './client';
-import { adopt } from './session';
+import { adopt, forget } from './session';
 import { useQuestion } from './step-up';
 
 const REFUSED = { type: '', title: '', status: 403, code: 'step-up-required', factors: ['totp'] };
@@ -47,4 +47,25 @@ it('gives the refusal back to who does not prove it, or cannot', async () => {
   );
   expect((await authorizedFetch(request('one'))).status).toBe(403);
   expect(result.current).toBeUndefined();
+});
+
+it('drops the question with its session, and sends nothing of it as the next person', async () => {
+  const { result } = renderHook(() => useQuestion());
+  const ofAda = authorizedFetch(request('of ada'));
+  await vi.waitFor(() => expect(result.current).toBeDefined());
+  const [unanswered] = [result.current];
+  act(forget);
+  expect(result.current).toBeUndefined();
+  expect((await ofAda).status).toBe(403);
+
+  // Neither does an answer that comes late, to a question that another now stands for.
+  act(() => adopt({ access_token: 'of bob', expires_in: 900 } as never));
+  const ofBob = authorizedFetch(request('of bob'));
+  await vi.waitFor(() => expect(result.current).toBeDefined());
+  act(() => unanswered?.answer(true));
+  expect(result.current).toBeDefined();
+  proven = true;
+  act(() => adopt({ access_token: 'of bob elsewhere', expires_in: 900 } as never));
+  expect((await ofBob).status).toBe(403);
+  expect(sent).toEqual(['of ada', 'of bob']);
 });

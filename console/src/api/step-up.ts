@@ -3,15 +3,19 @@
  * waits. Requests that meet it at the same time share one question.
  */
 import { useSyncExternalStore } from 'react';
+import { onSessionOver } from './session';
 import type { Schemas } from './types';
 
 export type Factor = Schemas['Factor'];
 
-interface Question {
+export interface Question {
+  /** Tells one question from the next. */
+  number: number;
   factors: readonly Factor[];
   answer: (proven: boolean) => void;
 }
 
+let asked = 0;
 let question: Question | undefined;
 let waiting: Promise<boolean> | undefined;
 const listeners = new Set<() => void>();
@@ -24,9 +28,13 @@ function become(next: Question | undefined): void {
 /** Asks the person to prove who they are; whether they did. */
 export function prove(factors: readonly Factor[]): Promise<boolean> {
   waiting ??= new Promise<boolean>((resolve) => {
+    asked += 1;
+    const number = asked;
     become({
+      number,
       factors,
       answer: (proven) => {
+        if (question?.number !== number) return;
         waiting = undefined;
         become(undefined);
         resolve(proven);
@@ -35,6 +43,9 @@ export function prove(factors: readonly Factor[]): Promise<boolean> {
   });
   return waiting;
 }
+
+// A question belongs to who was asked: the next person is not to answer it, nor to send what waits for it.
+onSessionOver(() => question?.answer(false));
 
 /** What a refused request asks for, if it is a proof that this person can give. */
 export async function askedFor(refused: Response): Promise<readonly Factor[] | undefined> {

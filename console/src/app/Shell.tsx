@@ -1,28 +1,33 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useLocation, useRouter } from '@tanstack/react-router';
 import { Menu as MenuIcon, Search } from 'lucide-react';
 import { useEffect, useState } from 'react';
 import { Dialog, Modal, ModalOverlay } from 'react-aria-components';
-import { Problem } from '~/api/problem';
 import { meQuery, useMe } from '~/api/query';
 import { useSessionState } from '~/api/session';
-import { Enrol } from '~/features/auth/Enrol';
 import { OwnPassword } from '~/features/auth/OwnPassword';
 import { StepUpDialog } from '~/features/auth/StepUpDialog';
 import { VerifyBanner } from '~/features/mail/VerifyBanner';
 import { Button } from '~/ui/button';
 import { CommandPalette } from './CommandPalette';
+import { useFirst } from './first';
 import { Mark } from './Mark';
 import { useNavigation } from './navigation';
 import { UserMenu } from './UserMenu';
 
-/** What surrounds each page of a logged-in person. */
+/** What surrounds each page of a logged-in person; nothing of them once the session is over. */
 export function Shell() {
+  const isIn = useSessionState() === 'active';
+  useLeaveWhenOver();
+  return isIn && <Inside />;
+}
+
+function Inside() {
   const [drawer, setDrawer] = useState(false);
   const [palette, setPalette] = useState(false);
   const { pathname } = useLocation();
-  const { data: me, error: refused } = useQuery(meQuery);
-  useLeaveWhenOver();
+  const { First, onDone } = useFirst();
+  const { data: me } = useQuery(meQuery);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a navigation closes the drawer
   useEffect(() => setDrawer(false), [pathname]);
@@ -37,7 +42,7 @@ export function Shell() {
     return () => removeEventListener('keydown', onKey);
   }, []);
 
-  if (refused && Problem.of(refused).code === 'mfa-enrolment-required') return <Enrol />;
+  if (First) return <First onDone={onDone} />;
   if (me?.password_change_required) return <OwnPassword me={me} />;
   return (
     <div className="shell">
@@ -82,13 +87,11 @@ export function Shell() {
 function useLeaveWhenOver() {
   const state = useSessionState();
   const router = useRouter();
-  const client = useQueryClient();
   useEffect(() => {
     if (state !== 'anonymous') return;
-    client.clear();
     const { href } = router.state.location;
     void router.navigate({ to: '/login', search: href === '/' ? {} : { return: href } });
-  }, [state, router, client]);
+  }, [state, router]);
 }
 
 function Brand() {

@@ -9,6 +9,7 @@ import {
 } from '@tanstack/react-router';
 import { render } from '@testing-library/react';
 import type { ReactNode } from 'react';
+import { clearWhenOver } from '~/api/query';
 
 /** Shows a page that has links, at `/`; wherever they lead is empty. */
 export function showRouted(Page: () => ReactNode): void {
@@ -19,8 +20,10 @@ export function showRouted(Page: () => ReactNode): void {
     routeTree: root.addChildren([here, elsewhere]),
     history: createMemoryHistory({ initialEntries: ['/'] }),
   });
+  const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });
+  clearWhenOver(client);
   render(
-    <QueryClientProvider client={new QueryClient({ defaultOptions: { queries: { retry: false } } })}>
+    <QueryClientProvider client={client}>
       <RouterProvider router={router as never} />
     </QueryClientProvider>,
   );

@@ -9,20 +9,24 @@ interface DialogProps {
   isOpen: boolean;
   onClose: () => void;
   wide?: boolean;
+  /** Asks or warns: a click beside it does not close it. */
   alert?: boolean;
+  /** Neither does Escape: what it shows is not shown again. */
+  firm?: boolean;
   children: ReactNode;
 }
 
-export function Dialog({ title, isOpen, onClose, wide, alert, children }: DialogProps) {
+export function Dialog({ title, isOpen, onClose, wide, alert, firm, children }: DialogProps) {
   return (
     <ModalOverlay
       className="scrim"
       isOpen={isOpen}
       onOpenChange={(open) => !open && onClose()}
-      isDismissable={!alert}
+      isDismissable={!alert && !firm}
+      isKeyboardDismissDisabled={firm ?? false}
     >
       <Modal className={wide ? 'modal modal-wide' : 'modal'}>
-        <AriaDialog className="dialog" role={alert ? 'alertdialog' : 'dialog'}>
+        <AriaDialog className="dialog" role={alert || firm ? 'alertdialog' : 'dialog'}>
           <Heading slot="title" level={2}>
             {title}
           </Heading>

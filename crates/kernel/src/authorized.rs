@@ -133,6 +133,15 @@ fn owing(owed: Owed) -> Problem {
 }
 
 impl<P> Authorized<P> {
+    /// That a factor was proven just now, where a route asks for it in some cases only; in all it is [`crate::Recent`]'s.
+    ///
+    /// # Errors
+    /// 403 that says what is to be proven.
+    pub fn step_up(&self) -> Result<()> {
+        let assurance = &self.cx.identity.assurance;
+        if assurance.is_recent(self.kernel.clock().now()) { Ok(()) } else { Err(step_up(assurance).into()) }
+    }
+
     pub(crate) fn prove(kernel: Kernel, cx: Arc<Context>, idempotency: Option<IdempotencyKey>) -> Self {
         Self { kernel, cx, idempotency, permission: PhantomData }
     }

@@ -113,6 +113,7 @@ impl<P: Permission> Input for Authorized<P> {
 impl<R: PlatformRight> Input for PlatformAuthorized<R> {
     fn describe(description: &mut Description) {
         description.guard = Some(Guard::Platform(R::NEEDS));
+        description.step_up = R::STEP_UP;
     }
 }
 

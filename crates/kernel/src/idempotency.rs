@@ -17,46 +17,32 @@ use crate::clock::Timestamp;
 use crate::context::Principal;
 use crate::database::Connection;
 use crate::error::{Code, Error, Problem, Result};
-use crate::event::Audited;
 use crate::id::TenantId;
 use crate::kernel::Kernel;
 use crate::keys::TenantKeys;
-use crate::system_tx::SystemReason;
+use crate::system_tx::{SystemReason, SystemTx};
 
 /// How long an answer is replayed.
 pub(crate) const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Rows that one transaction of the upkeep deletes.
-const BATCH: u64 = 1_000;
-
 impl Kernel {
-    /// Deletes the answers that are not replayed any more, in batches and on one node at a time. How many.
+    /// Deletes the answers that are not replayed any more. How many.
     ///
     /// # Errors
     /// PostgreSQL's; what was deleted before stays deleted.
     pub async fn sweep_idempotency_keys(&self) -> Result<u64> {
-        let mut all = 0;
-        loop {
-            let batch = self.system(SystemReason::Upkeep).run(async |tx| {
-                if !tx.alone("tenure upkeep").await? {
-                    return Ok(Audited::none("another node does it", 0));
-                }
-                let deleted = sqlx::query(
-                    "delete from idempotency_keys where (tenant_id, principal, route, key) in (
-                         select tenant_id, principal, route, key from idempotency_keys where created_at < $1 limit $2)",
-                )
-                .bind(tx.now().before(KEPT_FOR))
-                .bind(i64::try_from(BATCH).unwrap_or(i64::MAX))
-                .execute(&mut *tx)
-                .await?;
-                Ok(Audited::none("what they answered had its events", deleted.rows_affected()))
-            });
-            let batch = batch.await?;
-            all += batch;
-            if batch < BATCH {
-                return Ok(all);
-            }
-        }
+        let delete = async |tx: &mut SystemTx, most: i64| {
+            let deleted = sqlx::query(
+                "delete from idempotency_keys where (tenant_id, principal, route, key) in (
+                     select tenant_id, principal, route, key from idempotency_keys where created_at < $1 limit $2)",
+            )
+            .bind(tx.now().before(KEPT_FOR))
+            .bind(most)
+            .execute(&mut *tx)
+            .await?;
+            Ok(deleted.rows_affected())
+        };
+        self.sweep(SystemReason::Upkeep, delete).await
     }
 }
 

@@ -37,6 +37,7 @@ mod strict;
 mod system_tx;
 mod tenant_tx;
 pub mod text;
+mod upkeep;
 
 pub use authorized::{
     Anonymous, Authenticated, Authorized, Demand, Enrolling, Owing, Plain, Proven, ProvenEnrolling, ProvenRenewing,

@@ -9,6 +9,7 @@ use tenure_egress::{AllowList, EgressClient, EgressPolicy};
 use tenure_kernel::decision::Policy;
 use tenure_kernel::event::ActionInfo;
 use tenure_kernel::{Error, Kernel, Result, RouteInfo};
+use tokio::sync::watch;
 
 use crate::config::{GuestPaths, PlatformConfig};
 use crate::domain::api_keys::CredentialAuthenticator;
@@ -65,6 +66,8 @@ pub struct App {
     pub importer: imports::Importer,
     /// Drives executions.
     pub engine: Engine,
+    /// Whether what works beside the requests is to stop.
+    stopping: Arc<watch::Sender<bool>>,
 }
 
 impl FromRef<App> for Kernel {
@@ -121,14 +124,26 @@ impl App {
             verifications,
             importer,
             engine,
+            stopping: Arc::default(),
         })
     }
 
     /// What runs beside the requests; ends only when dropped.
     pub async fn run(&self) {
         let upkeep = async { tokio::join!(self.keep_up(), self.keep_clean(), self.keep_objects()) };
-        let beside = async { tokio::join!(self.kernel.limiter().run(), self.mail.run(), self.importer.run()) };
-        tokio::join!(self.kernel.run_bus(), upkeep, self.sealer().run(), self.engine.run(), beside);
+        let stop = || self.stopping.subscribe();
+        let work = async { tokio::join!(self.engine.run(), self.mail.run(stop()), self.importer.run(stop())) };
+        let beside = async { tokio::join!(self.kernel.limiter().run(), self.sealer().run()) };
+        tokio::join!(self.kernel.run_bus(), upkeep, beside, work);
+    }
+
+    /// Takes up no more executions, messages and imports, and lets those in hand come to an end, or for as long as `grace`.
+    /// What is left undone is left for the next start, or another node.
+    pub async fn stop(&self, grace: Duration) {
+        self.stopping.send_replace(true);
+        // All that still works holds a receiver.
+        let worked = tokio::time::timeout(grace, self.stopping.closed());
+        let _ = tokio::join!(self.engine.stop(grace), worked);
     }
 
     /// What seals events; [`App::run`] runs one.
@@ -286,6 +301,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         executions::ExecutionEvent::ALL,
         approvals::ApprovalEvent::ALL,
         platform::PlatformAdminEvent::ALL,
+        platform::SetupLinkEvent::ALL,
     ];
     slices.concat()
 }

@@ -29,8 +29,8 @@ const OBJECTS_DIR: &str = "objects";
 const MASTER_KEY: &str = "master.key";
 /// Both pools, the listener, and a few for an operator's look.
 const SPARE_CONNECTIONS: u32 = 10;
-/// Running steps are put away this long.
-const STEPS_WITHIN: Duration = Duration::from_secs(3);
+/// Running steps are put away, and messages and imported lines in hand finished, within this.
+const WORK_WITHIN: Duration = Duration::from_secs(3);
 /// A request that was cut off may hold its connection until PostgreSQL ends it.
 const POOLS_WITHIN: Duration = Duration::from_secs(5);
 
@@ -55,12 +55,12 @@ pub(crate) enum OpenError {
     Start(#[from] tenure_kernel::Error),
 }
 
-/// What happens to executions that are not over.
+/// What happens to what waits to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// The engine goes on with them.
+    /// It is taken up.
     Done,
-    /// They stay as they are: whoever only looks must not run anything.
+    /// It stays as it is: whoever only looks must not run anything.
     Left,
 }
 
@@ -82,7 +82,7 @@ impl Platform {
         Self::open_to(config, Work::Done).await
     }
 
-    /// The same, and says whether executions that wait in the queue are taken up.
+    /// The same, and says whether what waits to be done (executions, messages, imports) is taken up.
     ///
     /// # Errors
     /// As [`Platform::open`].
@@ -111,7 +111,7 @@ impl Platform {
         match App::start(kernel.clone(), platform_config(config, guests)).await {
             Ok(app) => {
                 if work == Work::Left {
-                    app.engine.stop(Duration::ZERO).await;
+                    app.stop(Duration::ZERO).await;
                 }
                 let running = app.clone();
                 let background = tokio::spawn(async move { running.run().await });
@@ -127,7 +127,7 @@ impl Platform {
     /// Ends what runs beside the requests, writes what is held back, closes the pools and stops PostgreSQL.
     pub(crate) async fn close(self) {
         // Executions are left where the next start goes on with them.
-        self.app.engine.stop(STEPS_WITHIN).await;
+        self.app.stop(WORK_WITHIN).await;
         self.background.abort();
         // Cancelled is what it should be.
         let _ = self.background.await;

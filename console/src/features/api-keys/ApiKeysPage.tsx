@@ -16,7 +16,11 @@ import { Issued } from './Issued';
 import { NewKey } from './NewKey';
 import { byResource } from './scopes';
 
-type Open = { kind: 'new' } | { kind: 'rotate' | 'revoke' | 'limit'; apiKey: ApiKey } | undefined;
+type Open =
+  | { kind: 'new' }
+  | { kind: 'issued'; key: string }
+  | { kind: 'rotate' | 'revoke' | 'limit'; apiKey: ApiKey }
+  | undefined;
 
 const STATES = {
   active: { label: 'Active', tone: 'ok' },
@@ -32,6 +36,7 @@ export function ApiKeysPage() {
   const mayManage = useMay('service_account:write');
   const [open, setOpen] = useState<Open>();
   const close = () => setOpen(undefined);
+  const issued = (key: string) => setOpen({ kind: 'issued', key });
   const create = (
     <Button tone="primary" isDisabled={!mayWrite} onPress={() => setOpen({ kind: 'new' })}>
       <Plus aria-hidden /> New API key
@@ -128,12 +133,17 @@ export function ApiKeysPage() {
       />
       {open?.kind === 'new' && (
         <Dialog title="New API key" isOpen onClose={close}>
-          <NewKey onDone={close} />
+          <NewKey onIssued={issued} onCancel={close} />
         </Dialog>
       )}
       {open?.kind === 'rotate' && (
         <Dialog title={`Rotate “${open.apiKey.name}”`} isOpen onClose={close}>
-          <Rotate apiKey={open.apiKey} onDone={close} />
+          <Rotate apiKey={open.apiKey} onIssued={issued} onCancel={close} />
+        </Dialog>
+      )}
+      {open?.kind === 'issued' && (
+        <Dialog title="The new key" isOpen onClose={close} firm>
+          <Issued text={open.key} onDone={close} />
         </Dialog>
       )}
       {open?.kind === 'limit' && (
@@ -170,16 +180,21 @@ const GRACES = [
   { value: '0', label: 'not at all' },
 ];
 
-function Rotate({ apiKey, onDone }: { apiKey: ApiKey; onDone: () => void }) {
-  const rotate = useRotateApiKey(apiKey.id);
+interface RotateProps {
+  apiKey: ApiKey;
+  onIssued: (key: string) => void;
+  onCancel: () => void;
+}
+
+function Rotate({ apiKey, onIssued, onCancel }: RotateProps) {
+  const rotate = useRotateApiKey(apiKey.id, onIssued);
   const [grace, setGrace] = useState(String(7 * DAY));
-  if (rotate.data) return <Issued text={rotate.data.key} onDone={onDone} />;
   return (
     <Form problem={rotate.error} onSubmit={() => rotate.mutate({ grace_seconds: Number(grace) })}>
       <p>A new key takes its place, with the same permissions, networks and end.</p>
       <Select label="The old key works on" options={GRACES} value={grace} onChange={setGrace} />
       <div className="form-actions">
-        <Button onPress={onDone}>Cancel</Button>
+        <Button onPress={onCancel}>Cancel</Button>
         <Button type="submit" tone="primary" isPending={rotate.isPending}>
           Rotate API key
         </Button>

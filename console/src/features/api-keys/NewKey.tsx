@@ -5,7 +5,6 @@ import { useServiceAccounts } from '~/features/service-accounts/api';
 import { Button } from '~/ui/button';
 import { Checkbox, CheckboxGroup, Form, Select, TextField } from '~/ui/form';
 import { useCreateApiKey } from './api';
-import { Issued } from './Issued';
 import { endAfter, networksOf } from './scopes';
 
 type Environment = Schemas['Environment'];
@@ -23,8 +22,13 @@ const ENDS = [
 ] as const;
 const MINE = 'mine';
 
-export function NewKey({ onDone }: { onDone: () => void }) {
-  const create = useCreateApiKey();
+interface NewKeyProps {
+  onIssued: (key: string) => void;
+  onCancel: () => void;
+}
+
+export function NewKey({ onIssued, onCancel }: NewKeyProps) {
+  const create = useCreateApiKey(onIssued);
   const held = useMe()?.permissions ?? [];
   const [name, setName] = useState('');
   const [owner, setOwner] = useState(MINE);
@@ -32,7 +36,6 @@ export function NewKey({ onDone }: { onDone: () => void }) {
   const [ends, setEnds] = useState<(typeof ENDS)[number]['value']>('90');
   const [networks, setNetworks] = useState('');
   const [scopes, setScopes] = useState<string[]>([]);
-  if (create.data) return <Issued text={create.data.key} onDone={onDone} />;
 
   const submit = () =>
     create.mutate({
@@ -79,7 +82,7 @@ export function NewKey({ onDone }: { onDone: () => void }) {
         ))}
       </CheckboxGroup>
       <div className="form-actions">
-        <Button onPress={onDone}>Cancel</Button>
+        <Button onPress={onCancel}>Cancel</Button>
         <Button type="submit" tone="primary" isPending={create.isPending} isDisabled={scopes.length === 0}>
           Create API key
         </Button>

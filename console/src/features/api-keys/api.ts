@@ -11,23 +11,31 @@ export function useApiKeys() {
   return usePages(KEY, (cursor) => unwrap(api.GET('/api/v1/api-keys', { params: { query: { cursor } } })));
 }
 
-function useIssue<T>(issue: (variables: T) => Promise<Schemas['IssuedKey']>) {
+/** `onIssued` gets the key, also when whoever asked for it has closed the form meanwhile. */
+function useIssue<T>(
+  issue: (variables: T) => Promise<Schemas['IssuedKey']>,
+  onIssued: (key: string) => void,
+) {
   const client = useQueryClient();
   return useMutation<Schemas['IssuedKey'], Problem, T>({
     mutationFn: issue,
     // The answer holds the key: it goes when the dialog does.
     gcTime: 0,
-    onSuccess: () => client.invalidateQueries({ queryKey: KEY }),
+    onSuccess: ({ key }) => {
+      onIssued(key);
+      return client.invalidateQueries({ queryKey: KEY });
+    },
   });
 }
 
-export function useCreateApiKey() {
-  return useIssue<Schemas['NewApiKey']>((body) => unwrap(api.POST('/api/v1/api-keys', { body })));
+export function useCreateApiKey(onIssued: (key: string) => void) {
+  return useIssue<Schemas['NewApiKey']>((body) => unwrap(api.POST('/api/v1/api-keys', { body })), onIssued);
 }
 
-export function useRotateApiKey(id: string) {
-  return useIssue<{ grace_seconds: number }>((body) =>
-    unwrap(api.POST('/api/v1/api-keys/{id}/rotate', { params: { path: { id } }, body })),
+export function useRotateApiKey(id: string, onIssued: (key: string) => void) {
+  return useIssue<{ grace_seconds: number }>(
+    (body) => unwrap(api.POST('/api/v1/api-keys/{id}/rotate', { params: { path: { id } }, body })),
+    onIssued,
   );
 }
 

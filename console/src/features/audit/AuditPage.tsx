@@ -6,6 +6,7 @@ import { Button } from '~/ui/button';
 import { Dialog } from '~/ui/dialog';
 import { Select, TextField } from '~/ui/form';
 import { Page } from '~/ui/page';
+import { SearchField } from '~/ui/search-field';
 import { Empty } from '~/ui/states';
 import { List } from '~/ui/table';
 import { Time } from '~/ui/time';
@@ -35,7 +36,7 @@ export function AuditPage() {
     >
       <Verify />
       <div className="filters">
-        <TextField
+        <SearchField
           label="Action"
           value={filter.action ?? ''}
           onChange={(action) => set({ action: action || undefined })}

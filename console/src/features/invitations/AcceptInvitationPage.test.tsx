@@ -69,6 +69,7 @@ it('does not let somebody else join', async () => {
   const asked = serve({
     'GET /instance': [200, INSTANCE],
     'GET /auth/me': [200, me('eve@evil.example')],
+    'POST /auth/logout': [204, null],
     'POST /invitations/open': [200, invitation(true)],
   });
   adopt({ access_token: 'of-eve', expires_in: 900 } as never);
@@ -76,6 +77,8 @@ it('does not let somebody else join', async () => {
   expect(await screen.findByText('You are logged in as eve@evil.example')).toBeTruthy();
   expect(screen.queryByRole('button', { name: 'Join Acme' })).toBeNull();
   expect(asked.some(({ line }) => line === 'POST /invitations/join')).toBe(false);
+  await userEvent.click(screen.getByRole('button', { name: 'Log out' }));
+  expect(await screen.findByRole('link', { name: 'Log in to join' })).toBeTruthy();
 });
 
 it('joins with the account of the login', async () => {

@@ -62,7 +62,7 @@ export function AttributesForm({ member, onDone }: { member: Member; onDone: () 
               label="Value"
               value={row.text}
               onChange={(text) => set(row.key, { text })}
-              {...(row.kind === 'list' ? { placeholder: 'one; two' } : {})}
+              {...(row.kind === 'list' ? { rows: 3, hint: 'One text a line.' } : {})}
             />
           )}
           <Button

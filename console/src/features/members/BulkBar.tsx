@@ -1,11 +1,12 @@
 import { useState } from 'react';
 import type { Member, Schemas } from '~/api/types';
 import { Button } from '~/ui/button';
-import { Dialog } from '~/ui/dialog';
+import { Confirm, Dialog } from '~/ui/dialog';
 import { Form } from '~/ui/form';
-import { Notice, ProblemNotice } from '~/ui/states';
+import { Notice } from '~/ui/states';
 import { toast } from '~/ui/toast';
 import { useChangeMany } from './api';
+import { CHANGES } from './changes';
 import { RoleChoice } from './RoleChoice';
 
 /** The server changes at most so many at once. */
@@ -21,17 +22,21 @@ interface BulkBarProps {
 /** What can be done with the members that were chosen. */
 export function BulkBar({ members, onDone }: BulkBarProps) {
   const change = useChangeMany();
-  const [roles, setRoles] = useState<'add' | 'remove'>();
+  const [open, setOpen] = useState<'add' | 'remove' | 'activate' | 'deactivate'>();
   const [result, setResult] = useState<Schemas['BulkResult']>();
   const [names, setNames] = useState<Map<string, string>>(new Map());
   const tooMany = members.length > MOST_AT_ONCE;
+  const close = () => {
+    change.reset();
+    setOpen(undefined);
+  };
   const send = (what: Change) => {
     setNames(new Map(members.map(({ id, full_name }) => [id, full_name])));
     change.mutate(
       { ...what, users: members.map(({ id }) => id) },
       {
         onSuccess: (done) => {
-          setRoles(undefined);
+          close();
           onDone();
           if (done.refused > 0) setResult(done);
           else toast(`${done.changed} changed, ${done.unchanged} were so already`);
@@ -44,28 +49,17 @@ export function BulkBar({ members, onDone }: BulkBarProps) {
       {members.length > 0 && (
         <section className="bulk-bar" aria-label="Chosen members">
           <strong>{members.length} chosen</strong>
-          <Button small isDisabled={tooMany} onPress={() => setRoles('add')}>
+          <Button small isDisabled={tooMany} onPress={() => setOpen('add')}>
             Add roles…
           </Button>
-          <Button small isDisabled={tooMany} onPress={() => setRoles('remove')}>
+          <Button small isDisabled={tooMany} onPress={() => setOpen('remove')}>
             Take roles…
           </Button>
-          <Button
-            small
-            isDisabled={tooMany}
-            isPending={change.isPending}
-            onPress={() => send({ status: 'active' })}
-          >
-            Activate
+          <Button small isDisabled={tooMany} onPress={() => setOpen('activate')}>
+            Activate…
           </Button>
-          <Button
-            small
-            tone="danger"
-            isDisabled={tooMany}
-            isPending={change.isPending}
-            onPress={() => send({ status: 'deactivated' })}
-          >
-            Deactivate
+          <Button small tone="danger" isDisabled={tooMany} onPress={() => setOpen('deactivate')}>
+            Deactivate…
           </Button>
           <Button small tone="quiet" onPress={onDone}>
             Choose none
@@ -73,15 +67,27 @@ export function BulkBar({ members, onDone }: BulkBarProps) {
           {tooMany && <span className="muted">At most {MOST_AT_ONCE} at once.</span>}
         </section>
       )}
-      {change.error && roles === undefined && <ProblemNotice problem={change.error} />}
-      {roles && (
+      {(open === 'add' || open === 'remove') && (
         <RolesDialog
-          take={roles === 'remove'}
+          take={open === 'remove'}
           count={members.length}
           change={change}
-          onSend={(chosen) => send(roles === 'add' ? { add_roles: chosen } : { remove_roles: chosen })}
-          onClose={() => setRoles(undefined)}
+          onSend={(chosen) => send(open === 'add' ? { add_roles: chosen } : { remove_roles: chosen })}
+          onClose={close}
         />
+      )}
+      {(open === 'activate' || open === 'deactivate') && (
+        <Confirm
+          title={`${CHANGES[open].verb} ${people(members.length)}?`}
+          action={CHANGES[open].verb}
+          isOpen
+          isPending={change.isPending}
+          problem={change.error}
+          onConfirm={() => send({ status: CHANGES[open].status })}
+          onClose={close}
+        >
+          <p>{CHANGES[open].says}</p>
+        </Confirm>
       )}
       {result && (
         <Dialog title="Not everybody was changed" isOpen onClose={() => setResult(undefined)}>
@@ -107,6 +113,8 @@ export function BulkBar({ members, onDone }: BulkBarProps) {
   );
 }
 
+const people = (count: number) => (count === 1 ? '1 member' : `${count} members`);
+
 interface RolesDialogProps {
   take: boolean;
   count: number;
@@ -119,7 +127,7 @@ function RolesDialog({ take, count, change, onSend, onClose }: RolesDialogProps)
   const [chosen, setChosen] = useState<string[]>([]);
   const verb = take ? 'Take roles from' : 'Add roles to';
   return (
-    <Dialog title={`${verb} ${count} members`} isOpen onClose={onClose}>
+    <Dialog title={`${verb} ${people(count)}`} isOpen onClose={onClose}>
       <Form problem={change.error} onSubmit={() => onSend(chosen)}>
         <RoleChoice value={chosen} onChange={setChosen} />
         <div className="form-actions">

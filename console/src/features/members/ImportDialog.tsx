@@ -17,10 +17,11 @@ import {
   useImports,
   useStartImport,
 } from './api';
+import { type CsvFile, readCsv } from './csv-file';
 
 /** From a file over its dry run to the import, and back. */
 export function ImportDialog({ onClose }: { onClose: () => void }) {
-  const [file, setFile] = useState<{ name: string; csv: string }>();
+  const [file, setFile] = useState<CsvFile>();
   const [id, setId] = useState<string>();
   const start = useStartImport();
   const begin = (csv: string, dry_run: boolean) =>
@@ -53,7 +54,7 @@ export function ImportDialog({ onClose }: { onClose: () => void }) {
               setFile(undefined);
               setId(undefined);
             }}
-            onRun={file && (() => begin(file.csv, false))}
+            onRun={file?.csv === undefined ? undefined : () => begin(file.csv, false)}
             onClose={onClose}
           />
         </>
@@ -63,17 +64,17 @@ export function ImportDialog({ onClose }: { onClose: () => void }) {
 }
 
 interface ChooseProps {
-  file: { name: string; csv: string } | undefined;
+  file: CsvFile | undefined;
   problem: Problem | null;
   isPending: boolean;
-  onFile: (file: { name: string; csv: string }) => void;
+  onFile: (file: CsvFile) => void;
   onTry: (csv: string) => void;
   onClose: () => void;
 }
 
 function Choose({ file, problem, isPending, onFile, onTry, onClose }: ChooseProps) {
   const take = async (chosen: File | undefined) => {
-    if (chosen) onFile({ name: chosen.name, csv: await chosen.text() });
+    if (chosen) onFile(await readCsv(chosen));
   };
   return (
     <div className="stack">
@@ -97,14 +98,15 @@ function Choose({ file, problem, isPending, onFile, onTry, onClose }: ChooseProp
           <Button small>Choose a file</Button>
         </FileTrigger>
       </DropZone>
+      {file?.fault && <Notice tone="bad" title={file.fault} />}
       {problem && <ProblemNotice problem={problem} />}
       <div className="form-actions">
         <Button onPress={onClose}>Cancel</Button>
         <Button
           tone="primary"
-          isDisabled={!file}
+          isDisabled={file?.csv === undefined}
           isPending={isPending}
-          onPress={() => file && onTry(file.csv)}
+          onPress={() => file?.csv !== undefined && onTry(file.csv)}
         >
           Say what would happen
         </Button>

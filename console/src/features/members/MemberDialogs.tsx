@@ -9,6 +9,7 @@ import { Confirm, Dialog } from '~/ui/dialog';
 import { Form } from '~/ui/form';
 import { AttributesForm } from './AttributesForm';
 import { useResetMfa, useUnlock, useUpdateMember } from './api';
+import { CHANGES } from './changes';
 import { Explanation } from './Explanation';
 import { MemberActivity } from './MemberActivity';
 import type { MemberDialogKind } from './MemberMenu';
@@ -158,25 +159,6 @@ function ResetConfirm({ member, onDone }: { member: Member; onDone: () => void }
     </Confirm>
   );
 }
-
-const CHANGES = {
-  activate: {
-    verb: 'Activate',
-    status: 'active',
-    says: 'They can log in again with the roles that they had.',
-  },
-  deactivate: {
-    verb: 'Deactivate',
-    status: 'deactivated',
-    says: 'Their sessions here end within a second, and steps that run in their name stop. What they own stays.',
-  },
-  lock: {
-    verb: 'Lock',
-    status: 'locked',
-    says: 'Their sessions here end within a second, and they cannot log in until they are unlocked.',
-  },
-  unlock: { verb: 'Unlock', status: 'active', says: 'They can log in again.' },
-} as const;
 
 interface StatusConfirmProps {
   member: Member;

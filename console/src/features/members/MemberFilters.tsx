@@ -2,7 +2,8 @@ import { useQuery } from '@tanstack/react-query';
 import { useMay } from '~/api/query';
 import { rolesQuery } from '~/features/roles/api';
 import { useTeams } from '~/features/teams/api';
-import { Select, TextField } from '~/ui/form';
+import { Select } from '~/ui/form';
+import { SearchField } from '~/ui/search-field';
 import { ACTIVITY, type ActivityName, type MemberFilter, SORTS, STATUSES } from './filter';
 
 interface MemberFiltersProps {
@@ -25,9 +26,8 @@ export function MemberFilters({ filter, onChange }: MemberFiltersProps) {
   const teams = useTeams(mayTeams).items ?? [];
   return (
     <div className="filters">
-      <TextField
+      <SearchField
         label="Search by name or e-mail"
-        type="search"
         value={filter.search ?? ''}
         onChange={(search) => onChange({ search: search || undefined })}
       />

@@ -1,6 +1,6 @@
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { FileUp, Mail, Plus, UserRound } from 'lucide-react';
-import { useDeferredValue, useState } from 'react';
+import { useState } from 'react';
 import { useMay, useMe } from '~/api/query';
 import type { Member } from '~/api/types';
 import { Invitations, InviteForm } from '~/features/invitations/Invitations';
@@ -29,7 +29,7 @@ export function MembersPage() {
   const navigate = useNavigate({ from: '/members' });
   const set = (change: MemberFilter) =>
     void navigate({ search: (old) => ({ ...old, ...change }), replace: true });
-  const pages = useMembers(useDeferredValue(filter));
+  const pages = useMembers(filter);
   const me = useMe();
   // The server asks for both, whatever of a member changes.
   const mayWrite = useMay('user:write');

@@ -1,8 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
-import { useDeferredValue, useState } from 'react';
+import { useState } from 'react';
 import type { Member, Schemas } from '~/api/types';
 import { Button } from '~/ui/button';
-import { Form, Select, TextField } from '~/ui/form';
+import { Form, Select } from '~/ui/form';
+import { SearchField } from '~/ui/search-field';
 import { Loaded } from '~/ui/states';
 import { assetsQuery, useMembers, useOffboard } from './api';
 
@@ -26,7 +27,7 @@ export function Offboard({ member, onDone }: { member: Member; onDone: () => voi
   const offboard = useOffboard(member.id);
   const [search, setSearch] = useState('');
   const [to, setTo] = useState('');
-  const found = useMembers({ search: useDeferredValue(search.trim()), status: 'active' }).items ?? [];
+  const found = useMembers({ search: search.trim(), status: 'active' }).items ?? [];
   const others = found.filter(({ id }) => id !== member.id);
   const chosen = others.some(({ id }) => id === to) ? to : '';
   return (
@@ -47,7 +48,7 @@ export function Offboard({ member, onDone }: { member: Member; onDone: () => voi
           </dl>
         )}
       </Loaded>
-      <TextField label="Find who takes over" type="search" value={search} onChange={setSearch} />
+      <SearchField label="Find who takes over" value={search} onChange={setSearch} />
       <Select
         label="Who takes over"
         value={chosen}

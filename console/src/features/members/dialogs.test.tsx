@@ -116,7 +116,11 @@ const sent = (line: string) => asked.filter((one) => one.line === line).map(({ b
 it('says of whom a change of many was refused, and why', async () => {
   const onDone = vi.fn();
   show(<BulkBar members={[ADA, BEA]} onDone={onDone} />);
-  await userEvent.click(screen.getByRole('button', { name: 'Deactivate' }));
+  await userEvent.click(screen.getByRole('button', { name: 'Deactivate…' }));
+  const question = await screen.findByRole('alertdialog', { name: 'Deactivate 2 members?' });
+  expect(question.textContent).toContain('Their sessions here end within a second');
+  expect(sent('POST /users/bulk')).toEqual([]);
+  await userEvent.click(within(question).getByRole('button', { name: 'Deactivate' }));
   const dialog = await screen.findByRole('dialog', { name: 'Not everybody was changed' });
   expect(within(dialog).getByText('Ada').parentElement?.textContent).toContain(
     'the last administrator stays',
@@ -130,7 +134,7 @@ it('offers no change of more than the server takes', () => {
   const many = Array.from({ length: 201 }, (_, n) => person(`usr_${n}`, `P ${n}`));
   show(<BulkBar members={many} onDone={() => {}} />);
   expect(screen.getByText('At most 200 at once.')).toBeTruthy();
-  expect(screen.getByRole('button', { name: 'Deactivate' })).toHaveProperty('disabled', true);
+  expect(screen.getByRole('button', { name: 'Deactivate…' })).toHaveProperty('disabled', true);
 });
 
 it('tries a file before it adds anybody, and takes an import back', async () => {
@@ -149,6 +153,16 @@ it('tries a file before it adds anybody, and takes an import back', async () => 
   await userEvent.click(screen.getByRole('button', { name: 'Undo the import' }));
   expect(await screen.findByText('1 removed again, 1 stayed')).toBeTruthy();
   expect(screen.queryByRole('button', { name: 'Undo the import' })).toBeNull();
+});
+
+it('says of a file that is not UTF-8, and sends nothing of it', async () => {
+  const { container } = show(<ImportDialog onClose={() => {}} />);
+  const input = container.ownerDocument.querySelector('input[type=file]') as HTMLInputElement;
+  const latin1 = new File(['full_name\n', new Uint8Array([0xeb])], 'people.csv', { type: 'text/csv' });
+  await userEvent.upload(input, latin1);
+  expect((await screen.findByRole('alert')).textContent).toContain('save it as CSV UTF-8');
+  expect(screen.getByRole('button', { name: 'Say what would happen' })).toHaveProperty('disabled', true);
+  expect(sent('POST /users/import')).toEqual([]);
 });
 
 it('opens an import of before', async () => {

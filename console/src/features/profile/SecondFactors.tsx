@@ -28,21 +28,20 @@ type Open =
   | { kind: 'codes'; codes: readonly string[] }
   | undefined;
 
-/** What the person has beside the password. */
-export function SecondFactors() {
+/** What the person has beside the password. `onDone` is called when one was added and its codes were kept. */
+export function SecondFactors({ onDone }: { onDone?: () => void }) {
   const mfa = useMfa();
   const passkeys = usePasskeys();
   const refreshMe = useRefreshMe();
   const [open, setOpen] = useState<Open>();
   const close = () => setOpen(undefined);
-  const added = ({ recovery_codes }: Schemas['FactorAdded']) => {
-    if (recovery_codes) return setOpen({ kind: 'codes', codes: recovery_codes });
-    close();
-    void refreshMe();
-  };
   const kept = () => {
     close();
-    void refreshMe();
+    void (onDone ?? refreshMe)();
+  };
+  const added = ({ recovery_codes }: Schemas['FactorAdded']) => {
+    if (recovery_codes) setOpen({ kind: 'codes', codes: recovery_codes });
+    else kept();
   };
   return (
     <Panel title="Second factors">
@@ -131,7 +130,7 @@ export function SecondFactors() {
         </Dialog>
       )}
       {open?.kind === 'codes' && (
-        <Dialog title="Recovery codes" isOpen onClose={kept} alert>
+        <Dialog title="Recovery codes" isOpen onClose={kept} firm>
           <RecoveryCodes codes={open.codes} onDone={kept} />
         </Dialog>
       )}

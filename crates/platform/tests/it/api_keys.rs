@@ -204,6 +204,12 @@ async fn a_rotated_key_works_through_its_grace() {
     read(&app, &first).await.problem(401, "unauthenticated");
     let _ = read(&app, &second).await.expect(200);
 
+    app.post(&ada, &format!("{second_path}/rotate"), json!({})).await.problem(401, "unauthenticated");
+    let ada = app.log_in("ada").await;
+    clock.advance(Duration::from_secs(6 * 60));
+    let ada_later = json!({"grace_seconds": 0});
+    app.post(&ada, &format!("{second_path}/rotate"), ada_later).await.problem(403, "step-up-required");
+    app.patch(&ada, &second_path, json!({"allowed_cidrs": []})).await.problem(403, "step-up-required");
     let ada = app.log_in("ada").await;
     let third = app.post(&ada, &format!("{second_path}/rotate"), json!({"grace_seconds": 0})).await.expect(201);
     read(&app, &second).await.problem(401, "unauthenticated");

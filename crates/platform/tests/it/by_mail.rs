@@ -243,12 +243,17 @@ async fn a_changed_password_is_told_by_mail() {
     let ada = app.register("ada", "Engines").await;
     let _ = post(&app, "/auth/password/reset", json!({"email": "ada@example.com"})).await.expect(204);
     let reset = token(&latest(&app, "reset-password", "ada@example.com").await);
+    // Whoever had the old password has asked for an address of their own.
+    let theirs = json!({"email": "thief@example.com", "current_password": PASSWORD});
+    let _ = app.post(&ada, "/auth/email", theirs).await.expect(204);
+    let theirs = token(&latest(&app, "change-email", "thief@example.com").await);
     let change = json!({"current_password": PASSWORD, "new_password": NEW});
     let _ = app.post(&ada, "/auth/password", change).await.expect(204);
     let note = latest(&app, "password-changed", "ada@example.com").await;
     assert_eq!(note["subject"], "Your password was changed");
     let body = json!({"token": reset, "new_password": "another fine sentence"});
     post(&app, "/auth/password/reset/confirm", body).await.problem(410, "link-over");
+    post(&app, "/auth/email/confirm", json!({"token": theirs})).await.problem(410, "link-over");
     // No API key changes an address, and none asks for links.
     let key = app.post(&ada, "/api-keys", json!({"name": "k", "scopes": ["*"]})).await.expect(201);
     let key = key["key"].as_str().unwrap();

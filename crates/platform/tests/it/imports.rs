@@ -238,6 +238,24 @@ async fn nobody_imports_what_they_could_not_give_and_only_as_long_as_they_may() 
     assert_eq!(count(&app, "users where username like 'many-%'").await, 0);
 }
 
+/// A node that stops finishes the lines it is at and takes up none; the next goes on at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stops_leaves_imports_to_the_next() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada", "Engines").await;
+    app.app.stop(Duration::from_secs(20)).await;
+    let hash = hashed();
+    let body = json!({"csv": format!("email,username,full_name,password_hash\nm@x.com,many-0,M,{hash}\n")});
+    let import = app.post(&ada, "/users/import", body).await.expect(201);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let path = format!("/users/imports/{}", import["id"].as_str().unwrap());
+    assert_eq!(app.get(&ada, &path).await.expect(200)["done"], 0);
+    let (begun, other) = (Instant::now(), app.another(Setup::default()).await);
+    let done = over(&other, &ada, &import).await;
+    assert_eq!((&done["state"], &done["added"]), (&json!("finished"), &json!(1)), "{done:#}");
+    assert!(begun.elapsed() < Duration::from_secs(15), "no lease is waited for");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_survives_the_death_of_its_node() {
     let app = TestApp::start().await;

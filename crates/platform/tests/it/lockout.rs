@@ -91,11 +91,16 @@ async fn an_administrator_ends_the_wait_and_cannot_have_a_password_guessed_by_th
     let second = wait().await;
     assert!(first > 3 && second > first, "{first}, then {second}");
     let _ = app.post(&admin, &path, json!(null)).await.expect(204);
+    // Three guesses were enough; the next wait is waited.
+    let third = wait().await;
+    app.post(&admin, &path, json!(null)).await.problem(409, "conflict");
+    login(&app, &viewer.username, PASSWORD).await.problem(429, "rate-limited");
+    clock.advance(Duration::from_secs(third));
     let _ = login(&app, &viewer.username, PASSWORD).await.expect(200);
     let events = app.get(&admin, "/audit/events?action=user.unlocked").await.expect(200);
     let events = events["items"].as_array().unwrap();
     assert_eq!((events.len(), &events[0]["actor"]["id"]), (3, &admin.user["id"]));
-    // By time as well.
+    // By time as well, and after a success from the beginning.
     locked_out(&app, &viewer.username).await;
     clock.advance(Duration::from_secs(3));
     let _ = login(&app, &viewer.username, PASSWORD).await.expect(200);

@@ -25,6 +25,7 @@ mod executions;
 mod first_passwords;
 mod foreign;
 mod foreign_keys;
+mod guesses;
 mod guests;
 mod by_mail;
 mod identity;

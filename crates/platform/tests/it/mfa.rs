@@ -392,7 +392,7 @@ async fn a_trusted_device_is_asked_for_no_second_factor_until_it_is_forgotten() 
     assert_eq!(left, 0);
 }
 
-async fn add_passkey(app: &TestApp, actor: &Actor) -> SoftPasskey {
+pub async fn add_passkey(app: &TestApp, actor: &Actor) -> SoftPasskey {
     let asked = app.post(actor, "/auth/mfa/passkeys/options", json!(null)).await.expect(200);
     let (passkey, credential) = SoftPasskey::make(&asked["options"]);
     let body = json!({"passkey_token": asked["passkey_token"], "name": "Telephone", "credential": credential});
@@ -495,7 +495,11 @@ async fn an_administrator_resets_who_has_lost_theirs_and_nobody_beyond() {
     let _ = app.post(&admin, "/users", asked).await.expect(201);
     let _ = AuthApp::set_up(&app, &clock, &bob).await;
     assert_eq!(app.get(&admin, "/users?search=robert").await.expect(200)["items"][0]["mfa"], false, "not agreed yet");
-    app.delete(&admin, &format!("/users/{}/mfa", bob.user_id())).await.problem(409, "conflict");
+    let of_bob = format!("/users/{}", bob.user_id());
+    app.delete(&admin, &format!("{of_bob}/mfa")).await.problem(404, "not-found");
+    app.post(&admin, &format!("{of_bob}/unlock"), json!(null)).await.problem(404, "not-found");
+    let _ = app.post(&bob, "/auth/switch", json!({"organization": "engines", "accept": true})).await.expect(200);
+    app.delete(&admin, &format!("{of_bob}/mfa")).await.problem(409, "conflict");
 
     let _ = app.delete(&admin, &path).await.expect(204);
     app.get(&viewer, "/auth/me").await.problem(401, "unauthenticated");

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tenure_platform::testkit::{Actor, Answer, PASSWORD, Setup, TestApp, answer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Ada's organisation asks Bob, who has one of his own.
 async fn invited(app: &TestApp) -> (Actor, Actor) {
@@ -164,4 +165,38 @@ async fn a_login_that_is_entered_from_another_ends_when_that_one_would() {
     }
     let again = app.log_in("bob").await;
     let _ = app.get(&again, "/teams").await.expect(200);
+}
+
+/// The request was let in while the login lasted; what it asks for comes when that has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_ended_meanwhile_begins_no_other() {
+    let app = TestApp::start().await;
+    let (_, bob) = invited(&app).await;
+    let elsewhere = app.log_in("bob").await;
+    let body = json!({"organization": "engines", "accept": true}).to_string();
+    let mut slow = tokio::net::TcpStream::connect(app.address).await.unwrap();
+    let head = format!(
+        "POST /api/v1/auth/switch HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        app.address,
+        bob.token,
+        body.len()
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    // The last byte alone is held back.
+    let (most, last) = body.split_at(body.len() - 1);
+    slow.write_all(most.as_bytes()).await.unwrap();
+    slow.flush().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let _ = app.delete(&elsewhere, "/auth/sessions?include_current=true").await.expect(200);
+    app.get(&bob, "/auth/me").await.problem(401, "unauthenticated");
+    slow.write_all(last.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    let sessions: i64 = sqlx::query_scalar("select count(*) from sessions where revoked_at is null and user_id = $1")
+        .bind(bob.user_id().parse::<tenure_kernel::UserId>().unwrap().uuid())
+        .fetch_one(&mut app.admin().await)
+        .await
+        .unwrap();
+    assert_eq!(sessions, 0);
 }

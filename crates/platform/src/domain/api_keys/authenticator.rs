@@ -127,7 +127,12 @@ impl CredentialAuthenticator {
         let glance = self.known.glance();
         let standing = kernel
             .system(SystemReason::Authenticate)
-            .run(async |tx| Ok(Audited::none("looks up what an API key stands for", store::standing(tx, id).await?)))
+            .run(async |tx| {
+                Ok(Audited::none(
+                    "looks up what an API key stands for",
+                    store::standing(tx, kernel.limiter().rates(), id).await?,
+                ))
+            })
             .await?;
         let known = standing.map(|standing| Known::from(id, standing));
         if believe && let Some(known) = &known {

@@ -4,7 +4,7 @@ tenure_kernel::actions! {
     /// What happens to API keys.
     pub ApiKeyEvent on ApiKey = "api-key" {
         CREATED = "created", "An API key was made.";
-        UPDATED = "updated", "An API key was renamed, or cut down further.";
+        UPDATED = "updated", "An API key was renamed, cut down further, or may be used from elsewhere or more often.";
         ROTATED = "rotated", "Another API key took the place of this one, which works on until its grace is over.";
         REVOKED = "revoked", "An API key was revoked.";
     }

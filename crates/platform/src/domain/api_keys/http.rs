@@ -30,7 +30,7 @@ pub fn routes() -> Routes {
         .post("/api-keys", create, "Make an API key of your own, or of a service account.\n\nThe latter needs `service_account:write` too.\n\nThe key is in this answer and never again. It may do what you may do at the moment of its use, cut down to its scopes; nobody gives it a permission that they do not hold. An API key makes no API keys.")
         .get("/api-keys/{id}", get, "See an API key, never the key itself.")
         .patch("/api-keys/{id}", update, "Rename an API key, change where and how often it may be used, or cut it down further.\n\nFor more permissions make another. Takes effect on every node within a second.")
-        .post("/api-keys/{id}/rotate", rotate, "Replace an API key by a new one of the same name, scopes, networks, limits and end.\n\nThe old one works on through a grace of 7 days unless told otherwise. Its owner may do this, and the key itself.")
+        .post("/api-keys/{id}/rotate", rotate, "Replace an API key by a new one of the same name, scopes, networks, limits and end.\n\nThe old one works on through a grace of 7 days unless told otherwise. Its owner may do this, with a factor proven within the last five minutes (`step-up-required`), and the key itself.")
         .post("/api-keys/{id}/revoke", revoke, "Revoke an API key, for good.\n\nTakes effect on every node within a second. Its owner may do this, and who holds `user:write`.")
 }
 
@@ -146,7 +146,7 @@ async fn create(cx: Authorized<Recent<ApiKeyWrite>>, Json(new): Json<NewApiKey>)
 }
 
 async fn update(
-    cx: Authorized<ApiKeyWrite>,
+    cx: Authorized<Recent<ApiKeyWrite>>,
     Path(id): Path<KeyId>,
     Json(change): Json<ApiKeyChange>,
 ) -> Result<Json<ApiKey>> {
@@ -195,6 +195,7 @@ async fn rotate(
             let actor = *tx.cx().actor();
             if actor.key != Some(id) {
                 only_a_login(&actor)?;
+                cx.step_up()?;
             }
             only_its_owner(tx, &old)?;
             still_works(&old)?;
@@ -210,6 +211,8 @@ async fn rotate(
                 expires_at: old.expires_at,
                 rate_limit: old.rate_limit,
                 rotated_from: Some(old.id),
+                // Who answers for what a key does stays known when it rotates itself, and the old one is gone.
+                created_by: actor.user().or(old.created_by),
                 ..blank(tx, old.name.clone(), old.owner, old.owner_name.clone())
             };
             tx.announce(Message::KeyChanged { key: id }).await?;

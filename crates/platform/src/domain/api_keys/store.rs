@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tenure_kernel::limits::OwnRates;
+use tenure_kernel::limits::{OwnRates, Rates};
 use tenure_kernel::permission::{ServiceAccountRead, UserWrite};
 use tenure_kernel::{
     Change, Error, KeyId, Load, Mode, Page, PageQuery, Permission as _, Permitted, Personal, Principal, Result,
@@ -14,16 +14,8 @@ use uuid::Uuid;
 
 use super::model::{ApiKey, Ends, Environment, KeyOwner};
 use super::text::KeyDigest;
-use crate::domain::rate_limits::{self, RateLimit};
-
-fn limit(minute: Option<i32>, hour: Option<i32>, day: Option<i32>) -> RateLimit {
-    let number = |stored: Option<i32>| stored.and_then(|stored| u32::try_from(stored).ok());
-    RateLimit { per_minute: number(minute), per_hour: number(hour), per_day: number(day) }
-}
-
-fn stored(number: Option<u32>) -> Option<i32> {
-    number.map(|number| i32::try_from(number).unwrap_or(i32::MAX))
-}
+use crate::domain::rate_limits;
+use crate::domain::rate_limits::store::{limit, stored};
 
 struct Row {
     id: KeyId,
@@ -262,7 +254,7 @@ pub(super) struct Standing {
 }
 
 /// The key of this identifier, of whatever tenant: nobody knows yet whose it is.
-pub(super) async fn standing(tx: &mut SystemTx, id: KeyId) -> Result<Option<Standing>> {
+pub(super) async fn standing(tx: &mut SystemTx, limits: &Rates, id: KeyId) -> Result<Option<Standing>> {
     let row = sqlx::query!(
         r#"select k.tenant_id as "tenant: TenantId", k.user_id as "user: UserId", k.service_account_id as "account: ServiceAccountId",
                   k.digest, k.scopes, k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.rate_per_day, k.expires_at, k.retires_at, k.revoked_at,
@@ -288,7 +280,7 @@ pub(super) async fn standing(tx: &mut SystemTx, id: KeyId) -> Result<Option<Stan
     let Some(row) = row else { return Ok(None) };
     let owner = row.user.map(Principal::User).or(row.account.map(Principal::ServiceAccount));
     let key = limit(row.rate_per_minute, row.rate_per_hour, row.rate_per_day).spans();
-    let rates = OwnRates { key, ..rate_limits::store::of_caller(tx, row.tenant, row.user).await? };
+    let rates = OwnRates { key, ..rate_limits::store::of_caller(tx, limits, row.tenant, row.user).await? };
     Ok(Some(Standing {
         tenant: row.tenant,
         owner: owner.ok_or_else(|| Error::internal("a key of nobody"))?,
@@ -339,24 +331,17 @@ pub(super) async fn note_uses(tx: &mut SystemTx, uses: &HashMap<KeyId, LastUse>)
     Ok(())
 }
 
-/// The person who made a key, or the first of those that it took the place of.
+/// The person who made a key, or who made the one that it took the place of by itself.
 ///
 /// # Errors
 /// PostgreSQL's.
 pub async fn maker(tx: &mut TenantTx<Write>, key: KeyId) -> Result<Option<UserId>> {
-    // A key that rotated itself was made by nobody.
     let maker = sqlx::query_scalar!(
-        r#"with recursive line (created_by, rotated_from, length) as (
-               select created_by, rotated_from, 1 from api_keys where tenant_id = $1 and id = $2
-               union all
-               select k.created_by, k.rotated_from, l.length + 1 from line l
-               join api_keys k on k.tenant_id = $1 and k.id = l.rotated_from
-               where l.created_by is null and l.length < 1000)
-           select created_by as "maker!: UserId" from line where created_by is not null limit 1"#,
+        r#"select created_by as "maker: UserId" from api_keys where tenant_id = $1 and id = $2"#,
         tx.tenant().uuid(),
         key.uuid()
     )
     .fetch_optional(&mut *tx)
     .await?;
-    Ok(maker)
+    Ok(maker.flatten())
 }

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use tenure_kernel::{Audited, Kernel, Result, SystemReason};
+use tenure_kernel::{Kernel, Result, SystemReason, SystemTx};
 
-/// Keys of one transaction.
-const BATCH: i64 = 1_000;
 /// So long a key is kept that was revoked or ran out.
 const ENDED_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
@@ -14,26 +12,17 @@ const ENDED_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// # Errors
 /// PostgreSQL's; what was deleted before stays deleted.
 pub async fn sweep(kernel: &Kernel) -> Result<u64> {
-    let mut all = 0;
-    loop {
-        let batch = kernel
-            .system(SystemReason::Upkeep)
-            .run(async |tx| {
-                // `least` leaves out what is null.
-                let done = sqlx::query!(
-                    "delete from api_keys where (tenant_id, id) in (
-                         select tenant_id, id from api_keys where least(revoked_at, expires_at, retires_at) < $1 limit $2)",
-                    tx.now().before(ENDED_FOR),
-                    BATCH
-                )
-                .execute(&mut *tx)
-                .await?;
-                Ok(Audited::none("a key that ended long ago had its event then", done.rows_affected()))
-            })
-            .await?;
-        all += batch;
-        if i64::try_from(batch).is_ok_and(|batch| batch < BATCH) {
-            return Ok(all);
-        }
-    }
+    let delete = async |tx: &mut SystemTx, most: i64| {
+        // `least` leaves out what is null.
+        let done = sqlx::query!(
+            "delete from api_keys where (tenant_id, id) in (
+                 select tenant_id, id from api_keys where least(revoked_at, expires_at, retires_at) < $1 limit $2)",
+            tx.now().before(ENDED_FOR),
+            most
+        )
+        .execute(&mut *tx)
+        .await?;
+        Ok(done.rows_affected())
+    };
+    kernel.sweep(SystemReason::Upkeep, delete).await
 }

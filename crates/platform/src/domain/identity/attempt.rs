@@ -24,19 +24,19 @@ impl Attempt {
 
 /// Counts and records the failure; the words are the same whatever was wrong.
 pub(super) async fn refuse_login(anonymous: &Anonymous, whose: &Attempt) -> Error {
+    if let Err(error) = lockout::failed(anonymous.kernel(), &whose.subjects).await {
+        return error;
+    }
     let words = "the name or the password is wrong, or the account may not log in here";
     refuse(anonymous, whose, "invalid-credentials", words).await
 }
 
-/// The same for a wrong second factor.
+/// Records a wrong second factor, which was counted where it was found wrong.
 pub(super) async fn refuse_second(anonymous: &Anonymous, whose: &Attempt) -> Error {
     refuse(anonymous, whose, "invalid-second-factor", "the second factor is wrong, or was used before").await
 }
 
 async fn refuse(anonymous: &Anonymous, whose: &Attempt, reason: &'static str, words: &'static str) -> Error {
-    if let Err(error) = lockout::failed(anonymous.kernel(), &whose.subjects).await {
-        return error;
-    }
     let event = || {
         let event =
             NewEvent::new(SessionEvent::LOGIN_FAILED, None).outcome(Outcome::Denied, reason).by(whose.claimed());

@@ -121,7 +121,8 @@ impl TokenAuthenticator {
             .system(SystemReason::Authenticate)
             .run(async |tx| {
                 let found = standing(tx, login.session).await?;
-                let rates = rate_limits::store::of_caller(tx, login.tenant, Some(login.user)).await?;
+                let rates =
+                    rate_limits::store::of_caller(tx, kernel.limiter().rates(), login.tenant, Some(login.user)).await?;
                 Ok(Audited::none("looks up what a token stands for", found.map(|found| (found, rates))))
             })
             .await?;

@@ -151,6 +151,7 @@ async fn taken_back(tx: &mut SystemTx, app: &App, reached: &Reached, sent_to: &s
     let user = reached.user.id;
     let tenants = store::audiences(tx, Some(user)).await?;
     let mut events = told(UserEvent::PASSWORD_RESET, user, &tenants);
+    link_store::forget(tx, Purpose::ChangeEmail, user).await?;
     lockout::succeeded(tx, &subjects(reached, tx)).await?;
     // Who read the link reads what is sent to that address.
     if link_store::verified(tx, user, sent_to).await? {
@@ -189,14 +190,16 @@ async fn unlock(anonymous: Anonymous, State(_app): State<App>, Json(link): Json<
     }
 }
 
-/// Tells the person by mail that their password was changed, where there is mail.
+/// Ends what was begun by mail with the old password, and tells the person by mail that it was changed, where there is mail.
 pub(super) async fn password_changed(tx: &mut SystemTx, app: &App, user: UserId) -> Result<()> {
+    link_store::forget(tx, Purpose::ResetPassword, user).await?;
+    // Whoever asked for another address did so with the old password.
+    link_store::forget(tx, Purpose::ChangeEmail, user).await?;
     if !app.mail.possible() {
         return Ok(());
     }
     let person = store::user(tx, user).await?;
     let tenants = store::audiences(tx, Some(user)).await?;
-    link_store::forget(tx, Purpose::ResetPassword, user).await?;
     let note = letters::note(&app.mail, MailKind::PasswordChanged, &person.email, &person, tenants);
     mail::enqueue(tx, &note).await?;
     Ok(())

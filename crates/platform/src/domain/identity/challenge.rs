@@ -50,7 +50,6 @@ pub(super) struct Whom {
 /// A challenge that is good.
 pub(super) struct Challenge<S> {
     digest: Vec<u8>,
-    pub(super) user: Option<UserId>,
     pub(super) state: S,
 }
 
@@ -74,6 +73,18 @@ pub(super) async fn ask<S: Serialize>(tx: &mut SystemTx, purpose: Purpose, of: W
     Ok(token.text)
 }
 
+/// Who was asked, of whom an answer is expected: a look, before anything is locked.
+pub(super) async fn asked(tx: &mut SystemTx, purpose: Purpose, token: &str) -> Result<Option<UserId>> {
+    let user = sqlx::query_scalar!(
+        r#"select user_id as "user: UserId" from auth_challenges where digest = $1 and purpose = $2"#,
+        Opaque::digest(token),
+        purpose.as_str()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(user.flatten())
+}
+
 /// The challenge of this token, which is nobody else's until the transaction ends.
 ///
 /// # Errors
@@ -87,9 +98,9 @@ pub(super) async fn find<S: DeserializeOwned>(
     let digest = Opaque::digest(token);
     let address = tx.origin().address.map(|address| address.to_canonical().to_string());
     let row = sqlx::query!(
-        r#"select user_id as "user: UserId", state from auth_challenges
+        "select state from auth_challenges
            where digest = $1 and purpose = $2 and session_id is not distinct from $3 and address is not distinct from $4
-             and attempts < $5 and expires_at > $6 for update"#,
+             and attempts < $5 and expires_at > $6 for update",
         digest,
         purpose.as_str(),
         session.map(SessionId::uuid),
@@ -100,7 +111,7 @@ pub(super) async fn find<S: DeserializeOwned>(
     .fetch_optional(&mut *tx)
     .await?;
     let row = row.ok_or_else(over)?;
-    Ok(Challenge { digest, user: row.user, state: serde_json::from_value(row.state)? })
+    Ok(Challenge { digest, state: serde_json::from_value(row.state)? })
 }
 
 /// 401 where there is nothing to answer, or not any more.

@@ -149,16 +149,16 @@ pub async fn list(tx: &mut SystemTx, tenant: TenantId, user: UserId, page: &Page
     page.page(rows, |last| last.id)
 }
 
-/// Deletes those that have run out; how many. To be called in batches.
+/// Deletes those that have run out; how many, at most `most`.
 ///
 /// # Errors
 /// PostgreSQL's.
-pub(super) async fn sweep(tx: &mut SystemTx) -> Result<u64> {
+pub(super) async fn sweep(tx: &mut SystemTx, most: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from delegated_tokens where (tenant_id, id) in (
              select tenant_id, id from delegated_tokens where expires_at < $1 limit $2)",
         tx.now(),
-        super::upkeep::BATCH
+        most
     )
     .execute(&mut *tx)
     .await?;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tenure_kernel::context::Owed;
 use tenure_kernel::describe::{Description, Output, Raw};
 use tenure_kernel::event::Outcome;
+use tenure_kernel::platform;
 use tenure_kernel::{
     Anonymous, Audited, Authenticated, Code, Error, Json, JsonOrNothing, NewEvent, NoContent, PermissionId, Problem,
     Renewing, Result, Sample, SystemReason, Timestamp,
@@ -366,6 +367,8 @@ pub struct Me {
     roles: Vec<String>,
     /// What they may do in it.
     permissions: Vec<&'static str>,
+    /// What they may do for the platform, whichever organisation this login is for; nothing but of who administers it.
+    platform_permissions: Vec<&'static str>,
     /// Every organisation they belong to.
     organizations: Vec<OrganizationRef>,
     /// Organisations that ask them to be a member.
@@ -381,13 +384,14 @@ async fn me(cx: Authenticated<Renewing>) -> Result<Json<Me>> {
             Problem::new(Code::Unauthenticated, "this tells of a login, and an API key has none; log in").into()
         );
     };
-    let (user, email_verified, belongings, invitations, standing) = cx
+    let (user, email_verified, belongings, invitations, standing, platform) = cx
         .kernel()
         .system(SystemReason::Authenticate)
         .run(async |tx| {
             let (belongings, invitations) = (store::belongings(tx, user).await?, store::invitations(tx, user).await?);
             let (verified, standing) = (link_store::is_verified(tx, user).await?, standing(tx, session).await?);
-            let found = (store::user(tx, user).await?, verified, belongings, invitations, standing);
+            let platform = platform::held(tx, user).await?;
+            let found = (store::user(tx, user).await?, verified, belongings, invitations, standing, platform);
             Ok(Audited::none("a person looks at their own login", found))
         })
         .await?;
@@ -399,6 +403,7 @@ async fn me(cx: Authenticated<Renewing>) -> Result<Json<Me>> {
         organization,
         roles: standing.roles,
         permissions: cx.cx().identity.permissions.iter().map(PermissionId::as_str).collect(),
+        platform_permissions: platform.iter().map(|held| held.as_str()).collect(),
         organizations: belongings
             .into_iter()
             .filter(|belonging| !belonging.pending)

@@ -265,14 +265,12 @@ pub async fn join(tx: &mut SystemTx, tenant: TenantId, user: &User, roles: &[Str
     Ok(done.rows_affected() == 1)
 }
 
-const BATCH: i64 = 1_000;
-
 /// Deletes links that have run out. How many rows.
-pub(super) async fn sweep_tokens(tx: &mut SystemTx) -> Result<u64> {
+pub(super) async fn sweep_tokens(tx: &mut SystemTx, most: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from mail_tokens where digest in (select digest from mail_tokens where expires_at < $1 limit $2)",
         tx.now(),
-        BATCH
+        most
     )
     .execute(&mut *tx)
     .await?;

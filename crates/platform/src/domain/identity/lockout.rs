@@ -7,7 +7,6 @@
 //! An address (of IPv6 the /64) is counted by how fast it fails: one failure a minute is forgiven, and no success
 //! clears it. Once it has failed too often it delays each name that fails *from there*, and no other: behind one proxy or
 //! one office's address there are many people, and who knows their password is let in.
-
 //!
 //! Whoever comes with a device that the person trusts, or from within one of their logins, is counted apart: outsiders
 //! who guess cannot keep the person out, and the wait that they have earned does not tell them whether they hit.
@@ -23,6 +22,8 @@ const FREE_PER_ACCOUNT: i32 = 4;
 const FREE_PER_ADDRESS: i32 = 20;
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
+/// How often others may end a wait before a login has to succeed.
+const MOST_LIFTS: i16 = 3;
 /// Failures of an account older than this are forgotten.
 pub(super) const FORGET_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// An address is forgiven one failure each.
@@ -69,6 +70,16 @@ impl Subjects {
         Self::known(format!("inside:{}", hex(user.uuid().as_bytes())), user, address)
     }
 
+    /// Of whoever answers with a passkey alone. Nobody guesses a signature, so no count is kept of the person that it claims to
+    /// be of, whom a stranger could keep out by it: only of that claim from there.
+    pub(super) fn passkey(claimed: Option<UserId>, address: Option<IpAddr>) -> Self {
+        let from = address.map(Subject::address).map_or_else(String::new, |address| address.to_string());
+        let whose = claimed.map_or_else(String::new, |user| user.to_string());
+        let all = Address { all: format!("address:{from}"), of_account: None };
+        let account = format!("passkey:{}", hex(format!("{from} {whose}").as_bytes()));
+        Self { account, address: address.map(|_| all), user: None }
+    }
+
     fn known(account: String, user: UserId, address: Option<IpAddr>) -> Self {
         let all = |address| Address { all: format!("address:{}", Subject::address(address)), of_account: None };
         Self { account, address: address.map(all), user: Some(user) }
@@ -101,19 +112,26 @@ pub(super) async fn failed(kernel: &Kernel, subjects: &Subjects) -> Result<()> {
     kernel
         .system(SystemReason::Authenticate)
         .run(async |tx| {
-            let user = subjects.user;
-            let failures = count(tx, &subjects.account, user, None).await?;
-            delay(tx, &subjects.account, wait(failures - FREE_PER_ACCOUNT)).await?;
-            if let Some(address) = &subjects.address {
-                let failures = count(tx, &address.all, None, Some(FORGIVE_EVERY_SECONDS)).await?;
-                if let Some(of_account) = &address.of_account {
-                    count(tx, of_account, user, None).await?;
-                    delay(tx, of_account, wait(failures - FREE_PER_ADDRESS)).await?;
-                }
-            }
+            missed(tx, subjects).await?;
             Ok(Audited::none("the refused login is an event of its own", ()))
         })
         .await
+}
+
+/// Counts a failure in the transaction that found it, so that the next guess of it, which waits for the same rows, finds it
+/// counted. The transaction has to commit.
+pub(super) async fn missed(tx: &mut SystemTx, subjects: &Subjects) -> Result<()> {
+    let user = subjects.user;
+    let failures = count(tx, &subjects.account, user, None).await?;
+    delay(tx, &subjects.account, wait(failures - FREE_PER_ACCOUNT)).await?;
+    if let Some(address) = &subjects.address {
+        let failures = count(tx, &address.all, None, Some(FORGIVE_EVERY_SECONDS)).await?;
+        if let Some(of_account) = &address.of_account {
+            count(tx, of_account, user, None).await?;
+            delay(tx, of_account, wait(failures - FREE_PER_ADDRESS)).await?;
+        }
+    }
+    Ok(())
 }
 
 /// One more failure; how many there are now. What is forgiven goes by the time since the last one.
@@ -127,6 +145,7 @@ async fn count(tx: &mut SystemTx, subject: &str, user: Option<UserId>, forgive_e
                     when $4::float8 is null then f.failures
                     else greatest(0, f.failures - floor(extract(epoch from $2 - f.last_at) / $4)::int)
                 end,
+                lifts = case when f.last_at < $3 then 0 else f.lifts end,
                 -- What is left of a begun minute counts on, or failures closer than a minute were never forgiven.
                 last_at = case
                     when f.last_at < $3 or $4::float8 is null
@@ -163,17 +182,30 @@ pub(super) async fn succeeded(tx: &mut SystemTx, subjects: &Subjects) -> Result<
 }
 
 /// Ends every wait that is on for this person, and says whether one was. What was counted stays counted until a login
-/// succeeds: the next failure begins a longer wait, so whoever may do this cannot have a password guessed.
+/// succeeds: the next failure begins a longer wait. Each lift is one more guess, so there are [`MOST_LIFTS`] until a login
+/// succeeds, or the failures are forgotten: whoever may do this cannot have a password guessed.
+///
+/// # Errors
+/// 409 where there were so many.
 pub(super) async fn lift(tx: &mut SystemTx, user: UserId) -> Result<bool> {
     let now = tx.now();
-    let done = sqlx::query!(
-        "update login_failures set locked_until = $2 where user_id = $1 and locked_until > $2",
+    let waits = sqlx::query!(
+        "update login_failures
+         set locked_until = case when lifts < $3 then $2 else locked_until end, lifts = least(lifts + 1, $3 + 1)
+         where user_id = $1 and locked_until > $2 returning lifts",
         user.uuid(),
-        now
+        now,
+        MOST_LIFTS
     )
-    .execute(&mut *tx)
+    .fetch_all(&mut *tx)
     .await?;
-    Ok(done.rows_affected() > 0)
+    if waits.iter().any(|wait| wait.lifts > MOST_LIFTS) {
+        let detail = format!(
+            "this login was unlocked {MOST_LIFTS} times and failed again each time; the person can unlock it by mail, or wait"
+        );
+        return Err(Problem::conflict(detail).into());
+    }
+    Ok(!waits.is_empty())
 }
 
 /// Ends the wait of the account, and of the account from where this is asked; other addresses that fail go on waiting.

@@ -21,7 +21,7 @@ use super::event::UserEvent;
 use super::factors::{self, TotpSecret};
 use super::mfa_store::{self, Has, TrustedDevice};
 use super::model::{MIN_PASSWORD, MIN_PASSWORD_WITH_MFA, parse_name};
-use super::passkey::{self, PasskeyView};
+use super::passkey::{self, Credential, PasskeyView};
 use super::second_login::PasskeyQuestion;
 use super::sessions::{By, person};
 use super::store;
@@ -337,7 +337,7 @@ pub struct NewPasskey {
     name: String,
     /// What the browser answered (`PublicKeyCredential` as JSON).
     #[schema(value_type = Object)]
-    credential: Value,
+    credential: Credential,
 }
 
 impl Sample for NewPasskey {

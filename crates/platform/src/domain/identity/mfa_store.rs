@@ -5,6 +5,7 @@ use tenure_kernel::record::PLATFORM_TENANT;
 use tenure_kernel::{DeviceId, Page, PageQuery, Result, SessionId, SystemTx, TenantId, Timestamp, UserId};
 use utoipa::ToSchema;
 
+use super::authenticator::invalid;
 use super::factors::TotpSecret;
 
 /// Whether the person has a second factor. It stays so until the transaction ends: a login that begins must not escape
@@ -267,31 +268,41 @@ pub(super) async fn delete_devices(tx: &mut SystemTx, user: UserId) -> Result<()
 
 // What a login has proven -----------------------------------------------------------------------------------------------
 
-/// When the login proved a second factor, when it last proved the best that its person has, and when it began.
+/// When the login proved a second factor, when it last proved the best that its person has, and when it began. It does not
+/// end before the transaction does.
+///
+/// # Errors
+/// 401 for one that has ended since the request was let in.
 pub(super) async fn proven(
     tx: &mut SystemTx,
     id: SessionId,
 ) -> Result<(Option<Timestamp>, Option<Timestamp>, Timestamp)> {
     let row = sqlx::query!(
-        r#"select mfa_at, proven_at, coalesce(begun_at, created_at) as "begun_at!: Timestamp" from sessions where id = $1"#,
-        id.uuid()
+        r#"select mfa_at, proven_at, coalesce(begun_at, created_at) as "begun_at!: Timestamp"
+           from sessions where id = $1 and revoked_at is null and expires_at > $2 for no key update"#,
+        id.uuid(),
+        tx.now()
     )
-    .fetch_one(&mut *tx)
+    .fetch_optional(&mut *tx)
     .await?;
-    Ok((row.mfa_at, row.proven_at, row.begun_at))
+    row.map(|row| (row.mfa_at, row.proven_at, row.begun_at)).ok_or_else(|| invalid().into())
 }
 
 /// The login proved a factor just now.
+///
+/// # Errors
+/// 401 for one that has ended since the request was let in.
 pub(super) async fn proved(tx: &mut SystemTx, id: SessionId, second: bool) -> Result<()> {
-    sqlx::query!(
-        "update sessions set proven_at = $2, mfa_at = case when $3 then $2 else mfa_at end where id = $1",
+    let done = sqlx::query!(
+        "update sessions set proven_at = $2, mfa_at = case when $3 then $2 else mfa_at end
+         where id = $1 and revoked_at is null and expires_at > $2",
         id.uuid(),
         tx.now(),
         second
     )
     .execute(&mut *tx)
     .await?;
-    Ok(())
+    if done.rows_affected() == 1 { Ok(()) } else { Err(invalid().into()) }
 }
 
 /// Whether the organisation asks its members for a second factor.
@@ -317,13 +328,14 @@ pub(super) async fn password_is_own(tx: &mut SystemTx, user: UserId, needs_mfa: 
     Ok(())
 }
 
-/// Whether an organisation other than this one has the person as a member who agreed to be one.
+/// Whether more than this organisation rests on the person's login: another has them as a member who agreed to be one, or
+/// they administer the platform.
 pub(super) async fn belongs_elsewhere(tx: &mut SystemTx, user: UserId, tenant: TenantId) -> Result<bool> {
     let there = sqlx::query_scalar!(
         r#"select exists (
                select from memberships m join tenants t on t.tenant_id = m.tenant_id
                where m.user_id = $1 and m.tenant_id <> $2 and m.status in ('active', 'locked') and t.status <> 'deleted')
-           as "there!""#,
+               or exists (select from platform_admins where user_id = $1) as "there!""#,
         user.uuid(),
         tenant.uuid()
     )

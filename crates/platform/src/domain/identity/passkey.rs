@@ -95,7 +95,7 @@ impl Passkeys {
     }
 
     /// The new passkey.
-    pub(super) fn finish_registration(&self, made: &Value, state: &PasskeyRegistration) -> Result<Passkey> {
+    pub(super) fn finish_registration(&self, made: &Credential, state: &PasskeyRegistration) -> Result<Passkey> {
         let wrong = || Problem::invalid("/credential", "is no passkey that was made for this; try again");
         let made: RegisterPublicKeyCredential = Deserialize::deserialize(made).map_err(|_| wrong())?;
         Ok(self.webauthn()?.finish_passkey_registration(&made, state).map_err(|_| wrong())?)
@@ -139,6 +139,9 @@ impl Passkeys {
     }
 }
 
+/// What a browser answers (`PublicKeyCredential` as JSON), unread.
+pub(super) type Credential = serde_json::Map<String, Value>;
+
 /// What a browser answered with a passkey.
 #[derive(Debug)]
 pub(super) struct Used(PublicKeyCredential);
@@ -146,7 +149,7 @@ pub(super) struct Used(PublicKeyCredential);
 impl Used {
     /// # Errors
     /// 422 at `pointer`.
-    pub(super) fn parse(text: &Value, pointer: &str) -> Result<Self> {
+    pub(super) fn parse(text: &Credential, pointer: &str) -> Result<Self> {
         let read = Deserialize::deserialize(text).map(Self);
         read.map_err(|_| Problem::invalid(pointer, "is not what a browser answers with a passkey").into())
     }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::factors::recovery_digest;
 use super::mfa_store;
-use super::passkey::{self, Passkeys, Used};
+use super::passkey::{self, Credential, Passkeys, Used};
 
 /// The longest code taken.
 const MAX_CODE: usize = 64;
@@ -30,7 +30,7 @@ pub(super) enum SecondAnswer {
     /// One of the codes that each work once.
     RecoveryCode(Zeroizing<String>),
     /// What the browser answered with a passkey.
-    Passkey(Value),
+    Passkey(Credential),
 }
 
 /// A challenge to the person's passkeys, where it was made.
@@ -97,7 +97,7 @@ impl SecondAnswer {
     pub(super) fn one_of(
         code: Option<Zeroizing<String>>,
         recovery_code: Option<Zeroizing<String>>,
-        passkey: Option<Value>,
+        passkey: Option<Credential>,
     ) -> Result<Self> {
         let fits = |code: &Zeroizing<String>| code.len() <= MAX_CODE;
         match (code, recovery_code, passkey) {

@@ -20,11 +20,11 @@ use super::cookie::{self, RefreshIn};
 use super::event::UserEvent;
 use super::http::{Given, LoggedInAnswer, OrganizationRef, answer, client};
 use super::known::{self, Known};
-use super::lockout;
+use super::lockout::{self, Subjects};
 use super::login::{actor, nowhere, wait_out};
 use super::mfa_store;
 use super::model::{Session, User};
-use super::passkey::Used;
+use super::passkey::{Credential, Used};
 use super::second::{self, PasskeyChallenge, SecondAnswer, SecondFactor};
 use super::store::{self, Belonging};
 use super::token::{Opaque, RefreshToken};
@@ -56,7 +56,7 @@ pub struct MfaLogin {
     recovery_code: Option<Zeroizing<String>>,
     /// What the browser answered with a passkey (`PublicKeyCredential` as JSON).
     #[schema(value_type = Option<Object>)]
-    passkey: Option<Value>,
+    passkey: Option<Credential>,
     /// Whether logins from this device shall ask for no second factor for 30 days.
     #[serde(default)]
     trust_device: bool,
@@ -126,14 +126,23 @@ async fn finish(
 
 async fn by_second_factor(anonymous: &Anonymous, app: &App, headers: &HeaderMap, login: MfaLogin) -> Result<Response> {
     let second = SecondAnswer::one_of(login.code, login.recovery_code, login.passkey)?;
-    // Guesses that are sent at once are judged one after another; on several nodes, by the challenge's row.
-    let _turn = app.passwords.turn(&login.mfa_token).await;
-    let system = anonymous.kernel().system(SystemReason::Authenticate).from(anonymous.origin());
-    let finished = system
+    let system = || anonymous.kernel().system(SystemReason::Authenticate).from(anonymous.origin());
+    let asked = system().run(async |tx| {
+        let asked = challenge::asked(tx, Purpose::Login, &login.mfa_token).await?;
+        Ok(Audited::none("a look at who is asked", asked.ok_or_else(challenge::over)?))
+    });
+    let user = match asked.await {
+        Ok(user) => user,
+        Err(error) => return Err(anonymous.refused(error).await),
+    };
+    // Guesses at one person that are sent at once, each to a challenge of its own, are judged one after another; on
+    // several nodes by the person's row, which is also what every change of factors locks first.
+    let _turn = app.passwords.turn(&user.to_string()).await;
+    let finished = system()
         .run(async |tx| {
+            mfa_store::has_mfa_alone(tx, user).await?;
             let challenge: Challenge<LoginState> = challenge::find(tx, Purpose::Login, None, &login.mfa_token).await?;
             cookie::guard(headers, challenge.state.refresh())?;
-            let user = challenge.user.ok_or_else(challenge::over)?;
             let known = challenge.state.inside.then_some(Known::Session);
             let subjects = known::subjects(known.as_ref(), "", Some(user), anonymous.origin().address);
             let whose = Attempt { subjects, user: Some(user), tenants: store::audiences(tx, Some(user)).await? };
@@ -143,6 +152,7 @@ async fn by_second_factor(anonymous: &Anonymous, app: &App, headers: &HeaderMap,
             let asked = &challenge.state.passkey;
             let Some(proven) = second::check(tx, &app.passkeys, user, &second, asked).await? else {
                 challenge.missed(tx).await?;
+                lockout::missed(tx, &whose.subjects).await?;
                 return Ok(Audited::none("refused right below, with an event", (whose, Finished::Wrong)));
             };
             challenge.answered(tx).await?;
@@ -175,23 +185,25 @@ async fn let_in(
 ) -> Result<Audited<Finished>> {
     let (token, lasts) = (RefreshToken::random()?, app.tokens.config().refresh_ttl);
     let (proof, organization) = (Proof::of(user, proven, tx.now()), into.organization);
+    let tell = |event: fn(UserId) -> NewEvent| {
+        whose.tenants.iter().map(move |tenant| event(user).by(actor(user)).in_tenant(*tenant))
+    };
+    let mut events = Vec::new();
+    // It is used up, wherever the login comes to.
+    if proven.kind() == Factor::RecoveryCode {
+        events.extend(tell(|user| NewEvent::new(UserEvent::RECOVERY_CODE_USED, user.to_string())));
+    }
     let entering = Entering { proof, organization, client: client(into.refresh), lasts };
     let entered = begin::enter(tx, &entering, &token).await?;
     let person = store::user(tx, user).await?;
     if entered.value().is_err() {
-        return Ok(entered.map(|refused| match refused {
+        let nowhere = entered.map(|refused| match refused {
             Err(refused) => Finished::Nowhere(person, refused),
             Ok(_) => Finished::Wrong,
-        }));
+        });
+        return Ok(events.into_iter().fold(nowhere, Audited::also));
     }
     lockout::succeeded(tx, &whose.subjects).await?;
-    let mut events = Vec::new();
-    let tell = |event: fn(UserId) -> NewEvent| {
-        whose.tenants.iter().map(move |tenant| event(user).by(actor(user)).in_tenant(*tenant))
-    };
-    if proven.kind() == Factor::RecoveryCode {
-        events.extend(tell(|user| NewEvent::new(UserEvent::RECOVERY_CODE_USED, user.to_string())));
-    }
     let device = if into.trust { Some(Opaque::random(DEVICE_PREFIX)?) } else { None };
     if let Some(device) = &device {
         mfa_store::insert_device(tx, user, &device.digest, tx.now().after(TRUSTED_FOR)).await?;
@@ -258,7 +270,7 @@ pub struct PasskeyLogin {
     passkey_token: String,
     /// What the browser answered (`PublicKeyCredential` as JSON).
     #[schema(value_type = Object)]
-    credential: Value,
+    credential: Credential,
     /// Slug of the organisation, for a person in several; the oldest membership otherwise.
     organization: Option<String>,
     /// Where the refresh token goes.
@@ -294,12 +306,13 @@ async fn passkey_login(
             // Right or wrong, it is asked once.
             challenge.answered(tx).await?;
             let claimed = app.passkeys.claimed(&used).map(|(user, _)| user);
-            let address = anonymous.origin().address;
-            let found = second::check_alone(tx, &app.passkeys, &used, challenge.state).await?;
-            let user = found.as_ref().map(|(user, _)| *user);
-            let subjects = known::subjects(None, "passkey", user, address);
+            let subjects = Subjects::passkey(claimed, anonymous.origin().address);
             let whose = Attempt { subjects, user: claimed, tenants: store::audiences(tx, claimed).await? };
-            let Some((user, proven)) = found else {
+            if let Some(seconds) = lockout::wait_for(tx, &whose.subjects).await? {
+                return Ok(Audited::none("refused right below, with an event", (whose, Finished::TooSoon(seconds))));
+            }
+            let Some((user, proven)) = second::check_alone(tx, &app.passkeys, &used, challenge.state).await? else {
+                lockout::missed(tx, &whose.subjects).await?;
                 return Ok(Audited::none("refused right below, with an event", (whose, Finished::Wrong)));
             };
             let into = Into { organization: login.organization.as_deref(), refresh: login.refresh, trust: false };

@@ -19,6 +19,7 @@ use super::event::{SessionEvent, UserEvent};
 use super::lockout::{self, Subjects};
 use super::mfa_store;
 use super::model::MAX_PASSWORD;
+use super::passkey::Credential;
 use super::second::{self, PasskeyChallenge, SecondAnswer};
 use super::second_login::PasskeyQuestion;
 use super::sessions::{By, person};
@@ -49,7 +50,7 @@ pub struct StepUp {
     passkey_token: Option<String>,
     /// What the browser answered with a passkey (`PublicKeyCredential` as JSON).
     #[schema(value_type = Option<Object>)]
-    passkey: Option<Value>,
+    passkey: Option<Credential>,
 }
 
 impl Sample for StepUp {
@@ -80,6 +81,9 @@ async fn step_up(cx: Authenticated<Owing>, State(app): State<App>, Json(body): J
     let StepUp { password, code, recovery_code, passkey_token, passkey } = body;
     let (proof, pointer) = match (password, standing.has_mfa) {
         (Some(_), true) => return Err(cx.refused(second_wanted()).await),
+        (Some(_), false) if code.is_some() || recovery_code.is_some() || passkey.is_some() => {
+            return Err(Problem::invalid("/password", "is all that you have to prove; give it alone").into());
+        }
         (Some(password), false) => (Proof::Password(password), "/password"),
         (None, false) => return Err(Problem::invalid("/password", "is what you have to prove").into()),
         (None, true) => {
@@ -94,11 +98,16 @@ async fn step_up(cx: Authenticated<Owing>, State(app): State<App>, Json(body): J
     let right = match &proof {
         Proof::Second(..) => true,
         Proof::Password(password) => {
-            password.len() <= MAX_PASSWORD && app.passwords.verify(password.clone(), standing.password.clone()).await?
+            let right = password.len() <= MAX_PASSWORD
+                && app.passwords.verify(password.clone(), standing.password.clone()).await?;
+            if !right {
+                lockout::failed(cx.kernel(), &subjects).await?;
+            }
+            right
         }
     };
     let proven = right && prove(&cx, &app, (user, session), &standing, &proof, &subjects).await?;
-    if proven { Ok(NoContent) } else { Err(wrong(&cx, &standing.tenants, &subjects, session, pointer).await) }
+    if proven { Ok(NoContent) } else { Err(wrong(&cx, &standing.tenants, session, pointer).await) }
 }
 
 /// What was given.
@@ -153,8 +162,14 @@ async fn prove(
                 Factor::Password
             }
             Proof::Second(answer, token) => {
+                // On several nodes guesses wait for each other here, and find the last one counted.
+                mfa_store::has_mfa_alone(tx, user).await?;
+                if let Some(seconds) = lockout::wait_for(tx, subjects).await? {
+                    return Err(lockout::too_soon(seconds).into());
+                }
                 let proven = second_factor(tx, app, (user, session), answer, token.as_deref()).await?;
                 let Some(kind) = proven else {
+                    lockout::missed(tx, subjects).await?;
                     return Ok(Audited::none("refused right below, with an event of its own", false));
                 };
                 kind
@@ -198,18 +213,9 @@ async fn second_factor(
     Ok(proven.map(|proven| proven.kind()))
 }
 
-/// Counts and records a wrong proof. A field that is wrong, no 401: the login itself is good, and clients take a 401 for
+/// Records a wrong proof. A field that is wrong, no 401: the login itself is good, and clients take a 401 for
 /// its end.
-async fn wrong(
-    cx: &Authenticated<Owing>,
-    tenants: &[TenantId],
-    subjects: &Subjects,
-    session: SessionId,
-    pointer: &'static str,
-) -> Error {
-    if let Err(error) = lockout::failed(cx.kernel(), subjects).await {
-        return error;
-    }
+async fn wrong(cx: &Authenticated<Owing>, tenants: &[TenantId], session: SessionId, pointer: &'static str) -> Error {
     let by = By::of(cx);
     let failed = || NewEvent::new(SessionEvent::STEP_UP_FAILED, None).outcome(Outcome::Denied, "wrong-factor");
     let mut events = by.tell(tenants, failed);

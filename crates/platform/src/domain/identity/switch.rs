@@ -77,6 +77,8 @@ async fn switch(
                 let detail = "this organisation asks you to be a member; send `accept: true` if you agree";
                 return Err(Problem::conflict(detail).into());
             }
+            // Before that very login is ended.
+            let proof = Proof::of_session(tx, person, current, app.tokens.config().login_ttl).await?;
             let ended = match to.refresh {
                 RefreshIn::Cookie => store::end_login(tx, person, current).await?,
                 RefreshIn::Body => None,
@@ -85,7 +87,6 @@ async fn switch(
             if there.pending {
                 store::accept_membership(tx, there.tenant, person).await?;
             }
-            let proof = Proof::of_session(tx, person, current, app.tokens.config().login_ttl).await?;
             let new = NewSession { proof, tenant: there.tenant, client: client(to.refresh), lasts };
             let mut session = store::insert_session(tx, &new, &token).await?.audited(SessionEvent::STARTED);
             if there.pending {

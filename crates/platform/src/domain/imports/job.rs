@@ -11,7 +11,7 @@ use tenure_kernel::{
     Audited, Code, Error, Kernel, NewEvent, Permission as _, PermissionSet, Problem, Result, SystemReason, SystemTx,
     UserId,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use super::event::ImportEvent;
@@ -66,9 +66,9 @@ impl Importer {
         self.work.notify_one();
     }
 
-    /// Goes on until it is dropped.
-    pub async fn run(&self) {
-        loop {
+    /// Goes on until it is to stop: the lines that it is at then are finished, and another node goes on with the next.
+    pub async fn run(&self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
             let claimed = match self.claim().await {
                 Ok(claimed) => claimed,
                 Err(error) => {
@@ -77,7 +77,11 @@ impl Importer {
                 }
             };
             let Some(claim) = claimed else {
-                let _ = tokio::time::timeout(LOOK_EVERY, self.work.notified()).await;
+                tokio::select! {
+                    () = self.work.notified() => {}
+                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                    _ = stop.changed() => {}
+                }
                 continue;
             };
             if let Err(error) = self.turn(&claim).await {

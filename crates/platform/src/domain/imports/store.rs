@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 use sqlx::types::Json;
 use tenure_kernel::{
-    Actor, Audited, Change, Error, ImportId, Kernel, Load, Mode, Page, PageQuery, PermissionSet, Permitted, Personal,
-    Result, ServiceAccountId, SystemReason, SystemTx, TenantId, TenantTx, Timestamp, UserId, Write,
+    Actor, Change, Error, ImportId, Kernel, Load, Mode, Page, PageQuery, PermissionSet, Permitted, Personal, Result,
+    ServiceAccountId, SystemReason, SystemTx, TenantId, TenantTx, Timestamp, UserId, Write,
 };
 use uuid::Uuid;
 
@@ -506,13 +506,16 @@ pub(super) async fn join_teams(
 /// # Errors
 /// PostgreSQL's.
 pub async fn sweep(kernel: &Kernel) -> Result<u64> {
-    kernel
-        .system(SystemReason::ManagePeople)
-        .run(async |tx| {
-            let done = sqlx::query!("delete from user_imports where finished_at < $1", tx.now().before(KEPT_FOR))
-                .execute(&mut *tx)
-                .await?;
-            Ok(Audited::none("an import had its events when it ran", done.rows_affected()))
-        })
-        .await
+    let delete = async |tx: &mut SystemTx, most: i64| {
+        let done = sqlx::query!(
+            "delete from user_imports where (tenant_id, id) in (
+                 select tenant_id, id from user_imports where finished_at < $1 limit $2)",
+            tx.now().before(KEPT_FOR),
+            most
+        )
+        .execute(&mut *tx)
+        .await?;
+        Ok(done.rows_affected())
+    };
+    kernel.sweep(SystemReason::ManagePeople, delete).await
 }

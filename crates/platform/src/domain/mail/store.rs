@@ -2,16 +2,13 @@
 
 use tenure_kernel::record::PLATFORM_TENANT;
 use tenure_kernel::{
-    Audited, Error, Kernel, MailId, Mode, Page, PageQuery, Result, Sealed, SystemReason, SystemTx, TenantId, TenantTx,
-    Timestamp,
+    Error, Kernel, MailId, Mode, Page, PageQuery, Result, Sealed, SystemReason, SystemTx, TenantId, TenantTx, Timestamp,
 };
 use uuid::Uuid;
 
 use super::http::MailFailure;
 use super::model::{NewMail, Sealable};
 
-/// Rows of one transaction of the upkeep: few enough that nobody waits for their locks.
-const BATCH: i64 = 1_000;
 /// What was delivered, given up or never sent stays so long, without its content.
 const KEPT_FOR: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
 /// What nobody counts any more.
@@ -179,56 +176,39 @@ pub(super) async fn failures<M: Mode>(tx: &mut TenantTx<M>, page: &PageQuery) ->
 /// # Errors
 /// PostgreSQL's; what was deleted before stays deleted.
 pub async fn sweep(kernel: &Kernel) -> Result<u64> {
-    Ok(in_batches(kernel, messages).await?
-        + in_batches(kernel, told_failures).await?
-        + in_batches(kernel, requests).await?)
+    Ok(kernel.sweep(SystemReason::Upkeep, messages).await?
+        + kernel.sweep(SystemReason::Upkeep, told_failures).await?
+        + kernel.sweep(SystemReason::Upkeep, requests).await?)
 }
 
-async fn in_batches(kernel: &Kernel, delete: impl AsyncFn(&mut SystemTx) -> Result<u64>) -> Result<u64> {
-    let mut all = 0;
-    loop {
-        let batch = kernel
-            .system(SystemReason::Upkeep)
-            .run(async |tx| {
-                let deleted = if tx.alone("tenure upkeep").await? { delete(tx).await? } else { 0 };
-                Ok(Audited::none("what ran out is of no use to anybody", deleted))
-            })
-            .await?;
-        all += batch;
-        if i64::try_from(batch).is_ok_and(|batch| batch < BATCH) {
-            return Ok(all);
-        }
-    }
-}
-
-async fn messages(tx: &mut SystemTx) -> Result<u64> {
+async fn messages(tx: &mut SystemTx, most: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from mail_messages where id in (select id from mail_messages where expires_at < $1 limit $2)",
         tx.now().before(KEPT_FOR),
-        BATCH
+        most
     )
     .execute(&mut *tx)
     .await?;
     Ok(done.rows_affected())
 }
 
-async fn told_failures(tx: &mut SystemTx) -> Result<u64> {
+async fn told_failures(tx: &mut SystemTx, most: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from mail_failures where (tenant_id, id) in (
              select tenant_id, id from mail_failures where failed_at < $1 limit $2)",
         tx.now().before(KEPT_FOR),
-        BATCH
+        most
     )
     .execute(&mut *tx)
     .await?;
     Ok(done.rows_affected())
 }
 
-async fn requests(tx: &mut SystemTx) -> Result<u64> {
+async fn requests(tx: &mut SystemTx, most: i64) -> Result<u64> {
     let done = sqlx::query!(
         "delete from mail_requests where subject in (select subject from mail_requests where since < $1 limit $2)",
         tx.now().before(REQUESTS_KEPT_FOR),
-        BATCH
+        most
     )
     .execute(&mut *tx)
     .await?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use tenure_kernel::event::Outcome;
 use tenure_kernel::{Audited, Code, Kernel, NewEvent, Problem, Result, SystemReason, Timestamp};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::event::MailEvent;
 use super::model::{MailConfig, Way};
@@ -95,17 +95,22 @@ impl Mailer {
         self.written.notify_one();
     }
 
-    /// Delivers what is written down; ends only when dropped. Without a server it does nothing.
-    pub async fn run(&self) {
-        let Some(smtp) = &self.smtp else { return std::future::pending().await };
+    /// Delivers what is written down, until it is to stop: what is being handed over then is handed over. Without a server it
+    /// does nothing.
+    pub async fn run(&self, mut stop: watch::Receiver<bool>) {
+        let Some(smtp) = &self.smtp else { return };
         let pause = LOOK_EVERY.min(self.config.first_wait);
-        loop {
+        while !*stop.borrow() {
             match self.deliver(smtp).await {
                 Ok(0) => {}
                 Ok(_) => continue,
                 Err(error) => tracing::warn!(%error, "mail was not delivered; the next round tries again"),
             }
-            let _ = tokio::time::timeout(pause, self.written.notified()).await;
+            tokio::select! {
+                () = self.written.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+                _ = stop.changed() => {}
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use crate::domain::{identity, roles};
 /// The routes.
 pub fn routes() -> Routes {
     Routes::new("Members")
-        .post("/users/{id}/unlock", unlock, "End the wait that failed logins have brought on a member.\n\nWhat was counted stays counted until a login succeeds: the next failure begins a longer wait. Membership that is `locked` is a status, and changed as such.")
+        .post("/users/{id}/unlock", unlock, "End the wait that failed logins have brought on a member.\n\nWhat was counted stays counted until a login succeeds: the next failure begins a longer wait, and after three times it is refused. Membership that is `locked` is a status, and changed as such.")
         .delete("/users/{id}/mfa", reset, "Remove a member's second factors and end their logins: for who has lost them.\n\nTheir next login asks for the password alone, and for a new second factor where the organisation wants one. Not of a member who belongs to other organisations, too.")
 }
 

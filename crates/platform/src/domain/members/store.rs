@@ -208,14 +208,16 @@ pub(super) async fn delete_pending(tx: &mut SystemTx, tenant: TenantId, member: 
     Ok(Change::Deleted(member))
 }
 
-/// The roles and single permissions of a member of this organisation, whatever their status.
+/// The roles and single permissions of whoever agreed to be a member of this organisation, whatever their status. Somebody who
+/// is only asked to be one has a login that is none of its business.
 pub(super) async fn given(
     tx: &mut SystemTx,
     tenant: TenantId,
     user: UserId,
 ) -> Result<Option<(Vec<String>, Vec<String>)>> {
     let row = sqlx::query!(
-        "select roles, permissions from memberships where tenant_id = $1 and user_id = $2",
+        "select roles, permissions from memberships
+         where tenant_id = $1 and user_id = $2 and accepted_at is not null",
         tenant.uuid(),
         user.uuid()
     )

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenure_kernel::{Audited, Kernel, Result, SessionId, SystemReason, SystemTx, TenantId, Timestamp, UserId};
+use tenure_kernel::{Kernel, Result, SessionId, SystemReason, SystemTx, TenantId, Timestamp, UserId};
 
 use super::device::DeviceLogin;
 use crate::domain::identity::Session;
@@ -137,16 +137,15 @@ pub(super) async fn poll_device(tx: &mut SystemTx, digest: &[u8]) -> Result<Poll
 /// PostgreSQL's.
 pub async fn sweep(kernel: &Kernel) -> Result<u64> {
     const KEPT_FOR: Duration = Duration::from_secs(60 * 60);
-    kernel
-        .system(SystemReason::Upkeep)
-        .run(async |tx| {
-            let done = sqlx::query!(
-                "delete from device_logins where digest in (select digest from device_logins where expires_at < $1 limit 10000)",
-                tx.now().before(KEPT_FOR)
-            )
-            .execute(&mut *tx)
-            .await?;
-            Ok(Audited::none("what ran out was no login", done.rows_affected()))
-        })
-        .await
+    let delete = async |tx: &mut SystemTx, most: i64| {
+        let done = sqlx::query!(
+            "delete from device_logins where digest in (select digest from device_logins where expires_at < $1 limit $2)",
+            tx.now().before(KEPT_FOR),
+            most
+        )
+        .execute(&mut *tx)
+        .await?;
+        Ok(done.rows_affected())
+    };
+    kernel.sweep(SystemReason::Upkeep, delete).await
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenure_kernel::{Audited, Kernel, Mode, Result, SystemReason, TenantTx, Timestamp};
+use tenure_kernel::{Kernel, Mode, Result, SystemReason, SystemTx, TenantTx, Timestamp};
 
 use super::model::{Quota, QuotaDay};
 
@@ -10,8 +10,6 @@ use super::model::{Quota, QuotaDay};
 const KEPT: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// What an hour counted is of no use once it is over, but to who gives an execution back that was counted in it.
 const HOURS_KEPT: Duration = Duration::from_secs(2 * 24 * 60 * 60);
-/// Rows of one transaction.
-const BATCH: i64 = 1_000;
 
 /// The days of the calendar month (UTC) that `moment` lies in, in order; a day on which nothing was counted has none.
 pub(super) async fn of_month<M: Mode>(tx: &mut TenantTx<M>, moment: Timestamp) -> Result<Vec<QuotaDay>> {
@@ -37,35 +35,34 @@ pub(super) async fn of_month<M: Mode>(tx: &mut TenantTx<M>, moment: Timestamp) -
 /// # Errors
 /// PostgreSQL's; what was deleted before stays deleted.
 pub async fn sweep(kernel: &Kernel) -> Result<u64> {
-    let mut all = 0;
-    loop {
-        let batch = kernel
-            .system(SystemReason::Upkeep)
-            .run(async |tx| {
-                let done = sqlx::query!(
-                    "delete from quota_days where (tenant_id, quota, day) in (
-                         select tenant_id, quota, day from quota_days where day < $1 limit $2)",
-                    tx.now().before(KEPT),
-                    BATCH
-                )
-                .execute(&mut *tx)
-                .await?;
-                let hours = sqlx::query!(
-                    "delete from quota_usage where quota = 'executions_per_hour' and (tenant_id, period_start) in (
-                         select tenant_id, period_start from quota_usage
-                         where quota = 'executions_per_hour' and period_start < $1 limit $2)",
-                    tx.now().before(HOURS_KEPT),
-                    BATCH
-                )
-                .execute(&mut *tx)
-                .await?;
-                let most = done.rows_affected().max(hours.rows_affected());
-                Ok(Audited::none("figures of days and hours long past end quietly", most))
-            })
-            .await?;
-        all += batch;
-        if i64::try_from(batch).is_ok_and(|batch| batch < BATCH) {
-            return Ok(all);
-        }
-    }
+    Ok(kernel.sweep(SystemReason::Upkeep, days).await? + kernel.sweep(SystemReason::Upkeep, periods).await?)
+}
+
+async fn days(tx: &mut SystemTx, most: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        "delete from quota_days where (tenant_id, quota, day) in (
+             select tenant_id, quota, day from quota_days where day < $1 limit $2)",
+        tx.now().before(KEPT),
+        most
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Months and hours; what is counted without a period began with the epoch, and stays.
+async fn periods(tx: &mut SystemTx, most: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        "delete from quota_usage where (tenant_id, quota, period_start) in (
+             select tenant_id, quota, period_start from quota_usage
+             where period_start <> 'epoch'
+               and period_start < case quota when 'executions_per_hour' then $1::timestamptz else $2 end
+             limit $3)",
+        tx.now().before(HOURS_KEPT),
+        tx.now().before(KEPT),
+        most
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(done.rows_affected())
 }

@@ -71,6 +71,9 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// As much as a figure can say.
+    pub const NONE: Self = Self { per_minute: MOST, per_hour: None, per_day: None };
+
     /// What the platform set for this organisation; where it set nothing, what the installation gives every one.
     #[must_use]
     pub fn of_platform(set: RateLimit, rates: &Rates) -> Self {
@@ -106,15 +109,17 @@ impl Resource for TenantLimits {
 }
 
 impl TenantLimits {
-    /// What is in force: the organisation's own limit where the platform does not set a lower one.
+    /// What is in force: the organisation's own limit where the platform does not set a lower one, or has taken back the
+    /// higher one under which it was set.
     #[must_use]
-    pub fn in_force(self) -> Spans {
+    pub fn in_force(self, rates: &Rates) -> Spans {
+        let most = Bounds::of_platform(self.bounds, rates).per_minute;
         let lower = |own: Option<u32>, bound: Option<u32>| match (own, bound) {
             (Some(own), Some(bound)) => Some(own.min(bound)),
             (own, bound) => own.or(bound),
         };
         Spans {
-            minute: lower(self.own.per_minute, self.bounds.per_minute),
+            minute: self.own.per_minute.map(|own| own.min(most)).or(self.bounds.per_minute),
             hour: lower(self.own.per_hour, self.bounds.per_hour),
             day: lower(self.own.per_day, self.bounds.per_day),
         }
@@ -186,6 +191,10 @@ mod tests {
     fn the_lower_of_two_is_in_force() {
         let tenant = TenantId::new(tenure_kernel::Timestamp::from_micros(1));
         let limits = TenantLimits { tenant, own: limit(Some(50), None), bounds: limit(Some(20), Some(9)) };
-        assert_eq!(limits.in_force(), Spans { minute: Some(20), hour: None, day: Some(9) });
+        let rates = Rates::default();
+        assert_eq!(limits.in_force(&rates), Spans { minute: Some(20), hour: None, day: Some(9) });
+        let most = rates.tenant.a_minute();
+        let once_more = TenantLimits { own: limit(Some(most + 100), None), bounds: limit(None, None), ..limits };
+        assert_eq!(once_more.in_force(&rates).minute, Some(most), "what was given and taken back is not kept");
     }
 }

@@ -8,11 +8,14 @@ use tenure_kernel::{Audited, Change, Mode, Result, SystemTx, TenantId, TenantTx,
 use super::event::RateLimitEvent;
 use super::model::{Bounds, MemberLimit, RateLimit, TenantLimits};
 
-fn number(stored: Option<i32>) -> Option<u32> {
-    stored.and_then(|stored| u32::try_from(stored).ok())
+/// A limit as its three columns hold it.
+pub fn limit(minute: Option<i32>, hour: Option<i32>, day: Option<i32>) -> RateLimit {
+    let number = |stored: Option<i32>| stored.and_then(|stored| u32::try_from(stored).ok());
+    RateLimit { per_minute: number(minute), per_hour: number(hour), per_day: number(day) }
 }
 
-fn stored(number: Option<u32>) -> Option<i32> {
+/// A number of a limit as its column holds it.
+pub fn stored(number: Option<u32>) -> Option<i32> {
     number.map(|number| i32::try_from(number).unwrap_or(i32::MAX))
 }
 
@@ -27,8 +30,6 @@ where
     )
     .fetch_optional(&mut *tx)
     .await?;
-    let limit =
-        |minute, hour, day| RateLimit { per_minute: number(minute), per_hour: number(hour), per_day: number(day) };
     let (own, bounds) = row.map_or_else(Default::default, |row| {
         let own = limit(row.per_minute, row.per_hour, row.per_day);
         (own, limit(row.bound_per_minute, row.bound_per_hour, row.bound_per_day))
@@ -121,11 +122,7 @@ pub async fn of_member<M: Mode>(tx: &mut TenantTx<M>, user: UserId) -> Result<Me
     )
     .fetch_optional(&mut *tx)
     .await?;
-    let limit = row.map_or_else(RateLimit::default, |row| RateLimit {
-        per_minute: number(row.per_minute),
-        per_hour: number(row.per_hour),
-        per_day: number(row.per_day),
-    });
+    let limit = row.map_or_else(RateLimit::default, |row| limit(row.per_minute, row.per_hour, row.per_day));
     Ok(MemberLimit::new(user, limit))
 }
 
@@ -156,7 +153,7 @@ pub async fn set_of_member(tx: &mut TenantTx<Write>, user: UserId, limit: RateLi
 ///
 /// # Errors
 /// PostgreSQL's.
-pub async fn of_caller(tx: &mut SystemTx, tenant: TenantId, user: Option<UserId>) -> Result<OwnRates> {
+pub async fn of_caller(tx: &mut SystemTx, rates: &Rates, tenant: TenantId, user: Option<UserId>) -> Result<OwnRates> {
     let row = sqlx::query!(
         r#"select t.per_minute, t.per_hour, t.per_day, t.bound_per_minute, t.bound_per_hour, t.bound_per_day,
                   m.per_minute as user_per_minute, m.per_hour as user_per_hour, m.per_day as user_per_day
@@ -168,13 +165,11 @@ pub async fn of_caller(tx: &mut SystemTx, tenant: TenantId, user: Option<UserId>
     )
     .fetch_one(&mut *tx)
     .await?;
-    let limit =
-        |minute, hour, day| RateLimit { per_minute: number(minute), per_hour: number(hour), per_day: number(day) };
     let of_tenant = TenantLimits {
         tenant,
         own: limit(row.per_minute, row.per_hour, row.per_day),
         bounds: limit(row.bound_per_minute, row.bound_per_hour, row.bound_per_day),
     };
     let user = limit(row.user_per_minute, row.user_per_hour, row.user_per_day).spans();
-    Ok(OwnRates { user, tenant: of_tenant.in_force(), ..OwnRates::default() })
+    Ok(OwnRates { user, tenant: of_tenant.in_force(rates), ..OwnRates::default() })
 }
