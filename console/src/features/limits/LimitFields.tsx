@@ -10,11 +10,20 @@ interface LimitFieldsProps {
   /** Where the limit stands in the body that the server judges. */
   at?: string;
   isDisabled?: boolean;
+  /** Whoever sets the bounds of others is not held to those of their own organisation. */
+  isUnbounded?: boolean;
 }
 
 /** Three figures, each of which may be left empty: then the installation's holds. */
-export function LimitFields({ value, onChange, problem, at = '', isDisabled = false }: LimitFieldsProps) {
-  const most = useRateLimits().data?.most;
+export function LimitFields({
+  value,
+  onChange,
+  problem,
+  at = '',
+  isDisabled = false,
+  isUnbounded = false,
+}: LimitFieldsProps) {
+  const most = useRateLimits(!isUnbounded).data?.most;
   return (
     <>
       {SPANS.map(({ member, label }) => (

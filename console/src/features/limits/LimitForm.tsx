@@ -15,6 +15,8 @@ interface LimitFormProps {
   onSave: (limit: RateLimit) => void;
   onCancel?: () => void;
   isDisabled?: boolean;
+  /** Whoever sets the bounds of others is not held to those of their own organisation. */
+  isUnbounded?: boolean;
 }
 
 /** A rate limit that is changed by itself. */
@@ -26,11 +28,19 @@ export function LimitForm({
   onSave,
   onCancel,
   isDisabled = false,
+  isUnbounded = false,
 }: LimitFormProps) {
   const [texts, setTexts] = useState(() => textsOf(limit));
   return (
     <Form problem={problem} fields={limitFields(at)} onSubmit={() => onSave(limitOf(texts))}>
-      <LimitFields value={texts} onChange={setTexts} problem={problem} at={at} isDisabled={isDisabled} />
+      <LimitFields
+        value={texts}
+        onChange={setTexts}
+        problem={problem}
+        at={at}
+        isDisabled={isDisabled}
+        isUnbounded={isUnbounded}
+      />
       <p className="muted small">Empty is what the installation says. Takes effect within a second.</p>
       <div className="form-actions">
         {onCancel && <Button onPress={onCancel}>Cancel</Button>}

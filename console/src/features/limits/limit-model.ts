@@ -11,12 +11,12 @@ export const SPANS = [
 export type LimitTexts = Record<(typeof SPANS)[number]['member'], string>;
 
 /** What stands in a field: nothing where no limit is set. */
-function shown(amount: number | null | undefined): string {
+export function shown(amount: number | null | undefined): string {
   return amount == null ? '' : String(amount);
 }
 
 /** What a field says; the field takes nothing but digits. */
-function amount(text: string): number | null {
+export function amount(text: string): number | null {
   return text.trim() === '' ? null : Number(text);
 }
 
