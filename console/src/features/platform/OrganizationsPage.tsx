@@ -1,8 +1,8 @@
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { Building2 } from 'lucide-react';
-import { useDeferredValue } from 'react';
-import { Select, TextField } from '~/ui/form';
+import { Select } from '~/ui/form';
 import { Page } from '~/ui/page';
+import { SearchField } from '~/ui/search-field';
 import { Empty } from '~/ui/states';
 import { List } from '~/ui/table';
 import { Time } from '~/ui/time';
@@ -21,16 +21,15 @@ export function OrganizationsPage() {
   const navigate = useNavigate({ from: '/platform/organizations' });
   const set = (change: OrganizationFilter) =>
     void navigate({ search: (old) => ({ ...old, ...change }), replace: true });
-  const pages = useOrganizations(useDeferredValue(filter));
+  const pages = useOrganizations(filter);
   return (
     <Page
       title="Organisations"
       description="Everybody whom this installation serves: plan, status and use, and nothing of what is in them."
     >
       <div className="filters">
-        <TextField
+        <SearchField
           label="Search by name"
-          type="search"
           value={filter.search ?? ''}
           onChange={(search) => set({ search: search || undefined })}
           maxLength={100}
