@@ -25,6 +25,7 @@ test('an administrator imports, finds, changes and offboards people', async ({ p
     buffer: Buffer.from(csv),
   });
   await expect(dialog.getByText('people.csv')).toBeVisible();
+  await expect(dialog.locator('.drop-zone')).toHaveCSS('border-top-style', 'dashed');
   await expectAccessible(page);
   await dialog.getByRole('button', { name: 'Say what would happen' }).click();
   await expect(dialog.getByText('2 would be added, 1 refused')).toBeVisible();
@@ -45,7 +46,7 @@ test('an administrator imports, finds, changes and offboards people', async ({ p
     const { pathname, searchParams } = new URL(request.url());
     if (pathname === '/api/v1/users') asked.push(searchParams.get('search') ?? '');
   });
-  const search = page.getByLabel('Search by name or e-mail');
+  const search = page.getByLabel('Name or e-mail');
   await search.pressSequentially(`grace-${mark}`, { delay: 20 });
   await expect(search).toHaveValue(`grace-${mark}`);
   await expect(rows).toHaveCount(1);

@@ -2,13 +2,27 @@ import { Check, Copy } from 'lucide-react';
 import { useState } from 'react';
 import { Button } from './button';
 
-export function CopyButton({ text, label }: { text: string; label: string }) {
+interface CopyButtonProps {
+  text: string;
+  label: string;
+  /** Says in letters what it does: where copying is what the person is asked to do. */
+  spelled?: boolean;
+}
+
+export function CopyButton({ text, label, spelled }: CopyButtonProps) {
   const [copied, setCopied] = useState(false);
   const copy = async () => {
     await navigator.clipboard.writeText(text);
     setCopied(true);
     setTimeout(() => setCopied(false), 1500);
   };
+  if (spelled) {
+    return (
+      <Button onPress={copy}>
+        {copied ? <Check aria-hidden /> : <Copy aria-hidden />} {copied ? 'Copied' : label}
+      </Button>
+    );
+  }
   return (
     <Button tone="quiet" small icon aria-label={copied ? 'Copied' : label} onPress={copy}>
       {copied ? <Check aria-hidden /> : <Copy aria-hidden />}

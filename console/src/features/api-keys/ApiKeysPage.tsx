@@ -156,16 +156,27 @@ export function ApiKeysPage() {
   );
 }
 
-function Scopes({ apiKey }: { apiKey: ApiKey }) {
-  return (
+/** More are folded, so that a key which may do much does not fill the page. */
+const MOST_SHOWN = 4;
+
+function Scopes({ apiKey: { scopes } }: { apiKey: ApiKey }) {
+  const resources = byResource(scopes.map((name) => ({ name })));
+  const list = (
     <ul className="plain small">
-      {byResource(apiKey.scopes.map((name) => ({ name }))).map(({ name: resource, permissions }) => (
+      {resources.map(({ name: resource, permissions }) => (
         <li key={resource}>
           {resource.replaceAll('_', ' ')}:{' '}
           {permissions.map(({ name }) => name.slice(resource.length + 1)).join(', ')}
         </li>
       ))}
     </ul>
+  );
+  if (resources.length <= MOST_SHOWN) return list;
+  return (
+    <details>
+      <summary>{scopes.length} permissions</summary>
+      {list}
+    </details>
   );
 }
 

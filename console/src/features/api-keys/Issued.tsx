@@ -9,13 +9,13 @@ export function Issued({ text, onDone }: { text: string; onDone: () => void }) {
       <Notice tone="warn" title="Copy the key now">
         <p>It is stored nowhere and is not shown again.</p>
       </Notice>
-      <p className="row">
+      <p>
         <code className="break" data-testid="api-key">
           {text}
         </code>
-        <CopyButton text={text} label="Copy the key" />
       </p>
       <div className="form-actions">
+        <CopyButton text={text} label="Copy the key" spelled />
         <Button tone="primary" onPress={onDone}>
           I have copied it
         </Button>

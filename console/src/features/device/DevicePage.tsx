@@ -42,52 +42,54 @@ export function DeviceLogin({ initial }: { initial?: string | undefined }) {
     const { client, address, user_agent, created_at } = waiting.data;
     return (
       <Panel title="This program wants to log in as you">
-        {decide.error && <ProblemNotice problem={decide.error} />}
-        <dl className="facts">
-          <dt>Program</dt>
-          <dd>{client}</dd>
-          <dt>Code</dt>
-          <dd className="mono">{code}</dd>
-          <dt>Address</dt>
-          <dd className="mono">{address ?? 'unknown'}</dd>
-          {user_agent && (
-            <>
-              <dt>Client</dt>
-              <dd>{user_agent}</dd>
-            </>
-          )}
-          <dt>Asked</dt>
-          <dd>
-            <Time iso={created_at} relative />
-          </dd>
-          {me && (
-            <>
-              <dt>As</dt>
-              <dd>
-                {me.user.full_name} in {me.organization.name}
-              </dd>
-            </>
-          )}
-        </dl>
-        <p>
-          It will be able to do all that you may. Let it in only if you started it yourself just now, and it
-          shows this code.
-        </p>
-        <div className="form-actions">
-          <Button
-            tone="danger"
-            isPending={decide.isPending}
-            onPress={() => decide.mutate({ user_code: code, decision: 'deny' })}
-          >
-            Deny
-          </Button>
-          <Button
-            tone="primary"
-            isPending={decide.isPending}
-            onPress={() => decide.mutate({ user_code: code, decision: 'approve' })}
-          >
-            Let it in
-          </Button>
+        <div className="stack">
+          {decide.error && <ProblemNotice problem={decide.error} />}
+          <dl className="facts">
+            <dt>Program</dt>
+            <dd>{client}</dd>
+            <dt>Code</dt>
+            <dd className="mono">{code}</dd>
+            <dt>Address</dt>
+            <dd className="mono">{address ?? 'unknown'}</dd>
+            {user_agent && (
+              <>
+                <dt>Client</dt>
+                <dd>{user_agent}</dd>
+              </>
+            )}
+            <dt>Asked</dt>
+            <dd>
+              <Time iso={created_at} relative />
+            </dd>
+            {me && (
+              <>
+                <dt>As</dt>
+                <dd>
+                  {me.user.full_name} in {me.organization.name}
+                </dd>
+              </>
+            )}
+          </dl>
+          <p>
+            It will be able to do all that you may. Let it in only if you started it yourself just now, and it
+            shows this code.
+          </p>
+          <div className="form-actions">
+            <Button
+              tone="danger"
+              isPending={decide.isPending}
+              onPress={() => decide.mutate({ user_code: code, decision: 'deny' })}
+            >
+              Deny
+            </Button>
+            <Button
+              tone="primary"
+              isPending={decide.isPending}
+              onPress={() => decide.mutate({ user_code: code, decision: 'approve' })}
+            >
+              Let it in
+            </Button>
+          </div>
         </div>
       </Panel>
     );

@@ -13,7 +13,7 @@ export function OrganizationLimit() {
     <Panel title="Rate limit of the organisation">
       <Loaded query={limits} label="rate limits">
         {({ limit, defaults: { tenant } }) => (
-          <>
+          <div className="stack">
             <p>
               Of all members and API keys together. Where nothing is set, {tenant.requests.toLocaleString()}{' '}
               requests in {tenant.seconds.toLocaleString()} seconds.
@@ -25,7 +25,7 @@ export function OrganizationLimit() {
               isDisabled={!mayChange}
               onSave={(next) => save.mutate(next)}
             />
-          </>
+          </div>
         )}
       </Loaded>
     </Panel>

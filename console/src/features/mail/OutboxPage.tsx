@@ -25,12 +25,14 @@ export function OutboxPage() {
             ) : (
               items.map((message) => (
                 <Panel key={message.id} title={message.subject}>
-                  <p className="muted small">
-                    To {message.to}, <Time iso={message.created_at} relative />
-                  </p>
-                  <p className="outbox-text">
-                    <WithLinks text={message.text} />
-                  </p>
+                  <div className="stack-tight">
+                    <p className="muted small">
+                      To {message.to}, <Time iso={message.created_at} relative />
+                    </p>
+                    <p className="outbox-text">
+                      <WithLinks text={message.text} />
+                    </p>
+                  </div>
                 </Panel>
               ))
             )

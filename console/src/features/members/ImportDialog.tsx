@@ -81,8 +81,8 @@ function Choose({ file, problem, isPending, onFile, onTry, onClose }: ChooseProp
       <p>
         The first line names the columns: <code>email</code>, <code>username</code>, <code>full_name</code>,{' '}
         <code>password</code> or <code>password_hash</code>, and where wanted <code>roles</code>,{' '}
-        <code>teams</code> and <code>attributes.…</code>. At most 10,000 lines. Nothing happens before you
-        have seen what would.
+        <code>teams</code> and <code>attributes.&lt;name&gt;</code>. At most 10,000 lines in UTF-8. Nothing
+        happens before you have seen what would.
       </p>
       <DropZone
         className="drop-zone"

@@ -27,7 +27,7 @@ export function MemberFilters({ filter, onChange }: MemberFiltersProps) {
   return (
     <div className="filters">
       <SearchField
-        label="Search by name or e-mail"
+        label="Name or e-mail"
         value={filter.search ?? ''}
         onChange={(search) => onChange({ search: search || undefined })}
       />

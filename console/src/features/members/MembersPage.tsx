@@ -121,7 +121,7 @@ export function MembersPage() {
               </>
             ),
           },
-          { header: 'Roles', fit: true, cell: (member) => member.roles.join(', ') },
+          { header: 'Roles', cell: (member) => member.roles.join(', ') },
           {
             header: 'Status',
             fit: true,

@@ -1,6 +1,5 @@
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { Building2 } from 'lucide-react';
-import { useDeferredValue } from 'react';
 import { Select } from '~/ui/form';
 import { Page } from '~/ui/page';
 import { SearchField } from '~/ui/search-field';
@@ -22,7 +21,7 @@ export function OrganizationsPage() {
   const navigate = useNavigate({ from: '/platform/organizations' });
   const set = (change: OrganizationFilter) =>
     void navigate({ search: (old) => ({ ...old, ...change }), replace: true });
-  const pages = useOrganizations(useDeferredValue(filter));
+  const pages = useOrganizations(filter);
   return (
     <Page
       title="Organisations"

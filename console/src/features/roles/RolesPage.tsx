@@ -149,7 +149,7 @@ function Matrix({ roles }: { roles: Role[] }) {
                   <tr key={name}>
                     <th scope="row">
                       <code>{name}</code>
-                      <div className="cell-note">{description}</div>
+                      <div className="cell-note wide-only">{description}</div>
                     </th>
                     {roles.map((role) => (
                       <td key={role.name} className="mark">

@@ -1,10 +1,10 @@
 import { Link } from '@tanstack/react-router';
 import { Play, Plus, Workflow as WorkflowIcon } from 'lucide-react';
-import { useDeferredValue, useState } from 'react';
+import { useState } from 'react';
 import { useMay } from '~/api/query';
 import { ButtonLink } from '~/ui/button';
-import { TextField } from '~/ui/form';
 import { Page } from '~/ui/page';
+import { SearchField } from '~/ui/search-field';
 import { Empty } from '~/ui/states';
 import { List } from '~/ui/table';
 import { Time } from '~/ui/time';
@@ -12,7 +12,7 @@ import { useWorkflows } from './api';
 
 export function WorkflowsPage() {
   const [search, setSearch] = useState('');
-  const pages = useWorkflows(useDeferredValue(search.trim()));
+  const pages = useWorkflows(search.trim());
   const mayCreate = useMay('workflow:create');
   const mayRun = useMay('workflow:execute');
   const create = mayCreate && (
@@ -27,7 +27,7 @@ export function WorkflowsPage() {
       actions={create}
     >
       <div className="filters">
-        <TextField label="Search by name" type="search" value={search} onChange={setSearch} />
+        <SearchField label="Search by name" value={search} onChange={setSearch} />
       </div>
       <List
         label="workflows"
