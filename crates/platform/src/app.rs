@@ -214,14 +214,16 @@ impl App {
     }
 
     /// Deletes what has run out: replayed answers after a day, ended sessions, used tokens, old failures of logins, API
-    /// keys long ended, figures of days long past. How many rows.
+    /// keys and invitations long ended, figures of days long past. How many rows.
     ///
     /// # Errors
     /// PostgreSQL's; what was deleted before stays deleted.
     pub async fn sweep(&self) -> Result<u64> {
         let kernel = &self.kernel;
-        let of_people =
-            identity::sweep(kernel).await? + api_keys::sweep(kernel).await? + imports::sweep(kernel).await?;
+        let of_people = identity::sweep(kernel).await?
+            + api_keys::sweep(kernel).await?
+            + imports::sweep(kernel).await?
+            + invitations::sweep(kernel).await?;
         let of_others = mail::sweep(kernel).await? + quotas::sweep(kernel).await? + oauth::sweep(kernel).await?;
         Ok(kernel.sweep_idempotency_keys().await? + of_people + of_others)
     }

@@ -20,6 +20,7 @@ const COUNTS = [
   ['sessions', 'Sessions', 'end'],
   ['approvals', 'Open approvals that name them', 'need somebody else'],
   ['executions', 'Executions they asked for', 'end at their next step that acts'],
+  ['invitations', 'Open invitations they sent', 'are taken back'],
 ] as const satisfies [keyof Assets, string, string][];
 
 /** What somebody owns, and to whom it goes when they leave. */

@@ -94,6 +94,7 @@ async function server(request: Request): Promise<Response> {
       sessions: 2,
       approvals: 0,
       executions: 0,
+      invitations: 1,
     });
   if (line === 'POST /users/usr_ada/offboard') return answer({ member: ADA });
   if (line === 'PATCH /users/usr_ada') return answer(ADA);
@@ -193,6 +194,7 @@ it('shows what somebody owns, and gives it to another than them', async () => {
   show(<Offboard member={ADA} onDone={onDone} />);
   expect(await screen.findByText('3 go to who takes over')).toBeTruthy();
   expect(screen.getByText('Nightly and 2 more')).toBeTruthy();
+  expect(screen.getByText('1 are taken back')).toBeTruthy();
   const button = screen.getByRole('button', { name: 'Offboard' });
   expect(button).toHaveProperty('disabled', true);
   await userEvent.click(screen.getByRole('button', { name: /Who takes over/ }));

@@ -131,7 +131,8 @@ async fn an_exchange_only_narrows() {
     let read_only = cut(&app, &ada.token, &[("scope", "team:read workflow:read"), ("expires_in", "300")]).await;
     // Permissions.
     refused(exchange(&app, &read_only, &[("scope", "team:*")]).await, "invalid_scope");
-    refused(exchange(&app, &read_only, &[("scope", "team:fly")]).await, "invalid_scope");
+    let body = refused(exchange(&app, &read_only, &[("scope", "team:read team:raed")]).await, "invalid_scope");
+    assert_eq!(body["error_description"], "`scope/1` is no permission; did you mean `team:read`?");
     let viewer = app.member(&ada, SystemRole::Viewer).await;
     let body = refused(exchange(&app, &viewer.token, &[("scope", "team:read team:write")]).await, "invalid_scope");
     assert!(body["error_description"].as_str().unwrap().contains("team:write"), "{body}");

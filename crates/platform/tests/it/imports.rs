@@ -2,9 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use tenure_platform::domain::access::SystemRole;
 use tenure_platform::testkit::{Actor, PASSWORD, Setup, TestApp};
+
+use crate::api_keys::{make, parts};
+use crate::delegation::{account, acting, cut};
 
 /// bcrypt (cost 4) of [`PASSWORD`], as another system would have made it.
 fn hashed() -> String {
@@ -236,6 +240,45 @@ async fn nobody_imports_what_they_could_not_give_and_only_as_long_as_they_may() 
     let undone = over(&app, &ada, &import).await;
     assert_eq!((&undone["state"], &undone["undone"]), (&json!("undone"), &undone["added"]), "{undone:#}");
     assert_eq!(count(&app, "users where username like 'many-%'").await, 0);
+}
+
+/// A key that runs out, or may less; somebody in between who may not act for others any more: an import stops at whatever stops an
+/// execution.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_stops_with_what_it_was_handed_in_by() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada", "Engines").await;
+    let (expiring, expiring_path) = parts(&make(&app, &ada, &["*"], json!({})).await.expect(201));
+    let (narrowed, narrowed_path) = parts(&make(&app, &ada, &["*"], json!({})).await.expect(201));
+    let (robot, robots, _) = account(&app, &ada, "Robot", &["delegation:act"]).await;
+    let (clerk, clerks, _) = account(&app, &ada, "Clerk", &["delegation:act"]).await;
+    let by_robot = cut(&app, &ada.token, &acting(&robots)).await;
+    let by_clerk = cut(&app, &ada.token, &acting(&clerks)).await;
+    let expire = async || {
+        let id: tenure_kernel::KeyId = expiring_path.trim_start_matches("/api-keys/").parse().unwrap();
+        let expire = sqlx::query("update api_keys set expires_at = now() - interval '1 minute' where id = $1");
+        expire.bind(id.uuid()).execute(&mut app.admin().await).await.unwrap();
+    };
+    let change = async |path: &str, body: Value| drop(app.patch(&ada, path, body).await.expect(200));
+    let hash = hashed();
+    for (name, token) in [("e", &expiring), ("n", &narrowed), ("r", &by_robot), ("c", &by_clerk)] {
+        let many: String = (0..2000).map(|n| format!("{name}{n}@x.com,{name}-{n},M,{hash}\n")).collect();
+        let body = json!({"csv": format!("email,username,full_name,password_hash\n{many}")});
+        let import = app.send(Method::POST, "/users/import", Some(token), Some(&body)).await.expect(201);
+        let path = format!("/users/imports/{}", import["id"].as_str().unwrap());
+        while app.get(&ada, &path).await.expect(200)["added"].as_i64().unwrap() < 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        match name {
+            "e" => expire().await,
+            "n" => change(&narrowed_path, json!({"scopes": ["user:read"]})).await,
+            "r" => change(&format!("/service-accounts/{robot}"), json!({"status": "deactivated"})).await,
+            _ => change(&format!("/service-accounts/{clerk}"), json!({"permissions": ["team:read"]})).await,
+        }
+        let stopped = over(&app, &ada, &import).await;
+        assert_eq!(stopped["state"], "stopped", "{name}: {stopped:#}");
+        assert!(stopped["stopped_because"].as_str().unwrap().contains("may not"), "{stopped:#}");
+    }
 }
 
 /// A node that stops finishes the lines it is at and takes up none; the next goes on at once.

@@ -41,6 +41,7 @@ mod members;
 mod mfa;
 mod offboarding;
 mod openapi;
+mod own_records;
 mod passwords;
 mod people;
 mod platform;

@@ -129,6 +129,10 @@ fn domains_import_only_what_stands_above_them() {
     let listed = std::fs::read_to_string(root.join("mod.rs")).unwrap();
     let order: Vec<&str> = listed.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
     assert!(order.len() > 3, "the list of domains was not understood");
+    let document = std::fs::read_to_string("../../ARCHITECTURE.md").unwrap();
+    let told = document.split("is the list: ").nth(1).unwrap().split('.').next().unwrap();
+    let told: Vec<&str> = told.split(',').map(str::trim).collect();
+    assert_eq!(told, order, "ARCHITECTURE.md tells another order");
     for (place, domain) in order.iter().enumerate() {
         let imported = domains_in(&source_of(&root.join(domain)));
         for below in order.iter().skip(place + 1) {

@@ -186,7 +186,10 @@ async fn nobody_changes_in_bulk_what_they_could_not_change_one_by_one() {
         let problem = bulk(body.clone()).await.problem(422, "invalid");
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{body}");
     }
-    bulk(json!({"users": [other], "add_roles": ["nobody-made-it"]})).await.problem(422, "invalid");
+    let unknown =
+        bulk(json!({"users": [other], "add_roles": ["viewer", "nobody-made-it"]})).await.problem(422, "invalid");
+    let told = json!({"pointer": "/add_roles", "detail": "`nobody-made-it` is no role of this organisation"});
+    assert_eq!(unknown["errors"][0], told);
 }
 
 /// A hundred thousand people: each order walks its own index, at the beginning as in the middle.

@@ -116,7 +116,7 @@ async fn a_service_account_reaches_its_own_keys_and_what_is_for_people_is_refuse
 
     let rotate = Some(json!({"grace_seconds": 0}));
     let rotated = with_key(&app, &key, Method::POST, &format!("{path}/rotate"), rotate).await.expect(201);
-    assert_eq!(rotated["api_key"]["created_by"], Value::Null);
+    assert_eq!(rotated["api_key"]["created_by"], *admin.user_id());
     read(&app, &key).await.problem(401, "unauthenticated");
     let (key, _) = parts(&rotated);
     let _ = read(&app, &key).await.expect(200);
@@ -139,7 +139,8 @@ async fn bad_input_is_told_with_its_place() {
     for (body, pointer) in [
         (json!({"name": ""}), "/name"),
         (json!({"name": "a", "description": "x".repeat(1001)}), "/description"),
-        (json!({"name": "a", "roles": ["root"]}), "/roles/0"),
+        (json!({"name": "a", "roles": ["root"]}), "/roles"),
+        (json!({"name": "a", "roles": ["viewer", "Root"]}), "/roles/1"),
         (json!({"name": "a", "permissions": ["team:read", "team:*"]}), "/permissions/1"),
         (json!({"name": "a", "status": "active"}), "/status"),
     ] {
@@ -147,4 +148,11 @@ async fn bad_input_is_told_with_its_place() {
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{body}");
     }
     assert_eq!(app.get(&admin, "/service-accounts").await.expect(200)["items"], json!([]));
+    // Wherever permissions are written a slip is told with what was meant.
+    for (path, list) in [("/service-accounts", "permissions"), ("/roles", "permissions"), ("/api-keys", "scopes")] {
+        let body = json!({"name": "a", list: ["team:write", "team:raed"]});
+        let problem = app.post(&admin, path, body).await.problem(422, "invalid");
+        let told = json!({"pointer": format!("/{list}/1"), "detail": "is no permission; did you mean `team:read`?"});
+        assert_eq!(problem["errors"][0], told, "{path}");
+    }
 }

@@ -308,12 +308,13 @@ async fn offboard(remote: &Remote, args: &Offboard, json: bool) -> Outcome {
         } else {
             let count = |name: &str| done.get(name).and_then(Value::as_u64).unwrap_or(0);
             output::line(format_args!(
-                "{} has left: {} workflows and {} plugins are {}'s, {} keys revoked, {} teams left",
+                "{} has left: {} workflows and {} plugins are {}'s, {} keys revoked, {} invitations taken back, {} teams left",
                 text(&leaves, "username"),
                 count("workflows"),
                 count("plugins"),
                 text(&stays, "username"),
                 count("revoked_keys"),
+                count("revoked_invitations"),
                 count("left_teams")
             ));
         }
@@ -332,6 +333,7 @@ async fn offboard(remote: &Remote, args: &Offboard, json: bool) -> Outcome {
         ("teams", "are left"),
         ("approvals", "wait for somebody else"),
         ("executions", "end at their next step that acts"),
+        ("invitations", "are taken back"),
         ("sessions", "end"),
     ] {
         let Some(found) = assets.get(name) else { continue };

@@ -44,7 +44,7 @@ fn keys_are_made_listed_rotated_and_revoked_from_outside() {
 
     // What goes wrong is told in the server's words, and nothing secret leaves for just anywhere.
     let (code, _, errors) = key(&["create", "--name", "x", "--scope", "team:fly"]);
-    assert!(code == 1 && errors.contains("/scopes/0: must be a permission"), "{errors}");
+    assert!(code == 1 && errors.contains("/scopes/0: is no permission"), "{errors}");
     let (code, _, errors) = key(&["list", "--token", "tnr_nonsense"]);
     assert!(code == 1 && errors.contains("not valid"), "{errors}");
     let (code, _, errors) = key(&["list", "--server", "http://tenure.example.com"]);

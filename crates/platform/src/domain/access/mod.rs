@@ -1,5 +1,7 @@
-//! Roles: what a member may do. Owns no table; memberships name roles, this turns names into permissions.
+//! What roles permit, and what somebody may do now. Owns no table; memberships name roles, this turns names into permissions.
 
 mod role;
+mod standing;
 
 pub use role::{SystemRole, effective};
+pub use standing::{Holder, Known, Standing, judge, of_holder, what_may};

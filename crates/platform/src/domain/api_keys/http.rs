@@ -12,7 +12,7 @@ use tenure_kernel::{
 use utoipa::ToSchema;
 
 use super::event::ApiKeyEvent;
-use super::model::{ApiKey, Environment, KeyOwner, KeyState, names_of, parse_name, parse_networks, parse_scopes};
+use super::model::{ApiKey, Environment, KeyOwner, KeyState, parse_name, parse_networks, parse_scopes};
 use super::store;
 use super::text::NewKeyText;
 use crate::app::Routes;
@@ -133,7 +133,7 @@ async fn create(cx: Authorized<Recent<ApiKeyWrite>>, Json(new): Json<NewApiKey>)
             let (owner, owner_name) = owner(tx, &actor, new.service_account).await?;
             let key = ApiKey {
                 environment: new.environment,
-                scopes: names_of(scopes),
+                scopes: roles::names(scopes),
                 allowed_cidrs: networks,
                 expires_at: new.expires_at,
                 rate_limit,
@@ -169,7 +169,7 @@ async fn update(
             tx.announce(Message::KeyChanged { key: id }).await?;
             let change = store::update(tx, key, |key| {
                 key.name = name.unwrap_or_else(|| key.name.clone());
-                key.scopes = scopes.map_or_else(|| key.scopes.clone(), names_of);
+                key.scopes = scopes.map_or_else(|| key.scopes.clone(), roles::names);
                 key.allowed_cidrs = networks.unwrap_or_else(|| key.allowed_cidrs.clone());
                 key.rate_limit = rate_limit.unwrap_or(key.rate_limit);
             });

@@ -4,12 +4,11 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tenure_kernel::text;
-use tenure_kernel::{
-    KeyId, PermissionId, PermissionSet, Personal, Problem, Resource, Result, ServiceAccountId, Timestamp, UserId,
-};
+use tenure_kernel::{KeyId, PermissionSet, Personal, Problem, Resource, Result, ServiceAccountId, Timestamp, UserId};
 use utoipa::ToSchema;
 
 use crate::domain::rate_limits::RateLimit;
+use crate::domain::roles;
 
 const MOST_NETWORKS: usize = 50;
 
@@ -166,21 +165,7 @@ pub(super) fn parse_scopes(patterns: &[String]) -> Result<PermissionSet> {
     if patterns.is_empty() {
         return Err(Problem::invalid("/scopes", "must name at least one permission").into());
     }
-    let mut scopes = PermissionSet::NONE;
-    for (place, pattern) in patterns.iter().enumerate() {
-        let meant = PermissionSet::from_patterns([pattern.as_str()]);
-        if meant.is_empty() {
-            let detail = "must be a permission, like `workflow:read`, or a wildcard over some, like `workflow:*`";
-            return Err(Problem::invalid(format!("/scopes/{place}"), detail).into());
-        }
-        scopes = scopes.union(meant);
-    }
-    Ok(scopes)
-}
-
-/// As they are stored and shown.
-pub(super) fn names_of(scopes: PermissionSet) -> Vec<String> {
-    scopes.iter().map(PermissionId::as_str).map(str::to_owned).collect()
+    Ok(roles::parse_permissions(patterns, "/scopes")?.of_today())
 }
 
 /// Networks in CIDR notation, or single addresses, in their shortest form and each once.

@@ -76,17 +76,17 @@ async fn end(tx: &mut SystemTx, user: UserId, known: &Known, by: &By) -> Result<
     let (mut told, mut last_of) = (Audited::many((), []), Vec::new());
     for membership in erasure::memberships(tx, user).await? {
         tx.enter(membership.tenant).await?;
-        let action = match erasure::end_membership(tx, &membership, user).await? {
+        let event = |action| NewEvent::new(action, user.to_string()).in_tenant(membership.tenant);
+        let event = match erasure::end_membership(tx, &membership, user).await? {
             Ended::LastAdmin => {
                 last_of.push(membership.organization);
                 continue;
             }
-            Ended::Left => UserEvent::DELETED,
+            Ended::Left => event(UserEvent::DELETED),
             // Who only asked them learns what a refusal would tell, and not that there was an account.
-            Ended::Declined => UserEvent::DECLINED,
+            Ended::Declined(left) => event(UserEvent::DECLINED).detail("left_teams", left),
             Ended::Over => continue,
         };
-        let event = NewEvent::new(action, user.to_string()).in_tenant(membership.tenant);
         told = told.also(event.by(by.seen_from(membership.tenant)));
     }
     if !last_of.is_empty() {

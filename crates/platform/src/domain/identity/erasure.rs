@@ -1,11 +1,11 @@
 //! The end of a person: of one whom nobody has come to know, and of one who deletes their own account.
 
 use serde::Serialize;
-use tenure_kernel::{Result, SessionId, SystemTx, TenantId, Timestamp, UserId};
+use tenure_kernel::{Result, SessionId, SystemTx, TeamId, TenantId, Timestamp, UserId};
 use utoipa::ToSchema;
 
 use super::model::User;
-use super::store;
+use super::{link_store, store};
 
 /// Deletes a person whom this organisation made, if they have never logged in and nobody asks them to be a member; whether
 /// they were deleted.
@@ -50,8 +50,8 @@ pub(super) enum Ended {
     LastAdmin,
     /// It is over, and names nobody any more.
     Left,
-    /// It had never been agreed to; it is declined, and holds what its administrator typed.
-    Declined,
+    /// It had never been agreed to; it is declined, and holds what its administrator typed. The teams that they were in.
+    Declined(Vec<TeamId>),
     /// It was over before. It names nobody any more either.
     Over,
 }
@@ -74,15 +74,8 @@ pub(super) async fn end_membership(tx: &mut SystemTx, leaving: &Leaving, user: U
         return Ok(Ended::LastAdmin);
     }
     if !own.accepted {
-        sqlx::query!(
-            "update memberships set status = 'deactivated', updated_at = $3 where tenant_id = $1 and user_id = $2 and status = 'invited'",
-            tenant,
-            user.uuid(),
-            now
-        )
-        .execute(&mut *tx)
-        .await?;
-        return Ok(if own.status == "invited" { Ended::Declined } else { Ended::Over });
+        let left = link_store::decline_membership(tx, leaving.tenant, user).await?;
+        return Ok(left.map_or(Ended::Over, Ended::Declined));
     }
     sqlx::query!(
         "with teams as (delete from team_members where tenant_id = $1 and user_id = $2),
@@ -90,7 +83,12 @@ pub(super) async fn end_membership(tx: &mut SystemTx, leaving: &Leaving, user: U
                        where tenant_id = $1 and user_id = $2 and revoked_at is null),
               lines as (update user_import_lines l set username = '', email = '' from memberships m
                         where l.tenant_id = $1 and m.tenant_id = $1 and m.user_id = $2
-                          and (l.user_id = $2 or lower(l.email) = lower(m.email)))
+                          and (l.user_id = $2 or lower(l.email) = lower(m.email))),
+              invited as (update invitations i set email = 'deleted@invalid', updated_at = $3,
+                                 status = case i.status when 'open' then 'revoked' else i.status end
+                          from memberships m
+                          where i.tenant_id = $1 and m.tenant_id = $1 and m.user_id = $2
+                            and (i.accepted_by = $2 or lower(i.email) = lower(m.email)))
          update memberships set status = 'deactivated', username = 'deleted', email = '', full_name = 'Deleted account',
              roles = '{}', permissions = '{}', attributes = '{}', updated_at = $3
          where tenant_id = $1 and user_id = $2",

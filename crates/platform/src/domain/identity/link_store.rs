@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenure_kernel::{Personal, Result, SystemTx, TenantId, Timestamp, UserId};
+use tenure_kernel::{Personal, Result, SystemTx, TeamId, TenantId, Timestamp, UserId};
 
 use super::model::{Email, User};
 use crate::domain::mail::LinkToken;
@@ -240,18 +240,24 @@ pub(super) async fn change_email_in(tx: &mut SystemTx, tenant: TenantId, user: U
 }
 
 /// Makes the person a member of the tenant the transaction is in, with these roles, by their own will: also where they were
-/// asked before, or declined. `false` where an administrator has said otherwise since, or they are a member already.
+/// asked before, or declined. What they had been given then beside the roles they do not get: who invites them now need not
+/// hold it. The teams that they were in so long; nothing where an administrator has put them out, or they are a member already.
 ///
 /// # Errors
 /// PostgreSQL's; `memberships_roles_exist` where a role is gone.
-pub async fn join(tx: &mut SystemTx, tenant: TenantId, user: &User, roles: &[String]) -> Result<bool> {
-    let done = sqlx::query!(
-        "insert into memberships as m (
-             tenant_id, user_id, username, email, full_name, status, roles, created_at, updated_at, accepted_at)
-         values ($1, $2, $3, $4, $5, 'active', $6, $7, $7, $7)
-         on conflict (tenant_id, user_id) do update
-            set status = 'active', roles = excluded.roles, updated_at = $7, accepted_at = $7
-            where m.accepted_at is null and m.status in ('invited', 'deactivated')",
+pub async fn join(tx: &mut SystemTx, tenant: TenantId, user: &User, roles: &[String]) -> Result<Option<Vec<TeamId>>> {
+    let left = sqlx::query_scalar!(
+        r#"with joined as (
+             insert into memberships as m (
+                 tenant_id, user_id, username, email, full_name, status, roles, created_at, updated_at, accepted_at)
+             values ($1, $2, $3, $4, $5, 'active', $6, $7, $7, $7)
+             on conflict (tenant_id, user_id) do update
+                set status = 'active', roles = excluded.roles, permissions = '{}', attributes = '{}', updated_at = $7, accepted_at = $7
+                where m.accepted_at is null and (m.status = 'invited' or m.declined_at is not null)
+             returning user_id),
+         left_teams as (
+             delete from team_members t using joined where t.tenant_id = $1 and t.user_id = joined.user_id returning t.team_id)
+         select array(select team_id from left_teams) as "left!: Vec<TeamId>" from joined"#,
         tenant.uuid(),
         user.id.uuid(),
         *user.username,
@@ -260,9 +266,32 @@ pub async fn join(tx: &mut SystemTx, tenant: TenantId, user: &User, roles: &[Str
         roles,
         tx.now()
     )
-    .execute(&mut *tx)
+    .fetch_optional(&mut *tx)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(left)
+}
+
+/// The person does not want to be a member of the tenant the transaction is in. What they had been given for the case ends, and
+/// does not wait for another invitation. The teams that they were in; nothing if nobody asks them.
+pub(super) async fn decline_membership(
+    tx: &mut SystemTx,
+    tenant: TenantId,
+    user: UserId,
+) -> Result<Option<Vec<TeamId>>> {
+    let left = sqlx::query_scalar!(
+        r#"with declined as (
+             update memberships set status = 'deactivated', permissions = '{}', attributes = '{}', declined_at = $3, updated_at = $3
+             where tenant_id = $1 and user_id = $2 and status = 'invited' returning user_id),
+         left_teams as (
+             delete from team_members t using declined where t.tenant_id = $1 and t.user_id = declined.user_id returning t.team_id)
+         select array(select team_id from left_teams) as "left!: Vec<TeamId>" from declined"#,
+        tenant.uuid(),
+        user.uuid(),
+        tx.now()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(left)
 }
 
 /// Deletes links that have run out. How many rows.

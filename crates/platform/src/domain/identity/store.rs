@@ -248,20 +248,6 @@ pub(super) async fn invitations(tx: &mut SystemTx, user: UserId) -> Result<Vec<O
     Ok(rows.into_iter().map(|row| OrganizationRef::new(row.tenant, row.slug, row.name)).collect())
 }
 
-/// The person does not want to be a member of the tenant the transaction is in; `false` if nobody asks them.
-pub(super) async fn decline_membership(tx: &mut SystemTx, tenant: TenantId, user: UserId) -> Result<bool> {
-    let done = sqlx::query!(
-        "update memberships set status = 'deactivated', updated_at = $3
-         where tenant_id = $1 and user_id = $2 and status = 'invited'",
-        tenant.uuid(),
-        user.uuid(),
-        tx.now()
-    )
-    .execute(&mut *tx)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
 /// The person agrees to the membership of the tenant the transaction is in.
 pub(super) async fn accept_membership(tx: &mut SystemTx, tenant: TenantId, user: UserId) -> Result<()> {
     sqlx::query!(

@@ -16,6 +16,7 @@ use super::begin::Proof;
 use super::cookie::{self, RefreshIn};
 use super::event::{SessionEvent, UserEvent};
 use super::http::{LoggedInAnswer, OrganizationRef, answer, client};
+use super::link_store;
 use super::sessions::{By, person};
 use super::store::{self, NewSession};
 use super::token::RefreshToken;
@@ -117,10 +118,8 @@ async fn decline(cx: Authenticated, Path(id): Path<TenantId>) -> Result<NoConten
         .from(&cx.cx().origin)
         .run(async |tx| {
             tx.enter(id).await?;
-            if !store::decline_membership(tx, id, person).await? {
-                return Err(Problem::not_found().into());
-            }
-            let declined = NewEvent::new(UserEvent::DECLINED, person.to_string());
+            let left = link_store::decline_membership(tx, id, person).await?.ok_or_else(Problem::not_found)?;
+            let declined = NewEvent::new(UserEvent::DECLINED, person.to_string()).detail("left_teams", left);
             Ok(Audited::of((), declined.by(by.seen_from(id)).in_tenant(id)))
         })
         .await?;

@@ -182,10 +182,11 @@ impl Importer {
         let mut found = None;
         let tried = self
             .within(claim, async |tx| {
-                if let Some(ended) = self.may_go_on(tx, claim).await? {
-                    return Ok(Audited::none("it stops before this line", Some(ended)));
-                }
-                let added = add(tx, claim, &person, rest).await?;
+                let held = match self.may_go_on(tx, claim).await? {
+                    Ok(held) => held,
+                    Err(ended) => return Ok(Audited::none("it stops before this line", Some(ended))),
+                };
+                let added = add(tx, claim, held, &person, rest).await?;
                 let verdict = Verdict {
                     state: if claim.dry_run { LineState::Planned } else { LineState::Added },
                     user: (!claim.dry_run).then_some(added.value().member.id),
@@ -244,16 +245,17 @@ impl Importer {
         .await
     }
 
-    /// What stops the import here, if something does; otherwise its lease is renewed.
-    async fn may_go_on(&self, tx: &mut SystemTx, claim: &Claim) -> Result<Option<Turned>> {
+    /// What who asked may do in this line; or what stops the import before it. Its lease is renewed.
+    async fn may_go_on(&self, tx: &mut SystemTx, claim: &Claim) -> Result<Result<PermissionSet, Turned>> {
         let lease = store::renew(tx, claim, self.node, LEASE).await?;
         if lease != Lease::Held {
-            return Ok(Some(ended(lease)));
+            return Ok(Err(ended(lease)));
         }
-        if store::standing(tx, claim).await?.contains(NEEDS) {
-            return Ok(None);
+        let held = store::standing(tx, claim).await?;
+        if held.contains(NEEDS) {
+            return Ok(Ok(held));
         }
-        Ok(Some(Turned::Stopped("whoever handed it in may not add or remove people any more")))
+        Ok(Err(Turned::Stopped("whoever handed it in may not add or remove people any more")))
     }
 
     /// Removes what a line added, unless its person has agreed to it since.
@@ -264,10 +266,10 @@ impl Importer {
         };
         let tried = self
             .within(claim, async |tx| {
-                if let Some(ended) = self.may_go_on(tx, claim).await? {
-                    return Ok(Audited::none("it stops before this line", Some(ended)));
-                }
-                let held = store::standing(tx, claim).await?;
+                let held = match self.may_go_on(tx, claim).await? {
+                    Ok(held) => held,
+                    Err(ended) => return Ok(Audited::none("it stops before this line", Some(ended))),
+                };
                 let taken = members::take_back(tx, claim.tenant, held, user, turn.made_person).await?;
                 let (state, errors) = match taken.value() {
                     Taken::Removed | Taken::Gone => (LineState::Undone, Vec::new()),
@@ -303,9 +305,14 @@ struct Rest {
 }
 
 /// The rules of a single creation.
-async fn add(tx: &mut SystemTx, claim: &Claim, person: &NewPerson, rest: Rest) -> Result<Audited<Added>> {
-    let held = store::standing(tx, claim).await?;
-    roles::within_own(&mut *tx, claim.tenant, held, &rest.roles, &[]).await?;
+async fn add(
+    tx: &mut SystemTx,
+    claim: &Claim,
+    held: PermissionSet,
+    person: &NewPerson,
+    rest: Rest,
+) -> Result<Audited<Added>> {
+    roles::within_own(&mut *tx, claim.tenant, held, &rest.roles, &[], "/roles").await?;
     if !rest.teams.is_empty() && !held.contains(TeamWrite::NEEDS) {
         return Err(Problem::invalid("/teams", "who changes teams needs the permission team:write").into());
     }

@@ -52,7 +52,7 @@ pub(super) fn parse(cells: &Cells) -> Result<Candidate, Vec<LineError>> {
     let separators = [';', '|', ',', ' '];
     let given: Vec<String> = split(cells.get("roles"), &separators);
     let given = if given.is_empty() { vec![SystemRole::Viewer.as_str().to_owned()] } else { given };
-    let roles = keep(roles::parse_names(&given), &mut errors);
+    let roles = keep(roles::parse_names(&given, "/roles"), &mut errors);
     let attributes = attributes(cells, &mut errors);
     if let Some(attributes) = &attributes {
         keep(parse_attributes(attributes), &mut errors);

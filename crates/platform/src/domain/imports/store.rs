@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 use tenure_kernel::{
     Actor, Change, Error, ImportId, Kernel, Load, Mode, Page, PageQuery, PermissionSet, Permitted, Personal, Result,
-    ServiceAccountId, SystemReason, SystemTx, TenantId, TenantTx, Timestamp, UserId, Write,
+    SystemReason, SystemTx, TenantId, TenantTx, Timestamp, UserId, Write,
 };
 use uuid::Uuid;
 
@@ -434,36 +434,10 @@ pub(super) async fn finish(
     }))
 }
 
-/// What who asked for the import may do now; nothing once they, their organisation or the key that they used are out of
-/// service.
+/// What who asked for the import may do now, and could do when they asked.
 pub(super) async fn standing(tx: &mut SystemTx, claim: &Claim) -> Result<PermissionSet> {
-    let (actor, user) = (&claim.actor, claim.actor.person());
-    let account = actor.service_account().filter(|_| user.is_none());
-    if user.is_none() && account.is_none() {
-        return Ok(PermissionSet::NONE);
-    }
-    // Its own key and whatever a delegated token hangs on: once one is revoked, nothing goes on in its name.
-    let keys = actor.key.into_iter().chain(actor.delegation.iter().flat_map(|by| by.keys()));
-    let keys: Vec<Uuid> = keys.map(|key| key.uuid()).collect();
-    let row = sqlx::query!(
-        r#"with holder as (
-               select tenant_id, roles, permissions from memberships where tenant_id = $1 and user_id = $2 and status = 'active'
-               union all
-               select tenant_id, roles, permissions from service_accounts where tenant_id = $1 and id = $3 and status = 'active')
-           select h.roles as "roles!",
-                  h.permissions || array(select unnest(r.permissions) from roles r where r.tenant_id = h.tenant_id and r.name = any(h.roles)) as "permissions!"
-           from holder h join tenants t on t.tenant_id = h.tenant_id
-           where t.status = 'active' and not exists (
-               select from unnest($4::uuid[]) as used (id) where not exists (
-                   select from api_keys k where k.tenant_id = h.tenant_id and k.id = used.id and k.revoked_at is null))"#,
-        claim.tenant.uuid(),
-        user.map(UserId::uuid),
-        account.map(ServiceAccountId::uuid),
-        &keys
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    Ok(row.map_or(PermissionSet::NONE, |row| access::effective(&row.roles, &row.permissions).intersection(claim.held)))
+    let standing = access::what_may(tx, claim.tenant, &claim.actor).await?;
+    Ok(standing.map_or(PermissionSet::NONE, |standing| standing.permissions.intersection(claim.held)))
 }
 
 /// Puts a new member into the teams of these names; which of the names are of none.

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::event::InvitationEvent;
+use super::given::may_still;
 use super::store::{self, Opened};
 use crate::app::{App, Routes};
 use crate::domain::identity::{self, Email, NewPerson, Registration, User, UserEvent, Username};
@@ -89,13 +90,19 @@ pub struct Joined {
     user: User,
 }
 
+/// The invitation that the link opens, if who invites may still give what it gives.
+async fn opened(tx: &mut SystemTx, digest: &[u8]) -> Result<Opened> {
+    let opened = store::open(tx, digest).await?.ok_or_else(link_over)?;
+    if may_still(tx, opened.tenant, &opened.invitation).await? { Ok(opened) } else { Err(link_over()) }
+}
+
 async fn open(anonymous: Anonymous, Json(link): Json<InvitationLink>) -> Result<Json<OpenInvitation>> {
     let opened = async {
         let digest = LinkToken::digest(&link.token)?;
         let system = anonymous.kernel().system(SystemReason::ManagePeople).from(anonymous.origin());
         system
             .run(async |tx| {
-                let opened = store::open(tx, &digest).await?.ok_or_else(link_over)?;
+                let opened = opened(tx, &digest).await?;
                 let known = identity::find_person(tx, &opened.invitation.email).await?.is_some();
                 Ok(Audited::none("who is invited looks at the invitation", (opened, known)))
             })
@@ -129,7 +136,7 @@ async fn try_accept(anonymous: &Anonymous, app: &App, new: Acceptance) -> Result
     let system = || anonymous.kernel().system(SystemReason::ManagePeople).from(anonymous.origin());
     // Without a link nothing is hashed, and what is refused does not use it up.
     let invited = system().run(async |tx| {
-        let opened = store::open(tx, &digest).await?.ok_or_else(link_over)?;
+        let opened = opened(tx, &digest).await?;
         let email = opened.invitation.email.0.clone();
         if identity::find_person(tx, &email).await?.is_some() {
             return Err(has_account().into());
@@ -149,7 +156,7 @@ async fn try_accept(anonymous: &Anonymous, app: &App, new: Acceptance) -> Result
     };
     system()
         .run(async |tx| {
-            let opened = store::open(tx, &digest).await?.ok_or_else(link_over)?;
+            let opened = opened(tx, &digest).await?;
             let taken = || Problem::conflict("this user name is taken; choose another").field("/username", "is taken");
             let created = identity::insert_person(tx, &person, None).await;
             let created = created.on_constraint("users_username_key", taken)?;
@@ -180,7 +187,7 @@ async fn join(cx: Authenticated, State(app): State<App>, Json(link): Json<Invita
         let system = cx.kernel().system(SystemReason::ManagePeople).from(&cx.cx().origin);
         system
             .run(async |tx| {
-                let opened = store::open(tx, &digest).await?.ok_or_else(link_over)?;
+                let opened = opened(tx, &digest).await?;
                 let user = identity::person(tx, id).await?;
                 if user.email.to_lowercase() != opened.invitation.email.to_lowercase() {
                     let detail = "this invitation is for another address; log in with the account that has it";
@@ -206,17 +213,18 @@ fn actor(user: UserId) -> Actor {
 async fn become_member(tx: &mut SystemTx, opened: Opened, user: &User) -> Result<Audited<Joined>> {
     let Opened { tenant, slug, name, invitation } = opened;
     let (roles, teams) = (invitation.roles.clone(), invitation.teams.clone());
-    if !identity::join(tx, tenant, user, &roles).await? {
-        let detail =
-            "you are a member of this organisation already, or an administrator ended your membership; ask them";
-        return Err(Problem::conflict(detail).into());
-    }
+    let left = identity::join(tx, tenant, user, &roles).await?.ok_or_else(|| {
+        Problem::conflict(
+            "you are a member of this organisation already, or an administrator ended your membership; ask them",
+        )
+    })?;
     store::put_into_teams(tx, tenant, user.id, &teams).await?;
     let accepted = store::accepted(tx, tenant, invitation, user.id).await?.audited(InvitationEvent::ACCEPTED);
     tx.announce(Message::UserChanged { user: user.id }).await?;
     let joined = NewEvent::new(UserEvent::JOINED, user.id.to_string())
         .detail("roles", &roles)
         .detail("teams", &teams)
+        .detail("left_teams", left)
         .detail("email", &user.email);
     let answer = Joined { organization: slug, organization_name: name, user: user.clone() };
     Ok(accepted.in_tenant(tenant).map(|_| answer).also(joined.in_tenant(tenant)))

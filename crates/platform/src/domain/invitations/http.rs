@@ -2,14 +2,15 @@
 
 use axum::extract::State;
 use serde::Deserialize;
-use tenure_kernel::permission::{RoleAssign, TeamWrite, UserRead, UserWrite};
+use tenure_kernel::permission::UserRead;
 use tenure_kernel::{
-    All, Audited, Authorized, Code, Created, InvitationId, Json, NoContent, OnConstraint as _, Page, PageQuery, Path,
-    Permission as _, PermissionSet, Problem, Query, Result, Sample, SystemReason, SystemTx, TeamId, TenantId, UserId,
+    Audited, Authorized, Code, Created, Error, InvitationId, Json, NoContent, OnConstraint as _, Page, PageQuery, Path,
+    Problem, Query, Result, Sample, SystemReason, SystemTx, TeamId, TenantId, UserId,
 };
 use utoipa::{IntoParams, ToSchema};
 
 use super::event::InvitationEvent;
+use super::given::{MayInvite, within_own};
 use super::letter::letter;
 use super::model::{Invitation, InvitationState, parse_teams};
 use super::store::{self, NewInvitation};
@@ -25,7 +26,7 @@ pub fn routes() -> Routes {
         .get("/invitations", list, "List invitations, newest first.")
         .post("/invitations", create, "Invite somebody by mail.\n\nA link goes to the address and works once, for 7 days; whoever opens it becomes a member with these roles, as a new person or with the account that they have. The answer does not tell which. Nobody invites with a role that holds more than they hold; into teams only with `team:write`.")
         .get("/invitations/{id}", get, "See an invitation.")
-        .post("/invitations/{id}/resend", resend, "Send an invitation again.\n\nWith another link, which works for 7 days from now; the one before opens nothing.")
+        .post("/invitations/{id}/resend", resend, "Send an invitation again.\n\nWith another link, which works for 7 days from now; the one before opens nothing. Who sends it again invites from then on: the link opens nothing once they may not.")
         .delete("/invitations/{id}", revoke, "Take an invitation back.\n\nIts link opens nothing from then on.")
         .merge(super::accept::routes())
 }
@@ -72,8 +73,6 @@ async fn get(cx: Authorized<UserRead>, Path(id): Path<InvitationId>) -> Result<J
     cx.read(async |tx| Ok(tx.load::<Invitation>(id).await?.into_inner())).await.map(Json)
 }
 
-type MayInvite = All<(UserWrite, RoleAssign)>;
-
 async fn create(
     cx: Authorized<MayInvite>,
     State(app): State<App>,
@@ -81,12 +80,15 @@ async fn create(
 ) -> Result<Created<Invitation>> {
     let inviter = may_send(&cx, &app).await?;
     let email = Email::parse(&new.email, "/email")?;
-    let roles = roles::parse_names(&new.roles)?;
+    let roles = roles::parse_names(&new.roles, "/roles")?;
     let roles = if roles.is_empty() { vec![SystemRole::Viewer.as_str().to_owned()] } else { roles };
     let teams = parse_teams(&new.teams)?;
     let (tenant, held, token) = (cx.tenant(), cx.cx().identity.permissions, LinkToken::random()?);
     let created = cx.write_across(SystemReason::ManagePeople, async |tx| {
         within_own(tx, tenant, held, &roles, &teams).await?;
+        if let Some(missing) = store::missing_team(tx, tenant, &teams).await? {
+            return Err(Problem::invalid("/teams", format!("`{missing}` is no team of this organisation")).into());
+        }
         if store::is_known(tx, tenant, email.as_str()).await? {
             return Err(Problem::conflict("somebody of this address is a member already; see GET /api/v1/users")
                 .field("/email", "is a member's")
@@ -117,10 +119,10 @@ async fn resend(
         if !matches!(invitation.state, InvitationState::Open | InvitationState::Expired) {
             return Err(Problem::conflict("this invitation was accepted or taken back; make another").into());
         }
-        // Whoever sends it again gives what it gives.
-        within_own(tx, tenant, held, &invitation.roles, &[]).await?;
+        // Whoever sends it again gives what it gives, and answers for it from now on. A team that is gone is nobody's to give.
+        within_own(tx, tenant, held, &invitation.roles, &invitation.teams).await.map_err(role_was_deleted)?;
         limited(tx, &invitation.email, inviter).await?;
-        let sent = store::renew(tx, tenant, invitation, &token).await?.audited(InvitationEvent::SENT_AGAIN);
+        let sent = store::renew(tx, tenant, invitation, inviter, &token).await?.audited(InvitationEvent::SENT_AGAIN);
         send(tx, &app, tenant, sent.value(), inviter, &token).await?;
         Ok(sent)
     });
@@ -134,7 +136,7 @@ async fn revoke(cx: Authorized<MayInvite>, Path(id): Path<InvitationId>) -> Resu
     cx.write(async |tx| {
         let invitation = tx.load::<Invitation>(id).await?;
         // Nobody takes what they do not hold, either.
-        roles::within_own(&mut *tx, tenant, held, &invitation.roles, &[]).await?;
+        roles::within_own(&mut *tx, tenant, held, &invitation.roles, &[], "/roles").await?;
         match invitation.state {
             InvitationState::Open | InvitationState::Expired => {
                 Ok(store::revoke(tx, invitation).await?.audited(InvitationEvent::REVOKED).map(|_| ()))
@@ -163,30 +165,6 @@ async fn may_send<P>(cx: &Authorized<P>, app: &App) -> Result<UserId> {
     })
 }
 
-/// Nobody gives what they do not hold: not by roles, and not by teams, for which it takes `team:write`.
-async fn within_own(
-    tx: &mut SystemTx,
-    tenant: TenantId,
-    held: PermissionSet,
-    roles: &[String],
-    teams: &[TeamId],
-) -> Result<()> {
-    roles::within_own(&mut *tx, tenant, held, roles, &[]).await?;
-    if teams.is_empty() {
-        return Ok(());
-    }
-    if !held.contains(TeamWrite::NEEDS) {
-        let detail = format!("to put somebody into a team takes the permission {}", TeamWrite::NEEDS);
-        return Err(Problem::new(Code::PermissionDenied, detail)
-            .with("permission", TeamWrite::NEEDS.to_string())
-            .into());
-    }
-    match store::missing_team(tx, tenant, teams).await? {
-        Some(index) => Err(Problem::invalid(format!("/teams/{index}"), "is no team of this organisation").into()),
-        None => Ok(()),
-    }
-}
-
 async fn limited(tx: &mut SystemTx, email: &str, inviter: UserId) -> Result<()> {
     // By address over all organisations, and by who invites.
     let wait = match mail::limit(tx, "invitation", email, None).await? {
@@ -212,6 +190,16 @@ async fn send(
 fn invited() -> Problem {
     Problem::conflict("this address is invited already; send that invitation again, or take it back first")
         .field("/email", "is invited already")
+}
+
+/// Of an invitation that has run out: others hold their roles.
+fn role_was_deleted(error: Error) -> Error {
+    match error.problem().code {
+        Code::Invalid => {
+            Problem::conflict("a role of this invitation was deleted; take it back and make another").into()
+        }
+        _ => error,
+    }
 }
 
 fn role_is_gone() -> Problem {

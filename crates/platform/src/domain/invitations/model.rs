@@ -22,7 +22,7 @@ pub struct Invitation {
     pub teams: Vec<TeamId>,
     /// Where it stands.
     pub state: InvitationState,
-    /// Who invited them.
+    /// Who invites them: who sent it last. Its link opens nothing while they may not give what it gives.
     pub invited_by: UserId,
     /// When it was made.
     pub created_at: Timestamp,

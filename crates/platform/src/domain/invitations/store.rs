@@ -180,23 +180,30 @@ pub(super) async fn locked(tx: &mut SystemTx, tenant: TenantId, id: InvitationId
     Ok(row.map(|row| row.at(now)))
 }
 
-/// Gives an invitation another link, and time anew.
+/// Gives an invitation another link, and time anew; it is `by` who invites from then on.
 pub(super) async fn renew(
     tx: &mut SystemTx,
     tenant: TenantId,
     before: Invitation,
+    by: UserId,
     token: &LinkToken,
 ) -> Result<Change<Invitation>> {
     let now = tx.now();
-    let after =
-        Invitation { sent_at: now, expires_at: now.after(LASTS), state: InvitationState::Open, ..before.clone() };
+    let after = Invitation {
+        invited_by: by,
+        sent_at: now,
+        expires_at: now.after(LASTS),
+        state: InvitationState::Open,
+        ..before.clone()
+    };
     sqlx::query!(
-        "update invitations set digest = $3, sent_at = $4, expires_at = $5, updated_at = $4 where tenant_id = $1 and id = $2",
+        "update invitations set digest = $3, sent_at = $4, expires_at = $5, invited_by = $6, updated_at = $4 where tenant_id = $1 and id = $2",
         tenant.uuid(),
         after.id.uuid(),
         token.digest,
         now,
-        after.expires_at
+        after.expires_at,
+        by.uuid()
     )
     .execute(&mut *tx)
     .await?;
@@ -292,8 +299,8 @@ pub(super) async fn put_into_teams(tx: &mut SystemTx, tenant: TenantId, user: Us
     Ok(())
 }
 
-/// The first of these teams that the tenant does not have, by its place.
-pub(super) async fn missing_team(tx: &mut SystemTx, tenant: TenantId, teams: &[TeamId]) -> Result<Option<usize>> {
+/// The first of these teams that the tenant does not have.
+pub(super) async fn missing_team(tx: &mut SystemTx, tenant: TenantId, teams: &[TeamId]) -> Result<Option<TeamId>> {
     let asked: Vec<Uuid> = teams.iter().map(|team| team.uuid()).collect();
     let known = sqlx::query_scalar!(
         r#"select id as "id: TeamId" from teams where tenant_id = $1 and id = any ($2)"#,
@@ -302,7 +309,7 @@ pub(super) async fn missing_team(tx: &mut SystemTx, tenant: TenantId, teams: &[T
     )
     .fetch_all(&mut *tx)
     .await?;
-    Ok(teams.iter().position(|team| !known.contains(team)))
+    Ok(teams.iter().find(|team| !known.contains(team)).copied())
 }
 
 /// Whether the organisation knows somebody of this address already, and not only as one who declined.
@@ -310,7 +317,7 @@ pub(super) async fn is_known(tx: &mut SystemTx, tenant: TenantId, email: &str) -
     let known = sqlx::query_scalar!(
         r#"select exists (
                select from memberships where tenant_id = $1 and lower(email) = lower($2)
-                 and not (status = 'deactivated' and accepted_at is null)) as "known!""#,
+                 and declined_at is null) as "known!""#,
         tenant.uuid(),
         email
     )

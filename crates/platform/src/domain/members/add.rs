@@ -119,7 +119,7 @@ pub async fn take_back(
     if member.accepted {
         return Ok(Audited::many(Taken::Joined, []));
     }
-    roles::within_own(&mut *tx, tenant, held, &member.roles, &member.permissions).await?;
+    roles::within_own(&mut *tx, tenant, held, &member.roles, &member.permissions, "/roles").await?;
     let removed = store::delete_pending(tx, tenant, member).await?.audited(MemberEvent::REMOVED).in_tenant(tenant);
     let removed = removed.map(|_| Taken::Removed);
     if made_person && identity::delete_unknown_person(tx, tenant, user).await? {

@@ -13,7 +13,7 @@ use tenure_kernel::{
 use utoipa::ToSchema;
 
 use super::event::MemberEvent;
-use super::http::{last_admin, may_become, role_is_gone};
+use super::http::{last_admin, may_become};
 use super::model::{Member, MemberStatus};
 use super::store::{self, NewStanding};
 use crate::app::Routes;
@@ -102,7 +102,7 @@ async fn change(
     let done = cx
         .write(async |tx| {
             let tenant = tx.tenant();
-            roles::within_own(&mut *tx, tenant, held, &wanted.add, &[]).await?;
+            roles::within_own(&mut *tx, tenant, held, &wanted.add, &[], "/add_roles").await?;
             let mut admins: BTreeSet<UserId> = store::lock_with_admins(tx, &users).await?.into_iter().collect();
             let mut told = Audited::many(BulkResult::default(), []);
             for (index, user) in users.iter().enumerate() {
@@ -131,7 +131,8 @@ async fn change(
             Ok(told)
         })
         .await;
-    done.on_constraint("memberships_roles_exist", role_is_gone).map(Json)
+    let gone = || Problem::invalid("/add_roles", "one of them was deleted meanwhile");
+    done.on_constraint("memberships_roles_exist", gone).map(Json)
 }
 
 fn parse(change: BulkChange) -> Result<(Vec<UserId>, Wanted)> {
@@ -141,19 +142,8 @@ fn parse(change: BulkChange) -> Result<(Vec<UserId>, Wanted)> {
     if change.status == Some(MemberStatus::Invited) {
         return Err(Problem::invalid("/status", "must be active, locked or deactivated").into());
     }
-    let at = |pointer: &'static str| {
-        move |error: Error| match error {
-            Error::Problem(mut problem) => {
-                for field in &mut problem.errors {
-                    field.pointer = field.pointer.replacen("/roles", pointer, 1);
-                }
-                Error::Problem(problem)
-            }
-            other => other,
-        }
-    };
-    let add = roles::parse_names(&change.add_roles).map_err(at("/add_roles"))?;
-    let remove = roles::parse_names(&change.remove_roles).map_err(at("/remove_roles"))?;
+    let add = roles::parse_names(&change.add_roles, "/add_roles")?;
+    let remove = roles::parse_names(&change.remove_roles, "/remove_roles")?;
     if let Some(both) = add.iter().find(|name| remove.contains(name)) {
         return Err(Problem::invalid("/remove_roles", format!("`{both}` is to be given and taken")).into());
     }
@@ -196,8 +186,8 @@ async fn allow(
 ) -> Result<Result<(), Problem>> {
     let tenant = tx.tenant();
     let judged = async {
-        roles::within_own(&mut *tx, tenant, held, &member.roles, &member.permissions).await?;
-        roles::parse_names(new_roles)?;
+        roles::within_own(&mut *tx, tenant, held, &member.roles, &member.permissions, "/roles").await?;
+        roles::parse_names(new_roles, "/add_roles")?;
         if *status != member.status {
             may_become(member, *status)?;
         }

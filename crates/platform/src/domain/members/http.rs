@@ -120,7 +120,7 @@ async fn create(
     State(app): State<App>,
     Json(new): Json<NewMember>,
 ) -> Result<Created<Member>> {
-    let roles = roles::parse_names(&new.roles)?;
+    let roles = roles::parse_names(&new.roles, "/roles")?;
     let roles = if roles.is_empty() { vec![SystemRole::Viewer.as_str().to_owned()] } else { roles };
     let (tenant, held) = (cx.tenant(), cx.cx().identity.permissions);
     // In a transaction of its own, so that a refusal costs no hash.
@@ -128,7 +128,7 @@ async fn create(
         .kernel()
         .system(SystemReason::ManagePeople)
         .run(async |tx| {
-            roles::within_own(&mut *tx, tenant, held, &roles, &[]).await?;
+            roles::within_own(&mut *tx, tenant, held, &roles, &[], "/roles").await?;
             Ok(Audited::none("asks what roles permit", ()))
         })
         .await;
@@ -158,8 +158,8 @@ async fn update(
 ) -> Result<Json<Member>> {
     let new = NewStanding {
         status: change.status,
-        roles: change.roles.as_deref().map(roles::parse_names).transpose()?,
-        permissions: change.permissions.as_deref().map(roles::parse_permissions).transpose()?,
+        roles: change.roles.as_deref().map(|names| roles::parse_names(names, "/roles")).transpose()?,
+        permissions: change.permissions.as_deref().map(kept).transpose()?,
         attributes: change.attributes,
     };
     new.attributes.as_ref().map(parse_attributes).transpose()?;
@@ -170,9 +170,10 @@ async fn update(
             store::lock_with_admins(tx, &[id]).await?;
             let (tenant, member) = (tx.tenant(), tx.load::<Member>(id).await?);
             // Neither what is given nor what is taken away may go beyond what the actor holds.
-            roles::within_own(&mut *tx, tenant, held, &member.roles, &member.permissions).await?;
-            let (wanted, single) = (new.roles.as_deref(), new.permissions.as_deref());
-            roles::within_own(&mut *tx, tenant, held, wanted.unwrap_or_default(), single.unwrap_or_default()).await?;
+            roles::within_own(&mut *tx, tenant, held, &member.roles, &member.permissions, "/roles").await?;
+            let wanted = new.roles.as_deref().unwrap_or_default();
+            let single = new.permissions.as_deref().unwrap_or_default();
+            roles::within_own(&mut *tx, tenant, held, wanted, single, "/roles").await?;
             if let Some(wanted) = new.status {
                 may_become(&member, wanted)?;
             }
@@ -187,12 +188,17 @@ async fn update(
     updated.on_constraint("memberships_roles_exist", role_is_gone).map(Json)
 }
 
+/// What a member has beside their roles grows with its wildcards, as roles do.
+fn kept(permissions: &[String]) -> Result<Vec<String>> {
+    Ok(roles::parse_permissions(permissions, "/permissions")?.as_written())
+}
+
 pub(super) fn last_admin() -> Problem {
     let detail = "the last administrator of an organisation cannot be removed; make somebody else administrator first";
     Problem::conflict(detail)
 }
 
-pub(super) fn role_is_gone() -> Problem {
+fn role_is_gone() -> Problem {
     Problem::invalid("/roles", "one of them was deleted meanwhile")
 }
 

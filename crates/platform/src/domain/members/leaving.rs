@@ -19,7 +19,7 @@ pub async fn deactivate(
 ) -> Result<Change<Member>> {
     let admins = store::lock_with_admins(tx, &[user, also]).await?;
     let (tenant, member) = (tx.tenant(), tx.load::<Member>(user).await?);
-    roles::within_own(&mut *tx, tenant, held, &member.roles, &member.permissions).await?;
+    roles::within_own(&mut *tx, tenant, held, &member.roles, &member.permissions, "/roles").await?;
     if admins == [user] {
         return Err(last_admin().into());
     }

@@ -36,7 +36,7 @@ async fn on_member<P: Permission<Mode = Write>>(
     let (tenant, held, actor) = (cx.tenant(), cx.cx().identity.permissions, *cx.cx().actor());
     cx.write_across(SystemReason::ManagePeople, async |tx| {
         let (roles, permissions) = store::given(tx, tenant, id).await?.ok_or_else(Problem::not_found)?;
-        roles::within_own(&mut *tx, tenant, held, &roles, &permissions).await?;
+        roles::within_own(&mut *tx, tenant, held, &roles, &permissions, "/roles").await?;
         let events = work(tx).await?;
         Ok(Audited::many((), events.into_iter().map(|event| event.by(actor))))
     })

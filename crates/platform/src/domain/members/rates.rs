@@ -35,7 +35,7 @@ async fn set(
         .write(async |tx| {
             let (tenant, member) = (tx.tenant(), tx.load::<Member>(id).await?);
             // Who is limited to one request a minute is as good as locked out.
-            roles::within_own(&mut *tx, tenant, held, &member.roles, &member.permissions).await?;
+            roles::within_own(&mut *tx, tenant, held, &member.roles, &member.permissions, "/roles").await?;
             let bounds = store::bounds(tx, cx.kernel().limiter().rates()).await?;
             let limit = limit.check(&bounds, "")?;
             let before = store::of_member(tx, id).await?;

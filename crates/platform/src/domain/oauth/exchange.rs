@@ -19,6 +19,7 @@ use super::store;
 use crate::app::App;
 use crate::domain::identity::Said;
 use crate::domain::identity::delegated::{AUDIENCE, Act, DelegatedClaims, MAX_DEPTH, Subject};
+use crate::domain::roles;
 
 /// The token type that is taken and given (RFC 8693, 3): it says how a token is used, not what it looks like.
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -219,18 +220,15 @@ fn workflow(app: &App, asked: &Parameters, parent: &Parent) -> Result<Option<Wor
 /// What was asked for, if the parent holds all of it; all that it holds, if nothing was.
 fn scope(asked: &Parameters, held: PermissionSet) -> Result<PermissionSet, Refused> {
     let invalid = |code, detail: String| Refused::new("invalid_scope", Problem::new(code, detail));
-    let mut scope = PermissionSet::NONE;
-    for pattern in asked.get("scope").into_iter().flat_map(|scope| scope.split(' ')).filter(|word| !word.is_empty()) {
-        let meant = PermissionSet::from_patterns([pattern]);
-        if meant.is_empty() {
-            let detail = "each word of `scope` must be a permission, like workflow:read, or a wildcard over some";
-            return Err(invalid(Code::BadRequest, detail.to_owned()));
+    let scope = match asked.get("scope") {
+        None => held,
+        Some(words) => {
+            let words: Vec<String> = words.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+            let known = roles::parse_permissions(&words, "/scope");
+            // OAuth has no place for pointers: the word is told by its number, from 0 as there.
+            known.map_err(|error| invalid(Code::BadRequest, told(&error.problem())))?.of_today()
         }
-        scope = scope.union(meant);
-    }
-    if asked.get("scope").is_none() {
-        scope = held;
-    }
+    };
     let missing = scope.missing_from(held);
     if !missing.is_empty() {
         return Err(invalid(
@@ -242,6 +240,15 @@ fn scope(asked: &Parameters, held: PermissionSet) -> Result<PermissionSet, Refus
         return Err(invalid(Code::PermissionDenied, "nothing is left that the token could do".to_owned()));
     }
     Ok(scope)
+}
+
+fn told(problem: &Problem) -> String {
+    let told: Vec<String> = problem
+        .errors
+        .iter()
+        .map(|fault| format!("`{}` {}", fault.pointer.trim_start_matches('/'), fault.detail))
+        .collect();
+    told.join("; ")
 }
 
 /// From when until when, in seconds: never longer than the parent.

@@ -33,14 +33,17 @@ pub const PERSON_COLUMNS: &[PersonColumn] = &[
     column("api_keys", "created_by", Then::History),
     column("api_keys", "user_id", Then::Ended),
     column("approval_decisions", "user_id", Then::History),
+    column("approvals", "answerable", Then::History),
     column("approvals", "requested_by", Then::History),
     column("auth_challenges", "user_id", Then::Person),
     column("credentials", "user_id", Then::Person),
+    column("executions", "answerable", Then::History),
     // What they asked for goes on until its next step that acts, which asks what they may do, and is refused.
     column("executions", "requested_by", Then::History),
     column("identities", "user_id", Then::Person),
     column("invitations", "accepted_by", Then::History),
-    column("invitations", "invited_by", Then::History),
+    // Nobody comes by the link of somebody who has left.
+    column("invitations", "invited_by", Then::Ended),
     column("login_failures", "user_id", Then::Person),
     // A limit on who is deactivated limits nobody.
     column("member_rate_limits", "user_id", Then::History),

@@ -12,6 +12,7 @@ use super::model::{Assets, Offboarded};
 use super::store;
 use crate::app::Routes;
 use crate::domain::api_keys::ApiKeyEvent;
+use crate::domain::invitations::InvitationEvent;
 use crate::domain::members::{self, Member, MemberEvent, MemberStatus};
 use crate::domain::plugins::PluginEvent;
 use crate::domain::teams::TeamEvent;
@@ -21,7 +22,7 @@ use crate::domain::workflows::WorkflowEvent;
 pub fn routes() -> Routes {
     Routes::new("Members")
         .get("/users/{id}/assets", assets, "See what a member owns and what acts in their name, before they are offboarded.")
-        .post("/users/{id}/offboard", offboard, "Give what a member owns to somebody who stays, and end what acts in their name.\n\nIn one transaction: their workflows and plugins get the new owner, their API keys are revoked, they leave every team, their membership is deactivated, and with it their sessions end within a second. Ownership is responsibility and gives no permission. What they did stays on the log.")
+        .post("/users/{id}/offboard", offboard, "Give what a member owns to somebody who stays, and end what acts in their name.\n\nIn one transaction: their workflows and plugins get the new owner, their API keys are revoked and the invitations that they sent taken back, they leave every team, their membership is deactivated, and with it their sessions end within a second. Ownership is responsibility and gives no permission. What they did stays on the log.")
 }
 
 /// Who takes over.
@@ -39,7 +40,7 @@ impl Sample for Offboarding {
 }
 
 async fn assets(cx: Authorized<All<(UserWrite, RoleAssign)>>, Path(id): Path<UserId>) -> Result<Json<Assets>> {
-    let (workflows, plugins, api_keys, service_account_keys, teams, (approvals, executions)) = cx
+    let (workflows, plugins, api_keys, service_account_keys, teams, invitations, (approvals, executions)) = cx
         .read(async |tx| {
             tx.load::<Member>(id).await?;
             Ok((
@@ -48,6 +49,7 @@ async fn assets(cx: Authorized<All<(UserWrite, RoleAssign)>>, Path(id): Path<Use
                 store::keys(tx, id, false).await?,
                 store::keys(tx, id, true).await?,
                 store::teams(tx, id).await?,
+                store::invitations(tx, id).await?,
                 store::open_work(tx, id).await?,
             ))
         })
@@ -58,7 +60,17 @@ async fn assets(cx: Authorized<All<(UserWrite, RoleAssign)>>, Path(id): Path<Use
         .system(SystemReason::ManagePeople)
         .run(async |tx| Ok(Audited::none("counts sessions", store::sessions(tx, tenant, id).await?)))
         .await?;
-    Ok(Json(Assets { workflows, plugins, api_keys, service_account_keys, teams, approvals, executions, sessions }))
+    Ok(Json(Assets {
+        workflows,
+        plugins,
+        api_keys,
+        service_account_keys,
+        teams,
+        approvals,
+        executions,
+        invitations,
+        sessions,
+    }))
 }
 
 async fn offboard(
@@ -78,6 +90,7 @@ async fn offboard(
         receives(tx, to).await?;
         let (workflows, plugins) = store::transfer(tx, id, to).await?;
         let (keys, teams) = (store::revoke_keys(tx, id).await?, store::leave_teams(tx, id).await?);
+        let invitations = store::revoke_invitations(tx, id).await?;
         tx.announce(Message::UserChanged { user: id }).await?;
         let told = NewEvent::new(MemberEvent::OFFBOARDED, id.to_string()).detail("to", to);
         let mut told = deactivated.audited(MemberEvent::UPDATED).also(told);
@@ -90,6 +103,10 @@ async fn offboard(
         for key in &keys {
             told = told.also(NewEvent::new(ApiKeyEvent::REVOKED, key.to_string()).detail("user", id));
         }
+        for invitation in &invitations {
+            let revoked = NewEvent::new(InvitationEvent::REVOKED, invitation.to_string());
+            told = told.also(revoked.detail("invited_by", id));
+        }
         for team in &teams {
             told = told.also(NewEvent::new(TeamEvent::MEMBER_REMOVED, team.to_string()).detail("user", id));
         }
@@ -98,6 +115,7 @@ async fn offboard(
             workflows: workflows.len(),
             plugins: plugins.len(),
             revoked_keys: keys.len(),
+            revoked_invitations: invitations.len(),
             left_teams: teams.len(),
         }))
     })

@@ -20,6 +20,8 @@ pub struct Assets {
     pub approvals: i64,
     /// Executions that they asked for and that are not over; each ends at its next step that acts.
     pub executions: i64,
+    /// Invitations that they sent and that are open; they are taken back.
+    pub invitations: i64,
     /// Sessions in this organisation that have not ended; they end.
     pub sessions: i64,
 }
@@ -53,6 +55,8 @@ pub struct Offboarded {
     pub plugins: usize,
     /// How many API keys were revoked.
     pub revoked_keys: usize,
+    /// How many invitations of theirs were taken back.
+    pub revoked_invitations: usize,
     /// How many teams they left.
     pub left_teams: usize,
 }

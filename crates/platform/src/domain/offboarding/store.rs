@@ -1,6 +1,8 @@
 //! The SQL of an offboarding, over the tables of several domains.
 
-use tenure_kernel::{KeyId, Mode, PluginId, Result, SystemTx, TeamId, TenantId, TenantTx, UserId, WorkflowId, Write};
+use tenure_kernel::{
+    InvitationId, KeyId, Mode, PluginId, Result, SystemTx, TeamId, TenantId, TenantTx, UserId, WorkflowId, Write,
+};
 
 use super::model::{Asset, AssetList};
 
@@ -119,6 +121,20 @@ pub(super) async fn open_work<M: Mode>(tx: &mut TenantTx<M>, user: UserId) -> Re
     Ok((approvals, executions))
 }
 
+/// Invitations of theirs whose link works.
+pub(super) async fn invitations<M: Mode>(tx: &mut TenantTx<M>, by: UserId) -> Result<i64> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from invitations
+           where tenant_id = $1 and invited_by = $2 and status = 'open' and expires_at > $3"#,
+        tx.tenant().uuid(),
+        by.uuid(),
+        tx.now()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok(count)
+}
+
 /// Sessions of theirs in this organisation that have not ended.
 pub(super) async fn sessions(tx: &mut SystemTx, tenant: TenantId, user: UserId) -> Result<i64> {
     let count = sqlx::query_scalar!(
@@ -170,6 +186,20 @@ pub(super) async fn revoke_keys(tx: &mut TenantTx<Write>, owner: UserId) -> Resu
     .fetch_all(&mut *tx)
     .await?;
     Ok(keys)
+}
+
+/// Takes their invitations back. One that has run out stays: who sends it again invites.
+pub(super) async fn revoke_invitations(tx: &mut TenantTx<Write>, by: UserId) -> Result<Vec<InvitationId>> {
+    let invitations = sqlx::query_scalar!(
+        r#"update invitations set status = 'revoked', updated_at = $3
+           where tenant_id = $1 and invited_by = $2 and status = 'open' and expires_at > $3 returning id as "id: InvitationId""#,
+        tx.tenant().uuid(),
+        by.uuid(),
+        tx.now()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(invitations)
 }
 
 pub(super) async fn leave_teams(tx: &mut TenantTx<Write>, member: UserId) -> Result<Vec<TeamId>> {

@@ -11,7 +11,8 @@ use tenure_kernel::{
 use utoipa::ToSchema;
 
 use super::event::RoleEvent;
-use super::model::{Role, RoleName, parse_description, parse_permissions};
+use super::model::{Role, RoleName, parse_description};
+use super::permissions::parse_permissions;
 use super::store;
 use crate::app::Routes;
 use crate::domain::access;
@@ -97,7 +98,8 @@ async fn create(cx: Authorized<RoleWrite>, Json(new): Json<NewRole>) -> Result<C
     if name.system().is_some() {
         return Err(name_taken().into());
     }
-    let (description, permissions) = (parse_description(&new.description)?, parse_permissions(&new.permissions)?);
+    let description = parse_description(&new.description)?;
+    let permissions = kept(&new.permissions)?;
     if let Err(error) = store::allow(access::effective(&[], &permissions), cx.cx().identity.permissions) {
         return Err(cx.refused(error).await);
     }
@@ -118,7 +120,7 @@ async fn update(
 ) -> Result<Json<Role>> {
     let name = existing(&name)?;
     let description = change.description.as_deref().map(parse_description).transpose()?;
-    let permissions = change.permissions.as_deref().map(parse_permissions).transpose()?;
+    let permissions = change.permissions.as_deref().map(kept).transpose()?;
     let held = cx.cx().identity.permissions;
     let role = cx
         .write(async |tx| {
@@ -150,6 +152,11 @@ async fn delete(cx: Authorized<RoleWrite>, Path(name): Path<PathName>) -> Result
         Problem::conflict("members or service accounts have this role, or somebody is invited with it; take it from them, or the invitation back, first (`GET /api/v1/users?role=…` lists the members)")
     })?;
     Ok(NoContent)
+}
+
+/// A role grows with its wildcards.
+fn kept(permissions: &[String]) -> Result<Vec<String>> {
+    Ok(parse_permissions(permissions, "/permissions")?.as_written())
 }
 
 /// A name that no role can have is one that is not there.

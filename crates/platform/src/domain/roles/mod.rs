@@ -7,9 +7,11 @@
 mod event;
 mod http;
 mod model;
+mod permissions;
 mod store;
 
 pub use event::RoleEvent;
 pub use http::routes;
-pub use model::{Role, RoleName, parse_description, parse_names, parse_permissions};
+pub use model::{Role, RoleName, parse_description, parse_names};
+pub use permissions::{Permissions, names, parse_permissions};
 pub use store::{allow, of_names, within_own};

@@ -1,7 +1,8 @@
 use serde::{Deserialize, Serialize};
-use tenure_kernel::{PermissionId, PermissionSet, Problem, Resource, Result, Timestamp, text};
+use tenure_kernel::{PermissionSet, Problem, Resource, Result, Timestamp, text};
 use utoipa::ToSchema;
 
+use super::permissions::names;
 use crate::domain::access::SystemRole;
 
 /// A role.
@@ -50,10 +51,6 @@ impl Role {
     }
 }
 
-pub(super) fn names(set: PermissionSet) -> Vec<String> {
-    set.iter().map(|id| id.as_str().to_owned()).collect()
-}
-
 /// The name of a role: a lower-case letter, then up to 62 lower-case letters, digits and hyphens.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RoleName(String);
@@ -87,54 +84,20 @@ impl RoleName {
 
 /// The most roles that one member has.
 const MAX_ROLES: usize = 20;
-/// More are never needed: the catalogue is shorter.
-const MAX_PERMISSIONS: usize = 200;
 
-/// Names of roles at `/roles`, sorted, each once.
+/// Names of roles at `pointer`, sorted, each once.
 ///
 /// # Errors
 /// 422 at the name that none can be.
-pub fn parse_names(roles: &[String]) -> Result<Vec<String>> {
+pub fn parse_names(roles: &[String], pointer: &str) -> Result<Vec<String>> {
     if roles.len() > MAX_ROLES {
-        return Err(Problem::invalid("/roles", format!("must be at most {MAX_ROLES}")).into());
+        return Err(Problem::invalid(pointer, format!("must be at most {MAX_ROLES}")).into());
     }
-    let parse = |(index, name): (usize, &String)| RoleName::parse(name, &format!("/roles/{index}"));
+    let parse = |(index, name): (usize, &String)| RoleName::parse(name, &format!("{pointer}/{index}"));
     let mut names: Vec<RoleName> = roles.iter().enumerate().map(parse).collect::<Result<_>>()?;
     names.sort_unstable();
     names.dedup();
     Ok(names.into_iter().map(|name| name.0).collect())
-}
-
-/// Permissions and wildcards at `/permissions`, sorted, each once; every one of them stands for something.
-///
-/// # Errors
-/// 422 at what stands for nothing.
-pub fn parse_permissions(permissions: &[String]) -> Result<Vec<String>> {
-    if permissions.len() > MAX_PERMISSIONS {
-        return Err(Problem::invalid("/permissions", format!("must be at most {MAX_PERMISSIONS}")).into());
-    }
-    for (index, pattern) in permissions.iter().enumerate() {
-        if PermissionSet::from_patterns([pattern.as_str()]).is_empty() {
-            let detail = match nearest(pattern) {
-                Some(near) => format!("is no permission; did you mean `{near}`?"),
-                None => "is no permission; GET /api/v1/permissions lists them".to_owned(),
-            };
-            return Err(Problem::invalid(format!("/permissions/{index}"), detail).into());
-        }
-    }
-    let mut sorted = permissions.to_vec();
-    sorted.sort_unstable();
-    sorted.dedup();
-    Ok(sorted)
-}
-
-/// A permission that is written nearly so.
-fn nearest(text: &str) -> Option<&'static str> {
-    if text.len() > 64 {
-        return None;
-    }
-    let near = |id: &PermissionId| (strsim::damerau_levenshtein(text, id.as_str()), id.as_str());
-    PermissionId::ALL.iter().map(near).min().filter(|(distance, _)| *distance <= 3).map(|(_, name)| name)
 }
 
 /// At most 1,000 characters on any number of lines.

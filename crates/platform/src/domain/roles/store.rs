@@ -5,7 +5,8 @@ use tenure_kernel::{
     Change, Code, Load, Mode, PermissionSet, Permitted, Problem, Result, TenantId, TenantTx, Timestamp, Write,
 };
 
-use super::model::{Role, RoleName, names};
+use super::model::{Role, RoleName};
+use super::permissions::names;
 use crate::domain::access::{self, SystemRole};
 
 /// How many roles an organisation can make.
@@ -93,20 +94,21 @@ pub async fn of_names<'c>(executor: impl PgExecutor<'c>, tenant: TenantId, wante
 }
 
 /// That these roles are there, and that they and these permissions hold nothing beyond what the actor holds: nobody gives, or
-/// takes, a permission that they do not have.
+/// takes, a permission that they do not have. `pointer` is where the names of the roles were asked for.
 ///
 /// # Errors
-/// 422 at `/roles` for a role that is not there, 403 for what goes beyond; PostgreSQL's.
+/// 422 at `pointer` for a role that is not there, 403 for what goes beyond; PostgreSQL's.
 pub async fn within_own<'c>(
     executor: impl PgExecutor<'c>,
     tenant: TenantId,
     held: PermissionSet,
     roles: &[String],
     permissions: &[String],
+    pointer: &str,
 ) -> Result<()> {
     let found = of_names(executor, tenant, roles).await?;
-    if let Some(index) = roles.iter().position(|name| !found.iter().any(|role| role.name == *name)) {
-        return Err(Problem::invalid(format!("/roles/{index}"), "is no role of this organisation").into());
+    if let Some(name) = roles.iter().find(|name| !found.iter().any(|role| role.name == **name)) {
+        return Err(Problem::invalid(pointer, format!("`{name}` is no role of this organisation")).into());
     }
     let of_roles = found.iter().map(Role::set).fold(access::effective(&[], permissions), PermissionSet::union);
     allow(of_roles, held)

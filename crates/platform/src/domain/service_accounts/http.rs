@@ -10,7 +10,7 @@ use tenure_kernel::{
 use utoipa::ToSchema;
 
 use super::event::ServiceAccountEvent;
-use super::model::{ServiceAccount, ServiceAccountStatus, parse_name, parse_permissions};
+use super::model::{ServiceAccount, ServiceAccountStatus, parse_name};
 use super::store;
 use crate::app::Routes;
 use crate::domain::access::SystemRole;
@@ -84,8 +84,8 @@ async fn create(
     Json(new): Json<NewServiceAccount>,
 ) -> Result<Created<ServiceAccount>> {
     let (name, description) = (parse_name(&new.name)?, roles::parse_description(&new.description)?.to_owned());
-    let permissions = parse_permissions(&new.permissions)?;
-    let mut roles = roles::parse_names(&new.roles)?;
+    let permissions = kept(&new.permissions)?;
+    let mut roles = roles::parse_names(&new.roles, "/roles")?;
     if roles.is_empty() && permissions.is_empty() {
         roles.push(SystemRole::Executor.as_str().to_owned());
     }
@@ -120,8 +120,8 @@ async fn update(
 ) -> Result<Json<ServiceAccount>> {
     let name = change.name.as_deref().map(parse_name).transpose()?;
     let description = change.description.as_deref().map(roles::parse_description).transpose()?;
-    let roles = change.roles.as_deref().map(roles::parse_names).transpose()?;
-    let permissions = change.permissions.as_deref().map(parse_permissions).transpose()?;
+    let roles = change.roles.as_deref().map(|names| roles::parse_names(names, "/roles")).transpose()?;
+    let permissions = change.permissions.as_deref().map(kept).transpose()?;
     let held = cx.cx().identity.permissions;
     let account = cx
         .write(async |tx| {
@@ -163,10 +163,16 @@ async fn delete(
     Ok(NoContent)
 }
 
+/// Single permissions: nobody looks after what no person is, and a later release must not widen it.
+fn kept(permissions: &[String]) -> Result<Vec<String>> {
+    let pointer = "/permissions";
+    Ok(roles::names(roles::parse_permissions(permissions, pointer)?.single(pointer)?))
+}
+
 /// Nobody gives, or takes, a permission that they do not hold.
 async fn within_own(tx: &mut TenantTx<Write>, held: PermissionSet, account: &ServiceAccount) -> Result<()> {
     let tenant = tx.tenant();
-    roles::within_own(&mut *tx, tenant, held, &account.roles, &account.permissions).await
+    roles::within_own(&mut *tx, tenant, held, &account.roles, &account.permissions, "/roles").await
 }
 
 fn role_is_gone() -> Problem {

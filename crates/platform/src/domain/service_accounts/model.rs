@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use tenure_kernel::{PermissionId, PermissionSet, Problem, Resource, Result, ServiceAccountId, Timestamp, text};
+use tenure_kernel::{Resource, Result, ServiceAccountId, Timestamp, text};
 use utoipa::ToSchema;
 
 /// A member that is no person.
@@ -59,17 +59,4 @@ impl ServiceAccountStatus {
 /// 1 to 100 characters on one line, trimmed.
 pub(super) fn parse_name(text: &str) -> Result<String> {
     text::line(text, "/name", 100).map(str::to_owned)
-}
-
-/// Single permissions by name: no wildcards, which a later release would widen.
-pub(super) fn parse_permissions(names: &[String]) -> Result<Vec<String>> {
-    let mut held = PermissionSet::NONE;
-    for (place, name) in names.iter().enumerate() {
-        let known = PermissionId::ALL.iter().find(|id| id.as_str() == name);
-        let known = known.ok_or_else(|| {
-            Problem::invalid(format!("/permissions/{place}"), "must be a permission, like `workflow:read`")
-        })?;
-        held = held.union(PermissionSet::of(&[*known]));
-    }
-    Ok(held.iter().map(PermissionId::as_str).map(str::to_owned).collect())
 }
