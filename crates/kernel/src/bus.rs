@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::database::Connection;
 use crate::error::Result;
-use crate::id::{ExecutionId, KeyId, ServiceAccountId, SessionId, TenantId, UserId};
+use crate::id::{ExecutionId, KeyId, ServiceAccountId, SessionId, TenantId, TokenId, UserId};
 use crate::kernel::Kernel;
 
 /// What a node tells the others.
@@ -39,6 +39,11 @@ pub enum Message {
     KeyChanged {
         /// The key.
         key: KeyId,
+    },
+    /// This delegated token is good no more.
+    TokenRevoked {
+        /// The token.
+        token: TokenId,
     },
     /// Everything known of what this service account may do is out of date.
     ServiceAccountChanged {

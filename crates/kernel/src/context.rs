@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::id::{ExecutionId, KeyId, ServiceAccountId, SessionId, TeamId, TenantId, UserId, WorkflowId};
+use crate::id::{ExecutionId, KeyId, ServiceAccountId, SessionId, TeamId, TenantId, TokenId, UserId, WorkflowId};
 use crate::limits::OwnRates;
 use crate::permission::PermissionSet;
 
@@ -120,7 +120,7 @@ impl Delegation {
             self.actors.iter().flatten().skip(1).map(|acting| acting.account.to_string()).collect();
         let mut told = serde_json::Map::new();
         match self.by {
-            DelegatedBy::Token(token) => told.insert("token".to_owned(), token.to_string().into()),
+            DelegatedBy::Token(token) => told.insert("token".to_owned(), TokenId::from_uuid(token).to_string().into()),
             DelegatedBy::Execution(execution) => told.insert("execution".to_owned(), execution.to_string().into()),
         };
         if !through.is_empty() {
@@ -141,6 +141,12 @@ impl Actor {
     #[must_use]
     pub fn comes_from_key(&self, key: KeyId) -> bool {
         self.key == Some(key) || self.delegation.is_some_and(|by| by.keys().any(|known| known == key))
+    }
+
+    /// Whether it acts by this delegated token.
+    #[must_use]
+    pub fn acts_by_token(&self, token: TokenId) -> bool {
+        self.delegation.is_some_and(|by| by.by == DelegatedBy::Token(token.uuid()))
     }
 
     /// The API key that its requests are counted by: its own, or that of whoever acts.

@@ -60,6 +60,8 @@ ids! {
     Invitation InvitationId = "inv";
     /// A login of a person.
     Session SessionId = "ses";
+    /// A delegated token.
+    Token TokenId = "tok";
     /// A person's passkey.
     Passkey PasskeyId = "psk";
     /// A device that a person trusts.

@@ -21,7 +21,9 @@ it('says of what least is left', () => {
   expect(fullest(all)).toBe(storage);
   expect(atAGlance(storage)).toBe('Storage: 90 MiB of 100 MiB');
   // What runs at once comes and goes.
-  expect(fullest([quota('concurrent_executions', 2, 2)])).toBeUndefined();
+  expect(
+    fullest([quota('concurrent_executions', 2, 2), quota('concurrent_connections', 9, 9)]),
+  ).toBeUndefined();
   expect(fullest([quota('workflows', 1, null)])).toBeUndefined();
   expect(share(quota('workflows', 0, 0))).toBe(0);
   expect(share(quota('workflows', 1, 0))).toBe(1);

@@ -1,4 +1,5 @@
 import { figure } from '~/features/usage/month-model';
+import { isKept } from '~/features/usage/NearlyUsed';
 import { NAMES } from '~/features/usage/names';
 import type { PlatformQuota } from './api';
 
@@ -8,9 +9,9 @@ export function share({ limit, used }: Pick<PlatformQuota, 'limit' | 'used'>): n
   return limit === 0 ? (used > 0 ? 1 : 0) : used / limit;
 }
 
-/** Of what it has least left, if it has limits at all. What runs at once comes and goes, and says nothing. */
+/** Of what it has least left, if it has limits at all. What is there at once comes and goes, and says nothing. */
 export function fullest(quotas: readonly PlatformQuota[]): PlatformQuota | undefined {
-  const lasting = quotas.filter((quota) => quota.name !== 'concurrent_executions' && quota.limit != null);
+  const lasting = quotas.filter((quota) => isKept(quota.name) && quota.limit != null);
   return lasting.reduce<PlatformQuota | undefined>(
     (most, quota) => (most === undefined || (share(quota) ?? 0) > (share(most) ?? 0) ? quota : most),
     undefined,

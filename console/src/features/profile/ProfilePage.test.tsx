@@ -60,6 +60,16 @@ let asked: { line: string; body: unknown }[] = [];
 let sessions = [session('ses_here', true, FIREFOX), session('ses_there', false, 'curl/8')];
 let refuse: { pointer: string; detail: string } | undefined;
 let auth = 'on';
+const handedOn = (id: string, acting: string | null) => ({
+  id,
+  acting,
+  scope: 'team:read',
+  workflow: null,
+  parent: null,
+  created_at: '2026-01-01T00:00:00Z',
+  expires_at: '2026-01-01T01:00:00Z',
+});
+let tokens: ReturnType<typeof handedOn>[] = [];
 
 async function server(input: Request | string): Promise<Response> {
   const request = typeof input === 'string' ? new Request(new URL(input, 'http://localhost')) : input;
@@ -73,6 +83,11 @@ async function server(input: Request | string): Promise<Response> {
   if (line === 'GET /auth/sessions') return answer({ items: sessions, next_cursor: null });
   if (line === 'GET /auth/mfa') return answer(MFA);
   if (line.startsWith('GET /auth/mfa/')) return answer({ items: [], next_cursor: null });
+  if (line === 'GET /auth/tokens') return answer({ items: tokens, next_cursor: null });
+  if (line.startsWith('DELETE /auth/tokens/')) {
+    tokens = tokens.slice(1);
+    return new Response(null, { status: 204 });
+  }
   if (line === 'GET /auth/logins') return answer({ items: LOGINS, next_cursor: null });
   if (line === 'DELETE /auth/sessions') {
     sessions = sessions.filter(({ current }) => current);
@@ -94,6 +109,7 @@ beforeEach(() => {
   asked = [];
   refuse = undefined;
   auth = 'on';
+  tokens = [];
   sessions = [session('ses_here', true, FIREFOX), session('ses_there', false, 'curl/8')];
   vi.stubGlobal('fetch', server);
 });
@@ -117,6 +133,17 @@ it('ends one session after asking', async () => {
   await userEvent.click(await screen.findByRole('button', { name: 'End session' }));
   await waitFor(() => expect(screen.queryByText('curl')).toBeNull());
   expect(lines()).toContain('DELETE /auth/sessions/ses_there');
+});
+
+it('revokes one of the tokens that were handed on, and shows none where there is none', async () => {
+  tokens = [handedOn('tok_1', 'svc_1'), handedOn('tok_2', null)];
+  show();
+  expect(await screen.findByText('svc_1')).toBeDefined();
+  await userEvent.click(screen.getByRole('button', { name: 'Revoke the token tok_1' }));
+  await waitFor(() => expect(screen.queryByText('svc_1')).toBeNull());
+  expect(lines()).toContain('DELETE /auth/tokens/tok_1');
+  await userEvent.click(screen.getByRole('button', { name: 'Revoke the token tok_2' }));
+  await waitFor(() => expect(screen.queryByRole('heading', { name: 'Handed on' })).toBeNull());
 });
 
 it('ends all others, and offers it no more when there are none', async () => {

@@ -6,6 +6,7 @@ import { Time } from '~/ui/time';
 import { useOwnLogins } from './api';
 import { ChangeEmail } from './ChangeEmail';
 import { ChangePassword } from './ChangePassword';
+import { HandedOn } from './HandedOn';
 import { LoginHistory } from './LoginHistory';
 import { OwnData } from './OwnData';
 import { SecondFactors } from './SecondFactors';
@@ -46,6 +47,7 @@ export function ProfilePage() {
             {hasLogins && <SecondFactors />}
             {hasLogins && <TrustedDevices />}
             {hasLogins && <Sessions />}
+            {hasLogins && <HandedOn />}
             {hasLogins && <ChangePassword username={user.username} />}
             {hasLogins && <ChangeEmail />}
             {hasLogins && <OwnLogins />}

@@ -65,6 +65,26 @@ export function useChangePassword() {
   });
 }
 
+const TOKENS = ['delegated-tokens'];
+
+export function useHandedOn() {
+  return usePages(TOKENS, (cursor) =>
+    unwrap(api.GET('/api/v1/auth/tokens', { params: { query: { cursor } } })),
+  );
+}
+
+/** Ends one, with what was cut out of it. */
+export function useRevokeToken() {
+  const client = useQueryClient();
+  return useMutation<unknown, Problem, string>({
+    mutationFn: (id) => unwrap(api.DELETE('/api/v1/auth/tokens/{id}', { params: { path: { id } } })),
+    onSuccess: () => {
+      toast('Token revoked');
+      return client.invalidateQueries({ queryKey: TOKENS });
+    },
+  });
+}
+
 /** Everything that names the person, as a file. A plain link would carry no token. */
 export function useSaveOwnData() {
   return useMutation<void, Problem, void>({

@@ -30,6 +30,6 @@ export function NearlyUsed({ quotas }: { quotas: readonly Quota[] }) {
 }
 
 /** Whether it fills up; what is there at once comes and goes. */
-function isKept(name: Quota['name']): boolean {
+export function isKept(name: Quota['name']): boolean {
   return name !== 'concurrent_executions' && name !== 'concurrent_connections';
 }

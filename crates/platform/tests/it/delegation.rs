@@ -38,7 +38,7 @@ pub async fn with(app: &TestApp, token: &str, method: Method, path: &str, body: 
     app.send(method, path, Some(token), body.as_ref()).await
 }
 
-async fn read(app: &TestApp, token: &str, path: &str) -> Answer {
+pub async fn read(app: &TestApp, token: &str, path: &str) -> Answer {
     with(app, token, Method::GET, path, None).await
 }
 
@@ -60,7 +60,7 @@ async fn may(app: &TestApp, token: &str) -> PermissionSet {
     known.map_or(PermissionSet::NONE, |identity| identity.permissions)
 }
 
-async fn refused_within_a_second(node: &TestApp, token: &str, path: &str) {
+pub async fn refused_within_a_second(node: &TestApp, token: &str, path: &str) {
     let begun = Instant::now();
     while read(node, token, path).await.status != 401 {
         assert!(begun.elapsed() < Duration::from_secs(1), "the node still answers");

@@ -32,6 +32,13 @@ async fn decide(app: &TestApp, who: &Actor, code: &Value, decision: &str) -> Ans
     app.post(who, "/auth/device/decide", json!({"user_code": code, "decision": decision})).await
 }
 
+/// A program that this person lets in at once.
+pub async fn log_in(app: &TestApp, who: &Actor) -> Value {
+    let codes = ask(app, "tenure on build-7").await;
+    let _ = decide(app, who, &codes["user_code"], "approve").await.expect(204);
+    poll(app, &codes).await.expect(200)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_logs_in_once_a_person_says_yes() {
     let (app, clock, ada) = started().await;

@@ -144,6 +144,8 @@ impl Tenant {
         ids.insert("team", first("/teams").await);
         ids.insert("evt", first("/audit/events").await);
         ids.insert("ses", first("/auth/sessions").await);
+        let _ = crate::delegation::cut(app, &admin.token, &[("scope", "team:read")]).await;
+        ids.insert("tok", first("/auth/tokens").await);
         let _ = app.put(&admin, "/secrets/hook", json!({"value": "a secret of theirs"})).await.expect(200);
         let _ = app.post(&admin, "/roles", json!({"name": "hook", "permissions": ["team:read"]})).await.expect(201);
         let key = json!({"name": "theirs", "scopes": ["team:read"]});

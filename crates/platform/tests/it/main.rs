@@ -56,6 +56,7 @@ mod rate_limits;
 mod redis;
 mod refusals;
 mod requests;
+mod revocation;
 mod roles;
 mod secrets;
 mod sessions;

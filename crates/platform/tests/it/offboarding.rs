@@ -15,6 +15,7 @@ use crate::policies::single;
 const NO_PERSONS: &[&str] = &[
     "id",
     "tenant_id",
+    "acting_id",
     "approval_id",
     "created_in",
     "event_id",
@@ -23,6 +24,8 @@ const NO_PERSONS: &[&str] = &[
     "import_id",
     "key_id",
     "lease_owner",
+    "node",
+    "parent_id",
     "personal_key_id",
     "plugin_id",
     "request_id",

@@ -10,6 +10,7 @@ use crate::api_keys::{make, parts, with_key};
 use crate::delegation::{account, acting, cut, with};
 use crate::engine::{save, until};
 use crate::guests;
+use crate::mfa::AuthApp;
 use crate::policies::single;
 
 /// Rests a while, then does something that is asked for: a plugin's step.
@@ -100,6 +101,31 @@ async fn what_a_key_started_stops_acting_with_the_key() {
     // Another key in the place of one changes nothing for what runs; nor does a person's going home.
     ends_well(&app, &ada, &replaced).await;
     ends_well(&app, &ada, &logged_out).await;
+}
+
+/// As a key that is shown: it works while its owner has the second factor that the organisation asks for.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_key_started_stops_acting_with_the_second_factor_of_its_owner() {
+    let app = guests::app().await;
+    let (ada, clock) = (app.register("ada", "Engines").await, app.app.kernel.clock().clone());
+    let grace = app.member(&ada, SystemRole::Developer).await;
+    for actor in [&ada, &grace] {
+        let _ = AuthApp::set_up(&app, &clock, actor).await;
+    }
+    let _ = app.put(&ada, "/organization/security", json!({"require_mfa": true})).await.expect(200);
+    let workflow = save(&app, &grace, rests_and_acts("nightly")).await;
+    let (key, _) = parts(&make(&app, &grace, &["workflow:*"], json!({})).await.expect(201));
+    let (_, robots, _) = account(&app, &ada, "Robot", &["workflow:read", "workflow:execute"]).await;
+    ends_well(&app, &ada, &started(&app, &key, &workflow).await).await;
+    let (of_key, of_robot) = (started(&app, &key, &workflow).await, started(&app, &robots, &workflow).await);
+    let _ = app.delete(&grace, "/auth/mfa/totp").await.expect(204);
+    is_stopped(&app, &ada, &of_key).await;
+    ends_well(&app, &ada, &of_robot).await;
+    // Where nobody asks for one a key is good without.
+    let start = format!("/workflows/{workflow}/executions");
+    with(&app, &key, Method::POST, &start, Some(json!({"input": {}}))).await.problem(401, "unauthenticated");
+    let _ = app.put(&ada, "/organization/security", json!({"require_mfa": false})).await.expect(200);
+    ends_well(&app, &ada, &started(&app, &key, &workflow).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -126,6 +126,47 @@ async fn an_invitation_is_declined() {
     assert!(app.actions(ada.tenant()).await.contains(&"user.declined".to_owned()));
 }
 
+/// Going to and fro does not stretch the ninety days after which everybody logs in again; nor does letting a program in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_is_entered_from_another_ends_when_that_one_would() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let (app, clock) = crate::mfa::at_rest().await;
+    let (_, mut bob) = invited(&app).await;
+    let end = clock.now().after(90 * DAY).to_string();
+    let next = async |there: &Value| -> Answer {
+        let body = json!({"refresh_token": there["refresh_token"]});
+        app.send(Method::POST, "/auth/refresh", None, Some(&body)).await
+    };
+    let ends =
+        async |there: &Value| me(&app, there["access_token"].as_str().unwrap()).await["session_expires_at"].clone();
+    let mut there = Value::Null;
+    for (day, to) in [(20, "engines"), (40, "builders"), (60, "engines"), (80, "builders")] {
+        clock.advance(20 * DAY);
+        if there.is_object() {
+            there = next(&there).await.expect(200);
+        } else {
+            let body = json!({"refresh_token": bob.refresh_token});
+            there = app.send(Method::POST, "/auth/refresh", None, Some(&body)).await.expect(200);
+        }
+        bob = crate::mfa::with(&bob, &there);
+        there = switch(&app, &bob, json!({"organization": to, "accept": true})).await.expect(200);
+        let expected = if day < 60 { clock.now().after(30 * DAY).to_string() } else { end.clone() };
+        assert_eq!(ends(&there).await, expected, "on day {day}");
+    }
+    // Refreshed once more it ends no later; and a program that is let in by it neither.
+    there = next(&there).await.expect(200);
+    assert_eq!(ends(&there).await, end);
+    bob = crate::mfa::with(&bob, &there);
+    let program = crate::device::log_in(&app, &bob).await;
+    assert_eq!(ends(&program).await, end);
+    clock.advance(10 * DAY);
+    for over in [&there, &program] {
+        next(over).await.problem(401, "unauthenticated");
+    }
+    let again = app.log_in("bob").await;
+    let _ = app.get(&again, "/teams").await.expect(200);
+}
+
 /// The request was let in while the login lasted; what it asks for comes when that has ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_ended_meanwhile_begins_no_other() {

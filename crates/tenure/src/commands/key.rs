@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::board::{cut, text};
 use super::remote::{Connection, Remote};
-use super::{Failure, Outcome, block_on};
+use super::user::{list_of, when};
+use super::{Failure, Outcome, block_on, pages};
 use crate::output;
 
 /// Make, list, rotate and revoke API keys of a running server
@@ -138,16 +139,7 @@ fn issued(issued: &Value, json: bool) {
 }
 
 async fn list(remote: &Remote, json: bool) -> Outcome {
-    let mut keys = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let page = remote.call(Method::GET, &format!("/api-keys?limit=200{cursor}"), None).await?;
-        keys.extend(page.get("items").and_then(Value::as_array).into_iter().flatten().cloned());
-        match page.get("next_cursor").and_then(Value::as_str) {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => break,
-        }
-    }
+    let keys = pages::all(remote, "/api-keys", "").await?;
     if json {
         output::json(&json!({ "items": keys }));
         return Ok(());
@@ -159,16 +151,14 @@ async fn list(remote: &Remote, json: bool) -> Outcome {
     let head = format!("{:30}  {:8}  {:24}  {:24}  {:20}  MAY", "ID", "STATE", "NAME", "OWNER", "LAST USED");
     output::line(output::faint(head));
     for key in &keys {
-        let scopes = key.get("scopes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-        let used = text(key, "last_used_at").chars().take(19).collect::<String>().replace('T', " ");
         output::line(format_args!(
             "{:30}  {:8}  {:24}  {:24}  {:20}  {}",
             text(key, "id"),
             text(key, "state"),
             cut(&text(key, "name"), 24),
             cut(&text(key, "owner_name"), 24),
-            if used.is_empty() { "never" } else { used.as_str() },
-            scopes.collect::<Vec<_>>().join(" ")
+            when(key, "last_used_at"),
+            list_of(key, "scopes")
         ));
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! The API of a server that runs, over HTTP: for verbs that work on it from outside.
 
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode, Url};
 use serde_json::{Value, json};
 
@@ -14,6 +16,9 @@ const SERVER: &str = "TENURE_SERVER";
 const USUAL_SERVER: &str = "http://127.0.0.1:8080";
 /// An access token that ends sooner is refreshed first, in seconds.
 const SPARE: i64 = 30;
+/// A server that takes no connection, or takes it and says nothing, holds nobody up for ever.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+const ANSWER_WITHIN: Duration = Duration::from_secs(90);
 
 /// Which server, and who asks.
 #[derive(Debug, clap::Args)]
@@ -87,6 +92,8 @@ impl Http {
         let client = reqwest::Client::builder()
             .user_agent(concat!("tenure/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_WITHIN)
+            .timeout(ANSWER_WITHIN)
             .build();
         Ok(Self { client: client.map_err(|error| unreachable(&error))?, server })
     }
@@ -157,7 +164,7 @@ impl Http {
 
     /// The login with an access token that lasts; refreshed, and written down, if it must be.
     pub(super) async fn fresh(&self, held: &mut Locked<'_>, login: Login) -> Result<Login, Failure> {
-        if login.expires_at > now() + SPARE {
+        if lasts(&login) {
             return Ok(login);
         }
         let body = json!({ "refresh_token": login.refresh_token });
@@ -214,6 +221,11 @@ impl Remote {
             Who::Token(token) => return Ok(token.clone()),
             Who::Kept { credentials, tenant } => (credentials, tenant.as_deref()),
         };
+        // Whoever waits for the file waits for whoever holds it: that is only who has to write.
+        let looked = credentials.look()?;
+        if let Some(login) = credentials::find(&looked, Some(self.http.name()), tenant).filter(|login| lasts(login)) {
+            return Ok(login.access_token.clone());
+        }
         let mut held = credentials.lock()?;
         let known = held.find(self.http.name(), tenant).cloned();
         if let Some(login) = known {
@@ -235,6 +247,11 @@ impl Remote {
         let (status, answer) = self.http.json(method, path, Some(&token), body).await?;
         success(status, answer)
     }
+}
+
+/// Whether its access token is good for what is asked for now.
+fn lasts(login: &Login) -> bool {
+    login.expires_at > now() + SPARE
 }
 
 /// Seconds since 1970.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::board::{cut, text};
 use super::remote::{Connection, Remote};
+use super::user::list_of;
 use super::{Outcome, block_on, user};
 use crate::output;
 
@@ -134,11 +135,6 @@ async fn role(remote: &Remote, name: &str) -> Result<Value, super::Failure> {
     remote.call(Method::GET, &format!("/roles/{name}"), None).await
 }
 
-fn written(role: &Value, name: &str) -> String {
-    let all = role.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    all.collect::<Vec<_>>().join(" ")
-}
-
 async fn list(remote: &Remote, json: bool) -> Outcome {
     // The list has one page and takes no limit.
     let roles = remote.call(Method::GET, "/roles", None).await?;
@@ -153,7 +149,7 @@ async fn list(remote: &Remote, json: bool) -> Outcome {
             "{:24}  {whose:6}  {:50}  {}",
             cut(&text(role, "name"), 24),
             cut(&output::plain(&text(role, "description")), 50),
-            cut(&written(role, "permissions"), 80)
+            cut(&list_of(role, "permissions"), 80)
         ));
     }
     Ok(())
@@ -165,7 +161,7 @@ fn show(role: &Value, json: bool) {
         return;
     }
     output::line(format_args!("{}: {}", text(role, "name"), output::plain(&text(role, "description"))));
-    output::line(format_args!("written as {}", written(role, "permissions")));
+    output::line(format_args!("written as {}", list_of(role, "permissions")));
     for permission in role.get("permits").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
         output::line(format_args!("  {permission}"));
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tenure_kernel::Timestamp;
 use tenure_platform::domain::identity::LocalLogin;
 use tenure_platform::domain::platform::setup_link;
 use tokio::net::TcpListener;
@@ -154,7 +155,8 @@ async fn offer_setup(config: &Config, platform: &Platform, url: &str) {
             "Nobody administers this platform yet. Whoever opens this link first does:\n  {url}/setup#token={}\nIt works \
              once, until {}, and only until a server of this installation starts again and prints another.\nWho has a login \
              here already is made one by `tenure platform-admin create`.",
-            *token.text, link.expires_at
+            *token.text,
+            Timestamp::from_micros(link.expires_at.as_seconds() * 1_000_000)
         )),
         Ok(None) => {}
         Err(error) => tracing::warn!(%error, "no set-up link was made; the next start tries again"),

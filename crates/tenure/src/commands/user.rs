@@ -47,7 +47,7 @@ enum Verb {
     /// Lock members out for now; their sessions end
     #[command(after_help = "Examples:\n  tenure user lock grace")]
     Lock(Several),
-    /// Let locked members in again
+    /// Let locked members in again, and who waits after failed logins
     #[command(after_help = "Examples:\n  tenure user unlock grace")]
     Unlock(Several),
     /// Let deactivated members in again
@@ -165,7 +165,8 @@ pub(super) fn run(args: Args) -> Outcome {
             Verb::List(args) => list(&remote, &args, json).await?,
             Verb::Show(args) => show(&member(&remote, &args.member).await?, json),
             Verb::Lock(args) => set_status(&remote, &args.members, "locked", json).await?,
-            Verb::Unlock(args) | Verb::Activate(args) => set_status(&remote, &args.members, "active", json).await?,
+            Verb::Unlock(args) => unlock(&remote, &args.members, json).await?,
+            Verb::Activate(args) => set_status(&remote, &args.members, "active", json).await?,
             Verb::Deactivate(args) => set_status(&remote, &args.members, "deactivated", json).await?,
             Verb::Offboard(args) => offboard(&remote, &args, json).await?,
             Verb::Import(args) => import(&remote, &args, json).await?,
@@ -255,18 +256,44 @@ fn show(member: &Value, json: bool) {
     }
 }
 
-fn when(value: &Value, name: &str) -> String {
+pub(super) fn when(value: &Value, name: &str) -> String {
     let time: String = text(value, name).chars().take(19).collect();
     if time.is_empty() { "never".to_owned() } else { time.replace('T', " ") }
 }
 
-fn list_of(value: &Value, name: &str) -> String {
+pub(super) fn list_of(value: &Value, name: &str) -> String {
     let items = value.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     items.collect::<Vec<_>>().join(" ")
 }
 
 async fn set_status(remote: &Remote, members: &[String], status: &str, json: bool) -> Outcome {
     change_all(remote, members, json!({"status": status}), json).await
+}
+
+/// A member who is locked is let in again; of one who is not, the wait after failed logins ends.
+async fn unlock(remote: &Remote, members: &[String], json: bool) -> Outcome {
+    let (mut found, mut results) = (Vec::new(), Vec::new());
+    for who in members {
+        let member = member(remote, who).await?;
+        let (id, path) = (text(&member, "id"), format!("/users/{}", text(&member, "id")));
+        let done = match text(&member, "status").as_str() {
+            "locked" => remote.call(Method::PATCH, &path, Some(&json!({"status": "active"}))).await,
+            "deactivated" => {
+                let name = text(&member, "username");
+                let detail = format!("is deactivated; `tenure user activate {name}` lets them in again");
+                Err(Failure::Failed(detail))
+            }
+            _ => remote.call(Method::POST, &format!("{path}/unlock"), None).await,
+        };
+        results.push(match done {
+            Ok(_) => json!({"user": id, "outcome": "changed"}),
+            Err(Failure::Failed(detail)) => json!({"user": id, "outcome": "refused", "detail": detail}),
+            Err(other) => return Err(other),
+        });
+        found.push(member);
+    }
+    let refused = results.iter().filter(|one| text(one, "outcome") == "refused").count();
+    tell(&found, &json!({"results": results, "refused": refused}), json)
 }
 
 /// One change of several members; what came of it for each.
@@ -279,9 +306,13 @@ pub(super) async fn change_all(remote: &Remote, members: &[String], mut change: 
     if let Some(body) = change.as_object_mut() {
         body.insert("users".to_owned(), json!(ids));
     }
-    let result = remote.call(Method::POST, "/users/bulk", Some(&change)).await?;
+    tell(&found, &remote.call(Method::POST, "/users/bulk", Some(&change)).await?, json)
+}
+
+/// What came of a change for each of these.
+fn tell(found: &[Value], result: &Value, json: bool) -> Outcome {
     if json {
-        output::json(&result);
+        output::json(result);
     } else {
         for one in result.get("results").and_then(Value::as_array).into_iter().flatten() {
             let id = text(one, "user");
@@ -293,7 +324,7 @@ pub(super) async fn change_all(remote: &Remote, members: &[String], mut change: 
     }
     match result.get("refused").and_then(Value::as_u64).unwrap_or(0) {
         0 => Ok(()),
-        refused => Err(Failure::Failed(format!("{refused} of {} refused", ids.len()))),
+        refused => Err(Failure::Failed(format!("{refused} of {} refused", found.len()))),
     }
 }
 

@@ -16,19 +16,21 @@ use tenure_kernel::bus::Message;
 use tenure_kernel::permission::DelegationAct;
 use tenure_kernel::{
     Actor, Assurance, Audited, Authenticator, Code, Credential, Error, Identity, Kernel, KeyId, Permission as _,
-    PermissionSet, Problem, Rejected, Result, SystemReason, Timestamp, WeakKernel,
+    PermissionSet, Problem, Rejected, Result, SystemReason, Timestamp, TokenId, WeakKernel,
 };
 
 use super::store::{self, LastUse, Standing};
 use super::text::{self, KeyDigest};
 use crate::domain::access;
 use crate::domain::identity::delegated::{DelegatedClaims, Subject};
+use crate::domain::identity::delegated_store;
 use crate::domain::identity::{LoginRef, Said, TokenAuthenticator, invalid as invalid_token, suspended};
 use crate::remembered::Remembered;
 
 /// Even without news nothing is believed longer than this.
 const BELIEVED_FOR: Duration = Duration::from_secs(60);
 const KEYS_KEPT: u64 = 100_000;
+const TOKENS_KEPT: u64 = 100_000;
 
 /// What a key stands for, whether or not it works.
 #[derive(Clone)]
@@ -48,6 +50,8 @@ pub struct CredentialAuthenticator {
     kernel: WeakKernel,
     tokens: Arc<TokenAuthenticator>,
     known: Remembered<KeyId, Known>,
+    /// Delegated tokens: whether each was given out and not revoked.
+    out: Remembered<TokenId, bool>,
     /// Uses that are not written yet.
     used: Mutex<HashMap<KeyId, LastUse>>,
 }
@@ -63,7 +67,8 @@ impl CredentialAuthenticator {
     #[must_use]
     pub fn new(kernel: &Kernel, tokens: Arc<TokenAuthenticator>) -> Self {
         let known = Remembered::new(KEYS_KEPT, BELIEVED_FOR);
-        Self { kernel: kernel.downgrade(), tokens, known, used: Mutex::default() }
+        let out = Remembered::new(TOKENS_KEPT, BELIEVED_FOR);
+        Self { kernel: kernel.downgrade(), tokens, known, out, used: Mutex::default() }
     }
 
     /// Forgets, from now on, what the bus says is out of date.
@@ -92,7 +97,11 @@ impl CredentialAuthenticator {
                 let tenant = *tenant;
                 self.known.forget_where(move |known| known.identity.tenant == tenant);
             }
-            Message::NewsLost => self.known.forget_all(),
+            Message::TokenRevoked { token } => self.out.forget(token),
+            Message::NewsLost => {
+                self.known.forget_all();
+                self.out.forget_all();
+            }
             Message::SessionChanged { .. }
             | Message::WorkQueued
             | Message::ExecutionCancelled { .. }
@@ -174,6 +183,26 @@ impl CredentialAuthenticator {
         self.admit(id, &known, address, kernel.clock().now())
     }
 
+    /// Whether a delegated token was given out here and has not been revoked.
+    async fn is_out(&self, kernel: &Kernel, claims: &DelegatedClaims) -> Result<bool> {
+        let believe = kernel.bus().hears();
+        if believe && let Some(out) = self.out.get(&claims.jti) {
+            return Ok(out);
+        }
+        let glance = self.out.glance();
+        let out = kernel
+            .system(SystemReason::Authenticate)
+            .run(async |tx| {
+                let out = delegated_store::is_out(tx, claims.tid, claims.jti).await?;
+                Ok(Audited::none("looks up whether a token was revoked", out))
+            })
+            .await?;
+        if believe {
+            self.out.keep(glance, claims.jti, out);
+        }
+        Ok(out)
+    }
+
     /// Who acts by a delegated token: all that it comes from is asked anew, so that it never may more, or longer, than that.
     async fn delegated(&self, claims: &DelegatedClaims, address: Option<IpAddr>) -> Result<Arc<Identity>, Rejected> {
         let kernel = self.kernel.upgrade()?;
@@ -183,6 +212,9 @@ impl CredentialAuthenticator {
             subject: Some((claims.tid, actor)),
         };
         if !claims.are_good_at(kernel.clock().now()) {
+            return Err(rejected(None));
+        }
+        if !self.is_out(&kernel, claims).await.map_err(|error| rejected(Some(error)))? {
             return Err(rejected(None));
         }
         let root = match (claims.sid, claims.key, claims.sub) {

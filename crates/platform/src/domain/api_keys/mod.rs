@@ -15,4 +15,5 @@ pub use event::ApiKeyEvent;
 pub use http::routes;
 pub use model::ApiKey;
 pub use store::maker;
+pub(crate) use text::looks_like_a_key;
 pub use upkeep::sweep;

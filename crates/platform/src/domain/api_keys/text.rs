@@ -53,7 +53,7 @@ pub(super) fn digest(text: &str) -> KeyDigest {
 }
 
 /// Whether a credential is meant to be an API key; an access token never begins so.
-pub(super) fn looks_like_a_key(text: &str) -> bool {
+pub(crate) fn looks_like_a_key(text: &str) -> bool {
     text.starts_with("tnr_")
 }
 

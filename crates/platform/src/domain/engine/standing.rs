@@ -37,6 +37,7 @@ impl Standings {
             | Message::TenantChanged { .. }
             | Message::NewsLost => stale.forget_all(),
             Message::SessionChanged { .. }
+            | Message::TokenRevoked { .. }
             | Message::WorkQueued
             | Message::ExecutionCancelled { .. }
             | Message::ExecutionProgress { .. }

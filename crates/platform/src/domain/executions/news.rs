@@ -49,6 +49,7 @@ impl News {
                 self.standing |= actor.service_account() == Some(*account);
             }
             Message::KeyChanged { key } => self.standing |= actor.comes_from_key(*key),
+            Message::TokenRevoked { token } => self.standing |= actor.acts_by_token(*token),
             Message::TenantChanged { tenant } => self.standing |= *tenant == cx.tenant(),
             Message::NewsLost => self.standing = true,
             Message::WorkQueued | Message::ExecutionCancelled { .. } | Message::Heartbeat { .. } => {}

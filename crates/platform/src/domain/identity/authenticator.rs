@@ -91,6 +91,7 @@ impl TokenAuthenticator {
             }
             Message::NewsLost => self.known.forget_all(),
             Message::KeyChanged { .. }
+            | Message::TokenRevoked { .. }
             | Message::ServiceAccountChanged { .. }
             | Message::WorkQueued
             | Message::ExecutionCancelled { .. }

@@ -25,6 +25,15 @@ pub(super) struct Proof {
     user: UserId,
     mfa_at: Option<Timestamp>,
     proven_at: Option<Timestamp>,
+    /// The login that this one goes on with, where it does.
+    goes_on: Option<GoesOn>,
+}
+
+/// A login that is entered from another of the same person began with it, and ends no later.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GoesOn {
+    pub(super) begun_at: Timestamp,
+    pub(super) ends_at: Timestamp,
 }
 
 /// What is left to do after a first factor.
@@ -37,12 +46,12 @@ pub(super) enum Next {
 /// A first factor was right.
 pub(super) async fn after_first(tx: &mut SystemTx, user: UserId, known: Option<&Known>) -> Result<Next> {
     if !mfa_store::has_mfa(tx, user).await? {
-        return Ok(Next::Enter(Proof { user, mfa_at: None, proven_at: Some(tx.now()) }));
+        return Ok(Next::Enter(Proof { user, mfa_at: None, proven_at: Some(tx.now()), goes_on: None }));
     }
     if let Some(Known::Device(device)) = known {
         mfa_store::device_used(tx, device.id).await?;
         // It lets in. What asks for a factor proven just now asks for one.
-        return Ok(Next::Enter(Proof { user, mfa_at: Some(device.proven_at), proven_at: None }));
+        return Ok(Next::Enter(Proof { user, mfa_at: Some(device.proven_at), proven_at: None, goes_on: None }));
     }
     let has = mfa_store::has(tx, user).await?;
     let kinds = [
@@ -56,23 +65,29 @@ pub(super) async fn after_first(tx: &mut SystemTx, user: UserId, known: Option<&
 impl Proof {
     /// A second factor was right, after a first one or in its place.
     pub(super) fn of(user: UserId, _proven: &SecondFactor, now: Timestamp) -> Self {
-        Self { user, mfa_at: Some(now), proven_at: Some(now) }
+        Self { user, mfa_at: Some(now), proven_at: Some(now), goes_on: None }
     }
 
     /// Somebody whom this transaction made.
     pub(super) fn of_new_person(user: UserId, now: Timestamp) -> Self {
-        Self { user, mfa_at: None, proven_at: Some(now) }
+        Self { user, mfa_at: None, proven_at: Some(now), goes_on: None }
     }
 
-    /// Somebody who is logged in has shown as much as that login did, and no more.
-    pub(super) async fn of_session(tx: &mut SystemTx, user: UserId, session: SessionId) -> Result<Self> {
-        let (mfa_at, proven_at) = mfa_store::proven(tx, session).await?;
-        Ok(Self { user, mfa_at, proven_at })
+    /// Somebody who is logged in has shown as much as that login did, and no more; nor do they stay in for longer by it.
+    pub(super) async fn of_session(
+        tx: &mut SystemTx,
+        user: UserId,
+        session: SessionId,
+        login_ttl: Duration,
+    ) -> Result<Self> {
+        let (mfa_at, proven_at, begun_at) = mfa_store::proven(tx, session).await?;
+        let goes_on = Some(GoesOn { begun_at, ends_at: begun_at.after(login_ttl) });
+        Ok(Self { user, mfa_at, proven_at, goes_on })
     }
 
     /// The administrator of an installation where nobody logs in: there is nothing to prove, then or later.
     pub(super) fn of_nobody(user: UserId, until: Timestamp) -> Self {
-        Self { user, mfa_at: None, proven_at: Some(until) }
+        Self { user, mfa_at: None, proven_at: Some(until), goes_on: None }
     }
 
     pub(super) const fn user(self) -> UserId {
@@ -85,6 +100,10 @@ impl Proof {
 
     pub(super) const fn proven_at(self) -> Option<Timestamp> {
         self.proven_at
+    }
+
+    pub(super) const fn goes_on(self) -> Option<GoesOn> {
+        self.goes_on
     }
 }
 

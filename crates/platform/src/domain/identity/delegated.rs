@@ -1,12 +1,13 @@
 //! Delegated tokens: what was cut out of a login, an API key or another such token (RFC 8693), as a signed JWT.
 //!
-//! It holds no power of its own. Whoever shows one may do what its root may do at that moment, cut down to what stands in it;
-//! nothing of it is stored, so there is nothing that could outlive its root.
+//! It holds no power of its own. Whoever shows one may do what its root may do at that moment, cut down to what stands in it.
+//! Stored is that it is out (`delegated_store.rs`), so that it can be revoked alone; never what it could be shown with.
 
 use serde::{Deserialize, Serialize};
 use tenure_kernel::context::{ActingAccount, DelegatedBy, Delegation, MAX_ACTORS};
 use tenure_kernel::{
-    Actor, KeyId, PermissionSet, Principal, ServiceAccountId, SessionId, TenantId, Timestamp, UserId, WorkflowId,
+    Actor, KeyId, PermissionSet, Principal, ServiceAccountId, SessionId, TenantId, Timestamp, TokenId, UserId,
+    WorkflowId,
 };
 
 use super::token::is_good_at;
@@ -46,7 +47,7 @@ pub struct DelegatedClaims {
     /// How many exchanges lie between it and its root, from 1.
     pub depth: u8,
     /// This token.
-    pub jti: uuid::Uuid,
+    pub jti: TokenId,
     /// Made at, in seconds.
     pub iat: i64,
     /// Good until, in seconds.
@@ -111,7 +112,7 @@ impl DelegatedClaims {
         for (place, acting) in self.actors().enumerate() {
             *actors.get_mut(place)? = Some(acting);
         }
-        let by = DelegatedBy::Token(self.jti);
+        let by = DelegatedBy::Token(self.jti.uuid());
         let delegation = Delegation { by, session: self.sid, key: self.key, actors };
         let (principal, on_behalf_of) = match (actors.first().copied().flatten(), self.sub) {
             (None, subject) => (subject.into(), None),

@@ -7,12 +7,14 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::Deserialize;
-use tenure_kernel::{Anonymous, Audited, Code, Error, Json, Kernel, Problem, Result, SystemReason, SystemTx, UserId};
+use tenure_kernel::{
+    Anonymous, Audited, Code, Error, Json, JsonOrNothing, Kernel, Problem, Result, SystemReason, SystemTx, UserId,
+};
 use zeroize::Zeroizing;
 
 use super::begin::Proof;
 use super::event::started;
-use super::http::{Refresh, refresh};
+use super::http::{Refresh, logout, refresh};
 use super::lockout::{self, Subjects};
 use super::login::{Login, login};
 use super::model::Session;
@@ -59,17 +61,30 @@ pub(crate) async fn by_refresh_token(
     read(refresh(anonymous, State(app), headers, Json(Refresh::of(token))).await?).await
 }
 
+/// As `POST /auth/logout`.
+pub(crate) async fn log_out(
+    anonymous: Anonymous,
+    app: App,
+    headers: HeaderMap,
+    refresh_token: Option<String>,
+) -> Result<()> {
+    let body = JsonOrNothing(refresh_token.map(Refresh::of));
+    logout(anonymous, State(app), headers, body).await.map(drop)
+}
+
 /// A login that begins without a password: a person who is logged in has approved it.
 pub(crate) struct NewLogin {
     token: RefreshToken,
     lasts: Duration,
+    login_lasts: Duration,
 }
 
 impl NewLogin {
     /// # Errors
     /// When the system gives no randomness.
     pub(crate) fn of(app: &App) -> Result<Self> {
-        Ok(Self { token: RefreshToken::random()?, lasts: app.tokens.config().refresh_ttl })
+        let config = app.tokens.config();
+        Ok(Self { token: RefreshToken::random()?, lasts: config.refresh_ttl, login_lasts: config.login_ttl })
     }
 
     /// # Errors
@@ -77,7 +92,7 @@ impl NewLogin {
     pub(crate) async fn begin(&self, tx: &mut SystemTx, by: &Session) -> Result<Audited<Session>> {
         tx.enter(by.tenant).await?;
         // What the person who approved it has proven, and no more.
-        let proof = Proof::of_session(tx, by.user, by.id).await?;
+        let proof = Proof::of_session(tx, by.user, by.id, self.login_lasts).await?;
         let new = NewSession { proof, tenant: by.tenant, client: "cli", lasts: self.lasts };
         Ok(started(store::insert_session(tx, &new, &self.token).await?))
     }

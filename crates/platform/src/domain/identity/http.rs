@@ -317,7 +317,7 @@ fn ends(app: &App, headers: &HeaderMap, body: Option<Refresh>) -> Result<(Ends, 
     }
 }
 
-async fn logout(
+pub(super) async fn logout(
     anonymous: Anonymous,
     State(app): State<App>,
     headers: HeaderMap,

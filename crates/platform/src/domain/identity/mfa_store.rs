@@ -268,21 +268,24 @@ pub(super) async fn delete_devices(tx: &mut SystemTx, user: UserId) -> Result<()
 
 // What a login has proven -----------------------------------------------------------------------------------------------
 
-/// When the login proved a second factor, and when it last proved the best that its person has. It does not end before the
-/// transaction does.
+/// When the login proved a second factor, when it last proved the best that its person has, and when it began. It does not
+/// end before the transaction does.
 ///
 /// # Errors
 /// 401 for one that has ended since the request was let in.
-pub(super) async fn proven(tx: &mut SystemTx, id: SessionId) -> Result<(Option<Timestamp>, Option<Timestamp>)> {
+pub(super) async fn proven(
+    tx: &mut SystemTx,
+    id: SessionId,
+) -> Result<(Option<Timestamp>, Option<Timestamp>, Timestamp)> {
     let row = sqlx::query!(
-        "select mfa_at, proven_at from sessions where id = $1 and revoked_at is null and expires_at > $2
-         for no key update",
+        r#"select mfa_at, proven_at, coalesce(begun_at, created_at) as "begun_at!: Timestamp"
+           from sessions where id = $1 and revoked_at is null and expires_at > $2 for no key update"#,
         id.uuid(),
         tx.now()
     )
     .fetch_optional(&mut *tx)
     .await?;
-    row.map(|row| (row.mfa_at, row.proven_at)).ok_or_else(|| invalid().into())
+    row.map(|row| (row.mfa_at, row.proven_at, row.begun_at)).ok_or_else(|| invalid().into())
 }
 
 /// The login proved a factor just now.

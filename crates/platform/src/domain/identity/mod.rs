@@ -1,5 +1,5 @@
 //! Who acts: people, passwords, second factors, sessions, tokens. Owns `users`, `credentials`, `identities`, `sessions`,
-//! `refresh_tokens`, `login_failures`, `mail_tokens`, `signing_keys`, `totp_factors`, `recovery_codes`, `passkeys`, `trusted_devices` and
+//! `refresh_tokens`, `login_failures`, `mail_tokens`, `signing_keys`, `delegated_tokens`, `totp_factors`, `recovery_codes`, `passkeys`, `trusted_devices` and
 //! `auth_challenges`, and writes the first rows of `memberships`.
 //!
 //! None of these tables can be reached by a tenant's transaction; everything goes through
@@ -16,6 +16,7 @@ mod common_passwords;
 mod cookie;
 mod delete_account;
 pub mod delegated;
+pub mod delegated_store;
 mod erasure;
 mod event;
 mod factors;
@@ -65,5 +66,5 @@ pub use signing::{LONGEST_TOKEN, SigningKeyEvent};
 pub use signup::{Registration, create_organization};
 pub use store::{find_person, insert_membership, insert_person, user as person, username_is_taken};
 pub use stored_password::is_known_hash;
-pub use token::{Claims, LoginRef, Said, TokenConfig, Tokens};
+pub use token::{Claims, LoginRef, REFRESH_PREFIX, Said, TokenConfig, Tokens};
 pub use upkeep::sweep;

@@ -279,11 +279,12 @@ pub(super) async fn insert_session(
 ) -> Result<Change<Session>> {
     let session = Session { id: tx.new_id(), user: new.proof.user(), tenant: new.tenant };
     let now = tx.now();
+    let (goes_on, ends_at) = (new.proof.goes_on(), now.after(new.lasts));
     let (address, agent) = (tx.origin().address.map(|address| address.to_string()), tx.origin().user_agent.clone());
     sqlx::query!(
         "insert into sessions (id, user_id, tenant_id, client, address, user_agent, created_at, last_seen_at, expires_at,
-                               mfa_at, proven_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10)",
+                               mfa_at, proven_at, begun_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11)",
         session.id.uuid(),
         session.user.uuid(),
         new.tenant.uuid(),
@@ -291,9 +292,10 @@ pub(super) async fn insert_session(
         address,
         agent.as_deref(),
         now,
-        now.after(new.lasts),
+        goes_on.map_or(ends_at, |login| ends_at.min(login.ends_at)),
         new.proof.mfa_at() as Option<Timestamp>,
-        new.proof.proven_at() as Option<Timestamp>
+        new.proof.proven_at() as Option<Timestamp>,
+        goes_on.map_or(now, |login| login.begun_at)
     )
     .execute(&mut *tx)
     .await?;
@@ -365,7 +367,7 @@ pub(super) async fn rotate(
     let now = tx.now();
     sqlx::query!(
         "with used as (update refresh_tokens set used_at = $2 where digest = $1)
-         update sessions set last_seen_at = $2, expires_at = least($3, created_at + make_interval(secs => $5)) where id = $4",
+         update sessions set last_seen_at = $2, expires_at = least($3, coalesce(begun_at, created_at) + make_interval(secs => $5)) where id = $4",
         digest,
         now,
         now.after(config.refresh_ttl),

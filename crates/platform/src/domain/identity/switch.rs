@@ -79,7 +79,7 @@ async fn switch(
                 return Err(Problem::conflict(detail).into());
             }
             // Before that very login is ended.
-            let proof = Proof::of_session(tx, person, current).await?;
+            let proof = Proof::of_session(tx, person, current, app.tokens.config().login_ttl).await?;
             let ended = match to.refresh {
                 RefreshIn::Cookie => store::end_login(tx, person, current).await?,
                 RefreshIn::Body => None,

@@ -267,7 +267,8 @@ pub struct RefreshToken {
     pub digest: Vec<u8>,
 }
 
-const REFRESH_PREFIX: &str = "tnr_rt_";
+/// How every refresh token begins.
+pub const REFRESH_PREFIX: &str = "tnr_rt_";
 
 impl RefreshToken {
     /// A new one.

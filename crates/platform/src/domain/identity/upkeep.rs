@@ -1,10 +1,11 @@
-//! Deletes what has run out: sessions, used refresh tokens, failures of logins, questions, devices, links.
+//! Deletes what has run out: sessions, used refresh tokens, failures of logins, questions, devices, links,
+//! delegated tokens.
 
 use std::time::Duration;
 
 use tenure_kernel::{Kernel, Result, SystemReason, SystemTx};
 
-use super::{link_store, lockout};
+use super::{delegated_store, link_store, lockout};
 
 /// An ended session is kept so long: it says who was logged in, and a refresh token of it that comes back is recognised.
 const ENDED_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -19,6 +20,7 @@ pub async fn sweep(kernel: &Kernel) -> Result<u64> {
         + kernel.sweep(SystemReason::Upkeep, login_failures).await?
         + kernel.sweep(SystemReason::Upkeep, challenges).await?
         + kernel.sweep(SystemReason::Upkeep, devices).await?
+        + kernel.sweep(SystemReason::Upkeep, delegated_store::sweep).await?
         + kernel.sweep(SystemReason::Upkeep, link_store::sweep_tokens).await?)
 }
 

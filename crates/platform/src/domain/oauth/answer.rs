@@ -50,7 +50,7 @@ pub(super) const REFUSED: &str = "A refusal in OAuth's words (RFC 6749, 5.2), an
 /// A refusal as OAuth clients read it: a problem document with two members more.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OAuthProblem {
-    /// `invalid_request`, `invalid_grant`, `invalid_scope`, `invalid_target`, `unsupported_grant_type`, `authorization_pending`, `slow_down`,
+    /// `invalid_request`, `invalid_grant`, `invalid_scope`, `invalid_target`, `unsupported_grant_type`, `unsupported_token_type`, `authorization_pending`, `slow_down`,
     /// `access_denied` or `expired_token`.
     error: &'static str,
     /// What happened and what to do.

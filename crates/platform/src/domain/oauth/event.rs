@@ -8,6 +8,7 @@ tenure_kernel::actions! {
     /// What happens to delegated tokens.
     pub DelegationEvent on Delegated = "delegation" {
         GRANTED = "granted", "Somebody cut a delegated token out of their login, key or delegated token, for themselves or for a service account that acts for them.";
+        REVOKED = "revoked", "A delegated token was revoked, by who held it or whose it is, or with the one that it was cut out of.";
     }
 }
 

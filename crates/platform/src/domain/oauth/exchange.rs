@@ -1,6 +1,6 @@
 //! Token exchange (RFC 8693): from a login, an API key or a delegated token to a token that may less.
 //!
-//! What comes out is a subset in every respect: permissions, tenant, workflow, time. It is signed and not stored; whoever shows
+//! What comes out is a subset in every respect: permissions, tenant, workflow, time. It is signed, and that it is out is written down; whoever shows
 //! it is asked for its root each time (`api_keys/authenticator.rs`), so it never may more than its parent does at that moment.
 
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tenure_kernel::context::MAX_ACTORS;
 use tenure_kernel::permission::DelegationAct;
 use tenure_kernel::{
     Actor, Anonymous, Audited, Code, Credential, Identity, NewEvent, Permission as _, PermissionId, PermissionSet,
-    Principal, Problem, SystemReason, Timestamp, WorkflowId,
+    Principal, Problem, SystemReason, Timestamp, TokenId, WorkflowId,
 };
 
 use super::answer::{Refused, Token};
@@ -19,6 +19,7 @@ use super::store;
 use crate::app::App;
 use crate::domain::identity::Said;
 use crate::domain::identity::delegated::{AUDIENCE, Act, DelegatedClaims, MAX_DEPTH, Subject};
+use crate::domain::identity::delegated_store;
 use crate::domain::roles;
 
 /// The token type that is taken and given (RFC 8693, 3): it says how a token is used, not what it looks like.
@@ -37,6 +38,8 @@ struct Parent {
     depth: u8,
     act: Option<Act>,
     workflow: Option<WorkflowId>,
+    /// Which, where it is a delegated token itself.
+    token: Option<TokenId>,
 }
 
 pub(super) async fn exchange(anonymous: &Anonymous, app: &App, asked: &Parameters) -> Result<Token, Refused> {
@@ -54,8 +57,16 @@ pub(super) async fn exchange(anonymous: &Anonymous, app: &App, asked: &Parameter
     };
     let access_token = app.tokens.delegate(&claims)?;
     let event = granted(&claims).by(parent.actor).in_tenant(identity.tenant);
-    let system = app.kernel.system(SystemReason::PlatformEvent).from(anonymous.origin());
-    system.run(async |_| Ok(Audited::of((), event))).await?;
+    let system = app.kernel.system(SystemReason::Authenticate).from(anonymous.origin());
+    let given = system.run(async |tx| {
+        if !delegated_store::insert(tx, &claims, parent.token).await? {
+            return Err(Problem::new(Code::Unauthenticated, "`subject_token` was revoked meanwhile").into());
+        }
+        Ok(Audited::of((), event))
+    });
+    if let Err(error) = given.await {
+        return Err(refuse(Refused::new("invalid_request", error)).await);
+    }
     Ok(Token {
         access_token,
         token_type: "Bearer",
@@ -90,11 +101,11 @@ impl Parent {
                 return Err(Refused::request("`subject_token` is of nobody"));
             }
         };
-        let parent = Self { actor, subject, ends: None, depth: 0, act: None, workflow: identity.workflow };
+        let parent = Self { actor, subject, ends: None, depth: 0, act: None, workflow: identity.workflow, token: None };
         Ok(match app.tokens.said(token) {
             Some(Said::Login(claims)) => Self { ends: Some(claims.exp), ..parent },
             Some(Said::Delegated(claims)) => {
-                Self { ends: Some(claims.exp), depth: claims.depth, act: claims.act, ..parent }
+                Self { ends: Some(claims.exp), depth: claims.depth, act: claims.act, token: Some(claims.jti), ..parent }
             }
             // An API key: what it is cut out of asks for it each time, and ends with it.
             None => parent,
@@ -138,7 +149,7 @@ async fn cut(
         act,
         workflow,
         depth: parent.depth + 1,
-        jti: uuid::Uuid::new_v4(),
+        jti: TokenId::new(app.kernel.clock().now()),
         iat: made,
         exp: ends,
     })

@@ -28,7 +28,7 @@ pub fn routes() -> Routes {
         token,
         "Get a token as OAuth 2 does it (RFC 6749, form-encoded).\n\n`grant_type=urn:ietf:params:oauth:grant-type:token-exchange` (RFC 8693) cuts a token out of an access token, an API key or another such token, that may less: `scope` (permissions), `resource` (one workflow), `expires_in` (seconds). `urn:ietf:params:oauth:grant-type:device_code` (RFC 8628) asks for a login that a person approves. `password` and `refresh_token` log in, and go on, as `/auth/login` and `/auth/refresh` do. Refusals are problem documents with `error` and `error_description` (RFC 6749, 5.2).",
     );
-    routes.merge(device::routes())
+    routes.merge(super::revoke::routes()).merge(device::routes())
 }
 
 /// The parameters of the token endpoint; which of them count goes by `grant_type`.

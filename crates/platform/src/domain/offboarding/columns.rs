@@ -37,6 +37,7 @@ pub const PERSON_COLUMNS: &[PersonColumn] = &[
     column("approvals", "requested_by", Then::History),
     column("auth_challenges", "user_id", Then::Person),
     column("credentials", "user_id", Then::Person),
+    column("delegated_tokens", "user_id", Then::Ended),
     column("executions", "answerable", Then::History),
     // What they asked for goes on until its next step that acts, which asks what they may do, and is refused.
     column("executions", "requested_by", Then::History),
