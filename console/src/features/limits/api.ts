@@ -8,9 +8,8 @@ import { toast } from '~/ui/toast';
 const KEY = ['rate-limits'];
 
 /** The organisation's limit, the most that can be set, and what holds where nothing is; for who may read these. */
-export function useRateLimits(isWanted = true) {
-  const mayRead = useMay('tenant:read');
-  const enabled = isWanted && mayRead;
+export function useRateLimits(wanted = true) {
+  const enabled = useMay('tenant:read') && wanted;
   return useQuery({ queryKey: KEY, queryFn: () => unwrap(api.GET('/api/v1/rate-limits')), enabled });
 }
 

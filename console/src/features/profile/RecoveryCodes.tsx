@@ -22,7 +22,7 @@ export function RecoveryCodes({ codes, onDone }: { codes: readonly string[]; onD
         ))}
       </ul>
       <div className="form-actions">
-        <CopyButton text={text} label="Copy the codes" spelled />
+        <CopyButton text={text} label="Copy" spelled />
         <Button onPress={save}>
           <Download aria-hidden /> Download
         </Button>
