@@ -7,6 +7,8 @@ create index sessions_expiring on sessions (expires_at);
 create index sessions_revoked on sessions (revoked_at) where revoked_at is not null;
 create index auth_challenges_expiring on auth_challenges (expires_at);
 create index trusted_devices_expiring on trusted_devices (expires_at);
+-- And what warnings of quotas look at: the periods that are on.
+create index quota_usage_of_period on quota_usage (period_start, quota);
 
 -- What goes with a session is found by it.
 create index auth_challenges_of_session on auth_challenges (session_id) where session_id is not null;

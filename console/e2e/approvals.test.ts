@@ -1,3 +1,4 @@
+import { expectAccessible } from './accessible.ts';
 import { Api, expect, login, newPerson, register, test } from './tenure.ts';
 
 const EXPENSE = `name: expense
@@ -48,6 +49,15 @@ test('a run waits until someone else approves, and says so to both', async ({ pa
   const theirs = await visitor();
   await theirs.goto('/login');
   await login(theirs, operator);
+  // The password that the administrator typed opens nothing but its change.
+  await expect(theirs.getByRole('heading', { name: 'Choose your own password' })).toBeVisible();
+  await expectAccessible(theirs);
+  await theirs.goto('/approvals');
+  await theirs.getByLabel('Current password').fill(operator.password);
+  await theirs.getByLabel('New password', { exact: true }).fill('a new sentence of my own');
+  await theirs.getByLabel('New password again').fill('a new sentence of my own');
+  await theirs.getByRole('button', { name: 'Change password' }).click();
+  await theirs.getByRole('link', { name: 'Home' }).first().click();
   await expect(theirs.getByText('One run waits for your decision')).toBeVisible();
   await theirs.getByRole('link', { name: 'Decide' }).click();
   await expect(theirs.getByText('1,250')).toBeVisible();

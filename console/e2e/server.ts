@@ -20,6 +20,8 @@ async function freePort(): Promise<number> {
 /** The real server, from TENURE_BIN on an empty data directory, and always at the same address. */
 export class Server {
   readonly origin: string;
+  /** What it wrote on standard error. */
+  said = '';
   private process: ChildProcess | undefined;
 
   private constructor(
@@ -50,7 +52,11 @@ export class Server {
         TENURE_DATA_DIR: this.data,
         TENURE_LISTEN: this.listen,
       },
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', 'inherit', 'pipe'],
+    });
+    child.stderr.on('data', (part: Buffer) => {
+      this.said += part;
+      process.stderr.write(part);
     });
     this.process = child;
     const deadline = Date.now() + START_TIMEOUT_MS;

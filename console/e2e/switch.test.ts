@@ -12,7 +12,7 @@ test('an invitation is accepted, and a person goes from one organisation to anot
   await expect(page.getByRole('menuitem', { name: 'Profile' })).toBeVisible();
   await expect(page.getByRole('menuitem', { name: 'Switch organisation' })).toHaveCount(0);
 
-  await api.member('viewer', { ...bob, username: `${bob.username}-2` });
+  await api.add('viewer', { ...bob, username: `${bob.username}-2` });
   await page.reload();
   await page.getByRole('button', { name: `Account of ${bob.name}` }).click();
   await page.getByRole('menuitem', { name: 'Switch organisation' }).click();

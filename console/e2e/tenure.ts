@@ -132,10 +132,20 @@ export class Api {
     return (await this.call('POST', `/workflows/${workflow}/executions`, { input })).id;
   }
 
-  async member(role: string, person = newPerson(`${role} person`)): Promise<Person> {
+  /** Somebody who is asked, and has not logged in yet. */
+  async add(role: string, person = newPerson(`${role} person`)): Promise<Person> {
     const { name: full_name, email, username, password } = person;
     await this.call('POST', '/users', { full_name, email, username, password, roles: [role] });
     return person;
+  }
+
+  /** Somebody new, who has logged in and chosen a password. */
+  async member(role: string, person?: Person): Promise<Person> {
+    const added = await this.add(role, person);
+    const new_password = `${added.password} again`;
+    const own = await Api.login(this.origin, added);
+    await own.call('POST', '/auth/password', { current_password: added.password, new_password });
+    return { ...added, password: new_password };
   }
 }
 

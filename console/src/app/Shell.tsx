@@ -1,9 +1,11 @@
+import { useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useLocation, useRouter } from '@tanstack/react-router';
 import { Menu as MenuIcon, Search } from 'lucide-react';
 import { useEffect, useState } from 'react';
 import { Dialog, Modal, ModalOverlay } from 'react-aria-components';
-import { useMe } from '~/api/query';
+import { meQuery, useMe } from '~/api/query';
 import { useSessionState } from '~/api/session';
+import { OwnPassword } from '~/features/auth/OwnPassword';
 import { StepUpDialog } from '~/features/auth/StepUpDialog';
 import { VerifyBanner } from '~/features/mail/VerifyBanner';
 import { Button } from '~/ui/button';
@@ -25,6 +27,7 @@ function Inside() {
   const [palette, setPalette] = useState(false);
   const { pathname } = useLocation();
   const { First, onDone } = useFirst();
+  const { data: me } = useQuery(meQuery);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a navigation closes the drawer
   useEffect(() => setDrawer(false), [pathname]);
@@ -40,6 +43,7 @@ function Inside() {
   }, []);
 
   if (First) return <First onDone={onDone} />;
+  if (me?.password_change_required) return <OwnPassword me={me} />;
   return (
     <div className="shell">
       <a className="skip-link" href="#content">

@@ -1,6 +1,7 @@
 import {
   Activity,
   Bot,
+  Building2,
   Gauge,
   House,
   Inbox,
@@ -14,6 +15,7 @@ import {
   Workflow,
 } from 'lucide-react';
 import { permits, useMe } from '~/api/query';
+import type { Me } from '~/api/types';
 
 /** The console's pages and the permission that each needs, in the order of the sidebar and the command palette. */
 const NAVIGATION = [
@@ -45,14 +47,35 @@ const NAVIGATION = [
       { to: '/audit', label: 'Audit log', icon: ScrollText, needs: 'audit:read' },
     ],
   },
+  {
+    group: 'Platform',
+    pages: [
+      {
+        to: '/platform/organizations',
+        label: 'Organisations',
+        icon: Building2,
+        needs: 'platform:organization:read',
+      },
+    ],
+  },
 ] as const;
 
-/** The pages that the person may see, without groups that would be empty; all of them while that is not known. */
+/**
+ * Whether a page is shown to who holds these permissions: every page while they are not known, but for the platform's, which hardly
+ * anybody may see.
+ */
+export function isShown(needs: string | undefined, me: Pick<Me, Held> | undefined): boolean {
+  if (!needs) return true;
+  if (!me) return !needs.startsWith('platform:');
+  return permits(me.permissions, needs) || permits(me.platform_permissions, needs);
+}
+type Held = 'permissions' | 'platform_permissions';
+
+/** The pages that the person may see, without groups that would be empty. */
 export function useNavigation() {
-  const held = useMe()?.permissions;
-  const may = (needs: string | undefined) => !needs || !held || permits(held, needs);
+  const me = useMe();
   return NAVIGATION.map(({ group, pages }) => ({
     group,
-    pages: pages.filter(({ needs }) => may(needs)),
+    pages: pages.filter(({ needs }) => isShown(needs, me)),
   })).filter(({ pages }) => pages.length > 0);
 }

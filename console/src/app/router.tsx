@@ -11,6 +11,7 @@ import { start } from '~/api/session';
 import type { AuditFilter } from '~/features/audit/api';
 import type { ExecutionFilterName } from '~/features/executions/ExecutionsPage';
 import { parseFilter } from '~/features/members/filter';
+import type { OrganizationFilter } from '~/features/platform/api';
 import { Crashed, NotFound, Starting } from './fallbacks';
 import { Shell } from './Shell';
 
@@ -93,6 +94,11 @@ const links = [
   }),
   createRoute({
     ...ofLink,
+    path: '/setup',
+    component: lazyRouteComponent(() => import('~/features/setup/SetupPage'), 'SetupPage'),
+  }),
+  createRoute({
+    ...ofLink,
     path: '/outbox',
     component: lazyRouteComponent(() => import('~/features/mail/OutboxPage'), 'OutboxPage'),
   }),
@@ -137,6 +143,11 @@ const page = {
   usage: lazyRouteComponent(() => import('~/features/usage/UsagePage'), 'UsagePage'),
   device: lazyRouteComponent(() => import('~/features/device/DevicePage'), 'DevicePage'),
   profile: lazyRouteComponent(() => import('~/features/profile/ProfilePage'), 'ProfilePage'),
+  organizations: lazyRouteComponent(
+    () => import('~/features/platform/OrganizationsPage'),
+    'OrganizationsPage',
+  ),
+  organization: lazyRouteComponent(() => import('~/features/platform/OrganizationPage'), 'OrganizationPage'),
   audit: lazyRouteComponent(() => import('~/features/audit/AuditPage'), 'AuditPage'),
 };
 const getParentRoute = () => shell;
@@ -198,6 +209,21 @@ const audit = createRoute({
   }),
 });
 
+const organizations = createRoute({
+  getParentRoute,
+  path: '/platform/organizations',
+  component: page.organizations,
+  validateSearch: (search): OrganizationFilter => ({
+    search: text(search.search)?.slice(0, 100),
+    status: oneOf(['active', 'suspended'] as const, search.status),
+  }),
+});
+const organization = createRoute({
+  getParentRoute,
+  path: '/platform/organizations/$organizationId',
+  component: page.organization,
+});
+
 export const routeTree = root.addChildren([
   visitor.addChildren([login, register]),
   link.addChildren(links),
@@ -222,6 +248,8 @@ export const routeTree = root.addChildren([
     profile,
     device,
     audit,
+    organizations,
+    organization,
   ]),
 ]);
 

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::context::{Actor, Assurance, Context, Identity, Origin};
+use crate::context::{Actor, Assurance, Context, Identity, Origin, Owed};
 use crate::error::{Code, Error, Problem, Result};
 use crate::event::Audited;
 use crate::id::{TenantId, WorkflowId};
@@ -43,31 +43,37 @@ pub struct Authenticated<D = Plain> {
 pub trait Demand: Send + Sync + 'static {
     /// A factor proven within the last five minutes.
     const STEP_UP: bool;
-    /// Also a login passes whose organisation asks for a second factor that it has not proven.
-    const ENROLMENT: bool;
+    /// Also a login passes that owes one of these.
+    const OWING: &'static [Owed];
 }
 
 macro_rules! demands {
-    ($($(#[$doc:meta])* $name:ident = $step_up:literal, $enrolment:literal;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident = $step_up:literal, [$($owed:ident),*];)*) => {$(
         $(#[$doc])*
         #[derive(Debug)]
         pub enum $name {}
         impl Demand for $name {
             const STEP_UP: bool = $step_up;
-            const ENROLMENT: bool = $enrolment;
+            const OWING: &'static [Owed] = &[$(Owed::$owed),*];
         }
     )*};
 }
 
 demands! {
     /// Nothing more.
-    Plain = false, false;
+    Plain = false, [];
     /// A factor proven within the last five minutes.
-    Proven = true, false;
+    Proven = true, [];
     /// Nothing, and who must still set up a second factor passes: what it takes to do so.
-    Enrolling = false, true;
-    /// Both.
-    ProvenEnrolling = true, true;
+    Enrolling = false, [SecondFactor];
+    /// The same, with a factor proven within the last five minutes.
+    ProvenEnrolling = true, [SecondFactor];
+    /// Nothing, and who must still choose a password passes.
+    Renewing = false, [NewPassword];
+    /// The same, with a factor proven within the last five minutes.
+    ProvenRenewing = true, [NewPassword];
+    /// Nothing, and whoever owes anything passes: what it takes to do either.
+    Owing = false, [NewPassword, SecondFactor];
 }
 
 /// Nobody needs to be known. Counted by a test; `routes.public` asks for the reason.
@@ -112,9 +118,18 @@ pub(crate) fn step_up(assurance: &Assurance) -> Problem {
     Problem::new(Code::StepUpRequired, detail).with("factors", serde_json::json!(assurance.factors))
 }
 
-fn enrolment() -> Problem {
-    let detail = "your organisation asks for a second factor: set one up under /api/v1/auth/mfa; until then this login reaches nothing else";
-    Problem::new(Code::MfaRequired, detail)
+/// 403 for a login that has to do something else first.
+fn owing(owed: Owed) -> Problem {
+    match owed {
+        Owed::NewPassword => {
+            let detail = "choose a password of your own first, in the console or with POST /api/v1/auth/password: this one was chosen by somebody else, or is too short without a second factor; until then this login reaches nothing else";
+            Problem::new(Code::PasswordChangeRequired, detail)
+        }
+        Owed::SecondFactor => {
+            let detail = "your organisation asks for a second factor: set one up under /api/v1/auth/mfa; until then this login reaches nothing else";
+            Problem::new(Code::MfaRequired, detail)
+        }
+    }
 }
 
 impl<P> Authorized<P> {
@@ -200,8 +215,8 @@ impl<P: Permission> Authorized<P> {
         let credential = credential(headers)?.unwrap_or(Credential::Bearer(""));
         let identity = self.kernel.authenticate(credential, self.cx.origin.address).await?;
         let missing = P::NEEDS.missing_from(identity.permissions);
-        if identity.assurance.enrolment_only {
-            return Err(enrolment().into());
+        if let Some(owed) = identity.assurance.owes {
+            return Err(owing(owed).into());
         }
         if missing != PermissionSet::NONE || identity.tenant != self.tenant() {
             return Err(denied(missing).into());
@@ -467,28 +482,30 @@ fn credential(headers: &HeaderMap) -> Result<Option<Credential<'_>>> {
 pub(crate) struct Asked {
     needs: PermissionSet,
     step_up: bool,
-    enrolment: bool,
+    owing: &'static [Owed],
 }
 
 impl Asked {
     /// A login that may do more than set up what is missing of it.
     pub(crate) const fn login() -> Self {
-        Self { needs: PermissionSet::NONE, step_up: false, enrolment: false }
+        Self { needs: PermissionSet::NONE, step_up: false, owing: &[] }
     }
 
     const fn of<D: Demand>() -> Self {
-        Self { needs: PermissionSet::NONE, step_up: D::STEP_UP, enrolment: D::ENROLMENT }
+        Self { needs: PermissionSet::NONE, step_up: D::STEP_UP, owing: D::OWING }
     }
 
     const fn permission<P: Permission>() -> Self {
-        Self { needs: P::NEEDS, step_up: P::STEP_UP, enrolment: false }
+        Self { needs: P::NEEDS, step_up: P::STEP_UP, owing: &[] }
     }
 
-    /// The second factor first, as without it there are no permissions; then who may not is told so, and not asked to
-    /// prove anything.
+    /// What is owed first, as until then there are no permissions; then who may not is told so, and not asked to prove
+    /// anything.
     fn check(self, kernel: &Kernel, identity: &Identity) -> Result<()> {
-        if identity.assurance.enrolment_only && !self.enrolment {
-            return Err(enrolment().into());
+        if let Some(owed) = identity.assurance.owes
+            && !self.owing.contains(&owed)
+        {
+            return Err(owing(owed).into());
         }
         let missing = self.needs.missing_from(identity.permissions);
         if missing != PermissionSet::NONE {

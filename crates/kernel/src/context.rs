@@ -216,6 +216,15 @@ pub enum Factor {
     RecoveryCode,
 }
 
+/// What a login has to do before it reaches anything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owed {
+    /// Choose a password: somebody else chose this one, or it is too short to stand without the second factor that is gone.
+    NewPassword,
+    /// Set up the second factor that the tenant asks for.
+    SecondFactor,
+}
+
 /// How well a login has proven who its person is.
 #[derive(Debug, Clone, Default)]
 pub struct Assurance {
@@ -223,8 +232,8 @@ pub struct Assurance {
     pub proven_at: Option<Timestamp>,
     /// Whether a second factor was proven.
     pub mfa: bool,
-    /// The tenant asks for a second factor that this login has not proven: setting one up is all that it reaches.
-    pub enrolment_only: bool,
+    /// What is to be done before it reaches anything else.
+    pub owes: Option<Owed>,
     /// What a step-up of this person takes.
     pub factors: Vec<Factor>,
 }

@@ -8,6 +8,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, ResponseBuilder, Sch
 use utoipa::{IntoParams, ToSchema};
 
 use crate::authorized::{Anonymous, Authenticated, Authorized, Demand};
+use crate::context::Owed;
 use crate::error::Result;
 use crate::extract::{Created, Form, Json, JsonOrNothing, NoContent, Path, PathParams, Query, Sample};
 use crate::permission::{Access, Mode as _, Permission, PermissionSet};
@@ -31,7 +32,7 @@ pub enum Guard {
 pub struct Description {
     pub(crate) guard: Option<Guard>,
     pub(crate) step_up: bool,
-    pub(crate) enrolment: bool,
+    pub(crate) owing: &'static [Owed],
     pub(crate) path: Vec<RefOr<Schema>>,
     pub(crate) query: Vec<Parameter>,
     pub(crate) body: Option<RequestBody>,
@@ -112,6 +113,7 @@ impl<P: Permission> Input for Authorized<P> {
 impl<R: PlatformRight> Input for PlatformAuthorized<R> {
     fn describe(description: &mut Description) {
         description.guard = Some(Guard::Platform(R::NEEDS));
+        description.step_up = R::STEP_UP;
     }
 }
 
@@ -119,7 +121,7 @@ impl<D: Demand> Input for Authenticated<D> {
     fn describe(description: &mut Description) {
         description.guard = Some(Guard::Authenticated);
         description.step_up = D::STEP_UP;
-        description.enrolment = D::ENROLMENT;
+        description.owing = D::OWING;
     }
 }
 

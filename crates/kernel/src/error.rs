@@ -56,6 +56,7 @@ codes! {
     Unauthenticated     = "unauthenticated",       UNAUTHORIZED,           "A valid login is needed";
     InvalidCredentials  = "invalid-credentials",   UNAUTHORIZED,           "The login was refused";
     StepUpRequired      = "step-up-required",      FORBIDDEN,              "Prove again who you are";
+    PasswordChangeRequired = "password-change-required", FORBIDDEN,        "The password must be changed";
     MfaRequired         = "mfa-enrolment-required", FORBIDDEN,             "A second factor must be set up";
     PermissionDenied    = "permission-denied",     FORBIDDEN,              "A permission is missing";
     TenantSuspended     = "tenant-suspended",      FORBIDDEN,              "The organisation is suspended";

@@ -229,6 +229,12 @@ impl<T> Audited<T> {
         self
     }
 
+    /// The same, with what else belongs to its events ([`NewEvent::detail`]).
+    pub fn detail(mut self, name: &str, value: impl Serialize) -> Self {
+        self.events = self.events.into_iter().map(|event| event.detail(name, &value)).collect();
+        self
+    }
+
     /// The same, told on this tenant's stream: where the transaction's own tenant may not read of it.
     pub fn in_tenant(mut self, tenant: TenantId) -> Self {
         for event in &mut self.events {

@@ -39,7 +39,10 @@ mod tenant_tx;
 pub mod text;
 mod upkeep;
 
-pub use authorized::{Anonymous, Authenticated, Authorized, Demand, Enrolling, Plain, Proven, ProvenEnrolling, bearer};
+pub use authorized::{
+    Anonymous, Authenticated, Authorized, Demand, Enrolling, Owing, Plain, Proven, ProvenEnrolling, ProvenRenewing,
+    Renewing, bearer,
+};
 pub use clock::{Clock, Timestamp};
 pub use context::{Actor, Assurance, Context, Factor, Identity, Origin, Principal};
 pub use error::{Code, Error, OnConstraint, Problem, Result};

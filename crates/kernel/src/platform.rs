@@ -10,12 +10,13 @@ use std::sync::Arc;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 
-use crate::authorized::{Asked, admit};
+use crate::authorized::{Asked, admit, step_up};
 use crate::context::{Actor, Context};
 use crate::error::{Code, Error, Problem, Result};
 use crate::event::Audited;
-use crate::id::UserId;
+use crate::id::{TenantId, UserId};
 use crate::kernel::Kernel;
+use crate::permission::Recent;
 use crate::system_tx::{SystemReason, SystemTx};
 
 macro_rules! platform_permissions {
@@ -59,13 +60,20 @@ platform_permissions! {
     OrganizationRead    = "platform:organization:read",    "See all organisations: plan, status, quotas and use, nothing of what is in them.";
     OrganizationSuspend = "platform:organization:suspend", "Suspend organisations, and let them go on.";
     OrganizationPlan    = "platform:organization:plan",    "Change an organisation's plan.";
-    OrganizationQuota   = "platform:organization:quota",   "Give an organisation another limit than its plan's.";
+    OrganizationQuota   = "platform:organization:quota",   "Give an organisation another limit than its plan's, and other rate limits than the installation's.";
 }
 
 /// A permission of platform administrators as a type.
 pub trait PlatformRight: Send + Sync + 'static {
     /// Which.
     const NEEDS: PlatformPermission;
+    /// Whether a factor must have been proven just before ([`Recent`]).
+    const STEP_UP: bool = false;
+}
+
+impl<R: PlatformRight> PlatformRight for Recent<R> {
+    const NEEDS: PlatformPermission = R::NEEDS;
+    const STEP_UP: bool = true;
 }
 
 /// The caller is a platform administrator who logged in.
@@ -88,6 +96,23 @@ impl<R: PlatformRight> PlatformAuthorized<R> {
         Actor { session: None, ..*self.cx.actor() }
     }
 
+    /// What the process shares.
+    #[must_use]
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// The organisation of the login that they act with.
+    #[must_use]
+    pub fn tenant(&self) -> TenantId {
+        self.cx.tenant()
+    }
+
+    /// Records the refusal, if the error is one: for what a handler refuses outside a transaction.
+    pub async fn refused(&self, error: Error) -> Error {
+        self.kernel.refused(Some(self.cx.tenant()), self.cx.actor(), &self.cx.origin, error).await
+    }
+
     /// Works on organisations as such, in the platform's narrow role, by this caller.
     ///
     /// # Errors
@@ -96,23 +121,28 @@ impl<R: PlatformRight> PlatformAuthorized<R> {
         let system = self.kernel.system(SystemReason::Administer).by(self.actor()).from(&self.cx.origin);
         match system.run(f).await {
             Ok(value) => Ok(value),
-            Err(error) => {
-                Err(self.kernel.refused(Some(self.cx.tenant()), self.cx.actor(), &self.cx.origin, error).await)
-            }
+            Err(error) => Err(self.refused(error).await),
         }
     }
 }
 
+/// What this person may do for the platform, in the role that tells who people are: all of it, or nothing.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn held(tx: &mut SystemTx, user: UserId) -> Result<&'static [PlatformPermission]> {
+    let known = sqlx::query_scalar("select exists (select from platform_admins where user_id = $1)");
+    let known: bool = known.bind(user.uuid()).fetch_one(&mut *tx).await?;
+    Ok(if known { PlatformPermission::ALL } else { &[] })
+}
+
 /// Asked each time: these requests are few, and whoever was removed has lost it at once.
-async fn administers(kernel: &Kernel, user: UserId) -> Result<bool> {
+async fn holds(kernel: &Kernel, user: UserId, permission: PlatformPermission) -> Result<bool> {
     let system = kernel.system(SystemReason::Authenticate);
-    system
-        .run(async |tx| {
-            let known = sqlx::query_scalar("select exists (select from platform_admins where user_id = $1)");
-            let known: bool = known.bind(user.uuid()).fetch_one(&mut *tx).await?;
-            Ok(Audited::none("asks whether somebody administers the platform", known))
-        })
-        .await
+    let held = system
+        .run(async |tx| Ok(Audited::none("asks whether somebody administers the platform", held(tx, user).await?)))
+        .await?;
+    Ok(held.contains(&permission))
 }
 
 impl<S, R> FromRequestParts<S> for PlatformAuthorized<R>
@@ -128,7 +158,7 @@ where
         let (identity, info) = admit(parts, &kernel, Asked::login()).await?;
         let login = identity.actor.session.and(identity.actor.user());
         let holds = match login {
-            Some(user) => administers(&kernel, user).await?,
+            Some(user) => holds(&kernel, user, R::NEEDS).await?,
             None => false,
         };
         if !holds {
@@ -138,6 +168,10 @@ where
             // Whoever does not administer the platform learns nothing of which organisations there are.
             let told = error.problem().code == Code::PermissionDenied;
             return Err(if told { Problem::not_found().into() } else { error });
+        }
+        if R::STEP_UP && !identity.assurance.is_recent(kernel.clock().now()) {
+            let error = step_up(&identity.assurance).into();
+            return Err(kernel.refused(Some(identity.tenant), &identity.actor, &info.origin, error).await);
         }
         Ok(Self { kernel, cx: Arc::new(Context { identity, origin: info.origin }), right: PhantomData })
     }

@@ -22,6 +22,7 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema as _, ToSchema as _};
 
+use crate::context::Owed;
 use crate::describe::{Description, Guard, Guarded, KnownCaller, Returns};
 use crate::error::{Code, Problem, ProblemDocument};
 use crate::request;
@@ -36,8 +37,8 @@ pub struct RouteInfo {
     pub guard: Guard,
     /// Whether a factor must have been proven just before.
     pub step_up: bool,
-    /// Whether a login passes that has yet to set up the second factor which its organisation asks for.
-    pub enrolment: bool,
+    /// What a login may still owe that passes.
+    pub owing: &'static [Owed],
     /// Why anybody may, where anybody may.
     pub public_reason: Option<&'static str>,
     /// A valid body, where it takes one.
@@ -159,7 +160,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             path: path.to_owned(),
             guard: description.guard.unwrap_or(Guard::Public),
             step_up: description.step_up,
-            enrolment: description.enrolment,
+            owing: description.owing,
             public_reason,
             sample: description.sample.clone(),
             body_limit: request::MAX_BODY,

@@ -58,6 +58,8 @@ pub struct App {
     pub policy: Arc<dyn Policy>,
     /// What runs on this node at this moment.
     pub live: Arc<LiveSteps>,
+    /// Which connections stay open on it.
+    pub connections: quotas::Connections,
     /// Who verifies a log at this moment.
     pub verifications: audit::Verifications,
     /// Goes through imports of people.
@@ -118,6 +120,7 @@ impl App {
             plans,
             policy,
             live,
+            connections: quotas::Connections::default(),
             verifications,
             importer,
             engine,
@@ -162,6 +165,9 @@ impl App {
                 tracing::warn!(%error, "when API keys were last used was not written; the next round tries again");
             }
             self.engine.settle_calls(false).await;
+            if let Err(error) = self.connections.write_down(&self.kernel).await {
+                tracing::warn!(%error, "how many connections are open was not written; the next round tries again");
+            }
             if let Err(error) = quotas::warn(&self.kernel).await {
                 tracing::warn!(%error, "organisations were not told of quotas that are nearly used; the next round tries again");
             }
@@ -297,6 +303,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         executions::ExecutionEvent::ALL,
         approvals::ApprovalEvent::ALL,
         platform::PlatformAdminEvent::ALL,
+        platform::SetupLinkEvent::ALL,
     ];
     slices.concat()
 }

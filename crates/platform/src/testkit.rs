@@ -304,7 +304,19 @@ impl TestApp {
             "roles": [role.as_str()],
         });
         let _ = self.post(admin, "/users", body).await.expect(201);
+        self.chose_own_password(&username).await;
         self.log_in(&username).await
+    }
+
+    /// As if they had logged in once and chosen a password, the same: tests of other things want to do other things with
+    /// whom an administrator made.
+    pub async fn chose_own_password(&self, username: &str) {
+        let of = "user_id = (select id from users where username = $1)";
+        sqlx::query(AssertSqlSafe(format!("update credentials set must_change = false where {of}")))
+            .bind(username)
+            .execute(&mut self.admin().await)
+            .await
+            .unwrap();
     }
 
     /// An organisation with an actor of each system role.

@@ -21,6 +21,8 @@ interface LimitFormProps {
   onSave: (limit: RateLimit) => void;
   onCancel?: () => void;
   isDisabled?: boolean;
+  /** Whoever sets the bounds of others is not held to those of their own organisation. */
+  isUnbounded?: boolean;
 }
 
 /** Three figures, each of which may be left empty: then the installation's holds. */
@@ -32,8 +34,9 @@ export function LimitForm({
   onSave,
   onCancel,
   isDisabled,
+  isUnbounded = false,
 }: LimitFormProps) {
-  const most = useRateLimits().data?.most;
+  const most = useRateLimits(!isUnbounded).data?.most;
   const [texts, setTexts] = useState({
     per_minute: shown(limit.per_minute),
     per_hour: shown(limit.per_hour),

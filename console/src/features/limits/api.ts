@@ -7,8 +7,8 @@ import { toast } from '~/ui/toast';
 const KEY = ['rate-limits'];
 
 /** The organisation's limit, the most that can be set, and what holds where nothing is. */
-export function useRateLimits() {
-  return useQuery({ queryKey: KEY, queryFn: () => unwrap(api.GET('/api/v1/rate-limits')) });
+export function useRateLimits(enabled = true) {
+  return useQuery({ queryKey: KEY, queryFn: () => unwrap(api.GET('/api/v1/rate-limits')), enabled });
 }
 
 export function useSetRateLimits() {

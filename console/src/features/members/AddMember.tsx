@@ -40,7 +40,7 @@ export function AddMember({ onDone }: { onDone: () => void }) {
         {...bind('password')}
         minLength={shortest}
         autoComplete="new-password"
-        hint={`At least ${shortest} characters; hand it over in person.`}
+        hint={`At least ${shortest} characters; hand it over in person. They choose another when they log in.`}
       />
       <RoleChoice value={roles} onChange={setRoles} />
       <div className="form-actions">

@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { api, unwrap } from '~/api/client';
 import { Problem } from '~/api/problem';
-import { usePages } from '~/api/query';
+import { meQuery, usePages } from '~/api/query';
 import { forget, logout } from '~/api/session';
 import type { Schemas, Session } from '~/api/types';
 import { saveFile } from '~/lib/save';
@@ -57,9 +57,10 @@ export function useChangePassword() {
   const client = useQueryClient();
   return useMutation<unknown, Problem, Schemas['PasswordChange']>({
     mutationFn: (body) => unwrap(api.POST('/api/v1/auth/password', { body })),
-    onSuccess: () => {
+    onSuccess: async () => {
       toast('Password changed; your other sessions have ended');
-      return client.invalidateQueries({ queryKey: KEY });
+      // It may have opened what was closed until then.
+      for (const queryKey of [KEY, meQuery.queryKey]) await client.invalidateQueries({ queryKey });
     },
   });
 }

@@ -29,7 +29,7 @@ export function NearlyUsed({ quotas }: { quotas: readonly Quota[] }) {
   );
 }
 
-/** Whether it fills up; what runs at once comes and goes, and more waits. */
+/** Whether it fills up; what is there at once comes and goes. */
 function isKept(name: Quota['name']): boolean {
-  return name !== 'concurrent_executions';
+  return name !== 'concurrent_executions' && name !== 'concurrent_connections';
 }

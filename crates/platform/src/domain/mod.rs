@@ -3,6 +3,7 @@
 pub mod access;
 pub mod tenancy;
 pub mod rate_limits;
+pub mod quotas;
 pub mod mail;
 pub mod identity;
 pub mod roles;
@@ -10,7 +11,6 @@ pub mod members;
 pub mod service_accounts;
 pub mod api_keys;
 pub mod oauth;
-pub mod quotas;
 pub mod teams;
 pub mod secrets;
 pub mod invitations;

@@ -188,6 +188,7 @@ async fn nobody_invites_with_what_they_do_not_hold() {
         "email": "rec@example.com", "username": "rec", "full_name": "Rec", "password": PASSWORD, "roles": ["recruiter"]
     });
     let _ = app.post(&ada, "/users", body).await.expect(201);
+    app.chose_own_password("rec").await;
     let rec = app.log_in("rec").await;
     let try_with = async |by: &Actor, body: Value| app.post(by, "/invitations", body).await;
     try_with(&rec, json!({"email": "a@example.com", "roles": ["admin"]})).await.problem(403, "permission-denied");

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use tenure_kernel::context::Owed;
 use tenure_kernel::describe::Guard;
 use tenure_kernel::{Access, PermissionSet, RouteInfo};
 use tenure_platform::domain::access::SystemRole;
@@ -53,8 +54,11 @@ async fn routes_and_their_guards() {
             Guard::Public => format!("public: {}", route.public_reason.unwrap_or("?")),
         };
         let proof = if route.step_up { ", proven just now" } else { "" };
-        let enrolment = if route.enrolment { ", also without the second factor that is asked for" } else { "" };
-        format!("{:6} {:45} {guard}{proof}{enrolment}", route.method, route.path)
+        let owing = route.owing.iter().map(|owed| match owed {
+            Owed::NewPassword => ", also with a password of somebody else's",
+            Owed::SecondFactor => ", also without the second factor that is asked for",
+        });
+        format!("{:6} {:45} {guard}{proof}{}", route.method, route.path, owing.collect::<String>())
     });
     insta::assert_snapshot!("routes", lines.collect::<Vec<_>>().join("\n"));
 }

@@ -15,7 +15,9 @@ async fn add(app: &TestApp, admin: &Actor, username: &str, roles: &[&str]) -> St
         "email": format!("{username}@example.com"), "username": username, "full_name": format!("The {username}"),
         "password": PASSWORD, "roles": roles,
     });
-    app.post(admin, "/users", body).await.expect(201)["id"].as_str().unwrap().to_owned()
+    let added = app.post(admin, "/users", body).await.expect(201);
+    app.chose_own_password(username).await;
+    added["id"].as_str().unwrap().to_owned()
 }
 
 /// Sets when somebody was last here, in days before now; `None` for never.

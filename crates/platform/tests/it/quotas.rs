@@ -17,6 +17,7 @@ use crate::engine::{save, start, until};
 use crate::guests;
 
 const MONTHLY: Quota = Quota::ExecutionsPerMonth;
+const HOURLY: Quota = Quota::ExecutionsPerHour;
 
 /// What a handler holds: the proof of a permission in the actor's tenant.
 pub fn acting(app: &TestApp, actor: &Actor) -> Authorized<WorkflowCreate> {
@@ -164,12 +165,21 @@ async fn everybody_who_may_see_the_organisation_sees_its_quotas() {
         answer["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect();
     assert_eq!(
         names,
-        ["workflows", "executions_per_month", "concurrent_executions", "storage_bytes", "provider_calls_per_month"]
+        [
+            "workflows",
+            "teams",
+            "executions_per_hour",
+            "executions_per_month",
+            "concurrent_executions",
+            "concurrent_connections",
+            "storage_bytes",
+            "provider_calls_per_month"
+        ]
     );
     let workflows = &answer["items"][0];
     assert_eq!((&workflows["limit"], &workflows["remaining"]), (&Value::Null, &Value::Null));
     assert_eq!((&workflows["period"], &workflows["resets_at"]), (&Value::Null, &Value::Null));
-    assert_eq!(answer["items"][2]["limit"], 50);
+    assert_eq!(answer["items"][4]["limit"], 50);
 
     plan(&app, ada.tenant(), "pro").await;
     assert_eq!(shown(&app, &ada, Quota::Workflows).await["limit"], 50);
@@ -195,6 +205,7 @@ async fn the_engine_reserves_for_many_tenants_at_once() {
     let app = TestApp::start().await;
     let (ada, grace) = (app.register("ada", "Engines").await, app.register("grace", "Compilers").await);
     plan(&app, ada.tenant(), "free").await;
+    limit(&app, ada.tenant(), HOURLY, None).await;
     let (engines, compilers, nobody) = (ada.tenant(), grace.tenant(), TenantId::new(Timestamp::from_micros(1)));
     for (wanted, expected) in [
         ([(engines, 60), (compilers, 1_000_000), (nobody, 1)], [60, 1_000_000, 0]),
@@ -208,6 +219,17 @@ async fn the_engine_reserves_for_many_tenants_at_once() {
     }
     assert_eq!(shown(&app, &grace, MONTHLY).await["used"], 1_000_005);
     take(&acting(&app, &ada), MONTHLY, 1).await.unwrap_err();
+    // What the month did not leave is not counted in the hour; and the hour bounds what the month would leave.
+    assert_eq!(shown(&app, &ada, HOURLY).await["used"], 100);
+    limit(&app, compilers, HOURLY, Some(1_000_010)).await;
+    let wanted = shares(&[(compilers, 60)]);
+    let granted = engine(&app, async |tx| quotas::reserve_executions(tx, &wanted).await).await;
+    assert_eq!(granted, shares(&[(compilers, 5)]));
+    let now = app.app.kernel.clock().now();
+    engine(&app, async |tx| quotas::release_executions(tx, &[(compilers, now), (compilers, now)]).await).await;
+    for quota in [HOURLY, MONTHLY] {
+        assert_eq!(shown(&app, &grace, quota).await["used"], 1_000_008, "{quota:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -216,6 +216,7 @@ async fn a_month_is_a_curve_and_the_warning_comes_once() {
         days["items"],
         json!([
             {"quota": "executions_per_month", "day": "2026-11-03T00:00:00Z", "used": 4},
+            {"quota": "teams", "day": "2026-11-03T00:00:00Z", "used": 1},
             {"quota": "executions_per_month", "day": "2026-11-05T00:00:00Z", "used": 9},
         ])
     );

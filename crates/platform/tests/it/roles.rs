@@ -21,6 +21,7 @@ async fn with_roles(app: &TestApp, admin: &Actor, username: &str, roles: &[&str]
     let body = json!({"email": format!("{username}@example.com"), "username": username, "password": PASSWORD,
                       "full_name": username, "roles": roles});
     let _ = app.post(admin, "/users", body).await.expect(201);
+    app.chose_own_password(username).await;
     app.log_in(username).await
 }
 

@@ -192,6 +192,7 @@ async fn a_permission_withdrawn_while_an_execution_waits_ends_it() {
             "full_name": who, "roles": [role.as_str()],
         });
         let member = app.post(&ada, "/users", body).await.expect(201);
+        app.chose_own_password(who).await;
         let person = app.log_in(who).await;
         let mut executions = Vec::new();
         for workflow in &workflows {

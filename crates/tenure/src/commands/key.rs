@@ -24,7 +24,7 @@ pub(super) struct Args {
 enum Verb {
     /// Make an API key, and print it this once
     ///
-    /// Wants an access token: an API key makes no API keys.
+    /// Wants a login: an API key makes no API keys. Where you have not proven for five minutes who you are, it asks on the terminal.
     #[command(after_help = "Examples:\n  \
         tenure key create --name 'Nightly import' --scope workflow:read --scope workflow:execute\n  \
         tenure key create --name CI --scope 'workflow:*' --environment test --cidr 192.0.2.0/24 --json")]

@@ -17,6 +17,7 @@ mod openapi;
 mod organization;
 mod platform_admin;
 mod pages;
+mod proof;
 mod remote;
 mod role;
 mod run;

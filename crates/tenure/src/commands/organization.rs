@@ -80,7 +80,8 @@ struct Create {
 struct QuotaArgs {
     /// The organisation, by its short name
     slug: String,
-    /// workflows, executions_per_month, concurrent_executions, storage_bytes or provider_calls_per_month; all are shown if absent
+    /// workflows, teams, executions_per_hour, executions_per_month, concurrent_executions, concurrent_connections,
+    /// storage_bytes or provider_calls_per_month; all are shown if absent
     #[arg(value_parser = parse_quota)]
     quota: Option<Quota>,
     /// The limit from now on
@@ -224,7 +225,13 @@ fn create(new: Create, flags: &Flags) -> Outcome {
 
     let (user, organization) = on_platform(flags, async |platform: &Platform| {
         let app = &platform.app;
-        let person = NewPerson { username, email, full_name, password_hash: app.passwords.hash(password).await? };
+        let person = NewPerson {
+            username,
+            email,
+            full_name,
+            password_hash: app.passwords.hash(password).await?,
+            must_change: false,
+        };
         let plan = new.plan.unwrap_or(app.config.default_plan);
         let reason = SystemReason::Authenticate;
         Ok(app.kernel.system(reason).run(async |tx| create_organization(tx, &person, &name, plan).await).await?)

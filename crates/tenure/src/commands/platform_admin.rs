@@ -1,16 +1,17 @@
 //! `tenure platform-admin`: people who run the platform.
 
-use tenure_platform::domain::platform::{self, PlatformAdmin};
+use tenure_kernel::Kernel;
+use tenure_platform::domain::platform::{self, FactorsReset, PlatformAdmin};
 
 use super::{Failure, Outcome, on_platform};
 use crate::config::Flags;
 use crate::output;
 use crate::platform::Platform;
 
-/// Make, list and remove the platform's administrators
+/// Make, list and remove the platform's administrators; help who has lost their second factors
 ///
-/// They list organisations, suspend and resume them, and change their plans and quotas, over the API; they see nothing of what is in
-/// them. Works on the database itself, on the server's machine; with the embedded PostgreSQL the server must be stopped.
+/// Administrators list organisations, suspend and resume them, and change their plans, quotas and rate limits, in the console and over
+/// the API; they see nothing of what is in them. Works on the database itself, on the server's machine; with the embedded PostgreSQL the server must be stopped.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -33,6 +34,14 @@ enum Verb {
     /// Take a person off the platform's administrators; their login stays
     #[command(after_help = "Examples:\n  tenure platform-admin remove ada")]
     Remove(Person),
+    /// Remove somebody's second factors, recovery codes and trusted devices, and end their logins
+    ///
+    /// For who has lost them and is in several organisations, none of which may do it alone. Be sure who asks: afterwards the password
+    /// is all that a login takes. Each organisation of theirs reads of it in its audit log.
+    #[command(after_help = "Examples:\n  \
+        tenure platform-admin reset-mfa ada\n  \
+        tenure platform-admin reset-mfa ada@example.com --json")]
+    ResetMfa(Person),
 }
 
 #[derive(Debug, clap::Args)]
@@ -43,43 +52,79 @@ struct Person {
 }
 
 pub(super) fn run(args: &Args, flags: &Flags) -> Outcome {
-    let admins = on_platform(flags, async |platform: &Platform| {
-        let kernel = &platform.app.kernel;
-        Ok(match &args.verb {
-            Verb::Create(person) => vec![platform::add_admin(kernel, &person.name).await.map_err(|e| told(e, person))?],
-            Verb::Remove(person) => {
-                vec![platform::remove_admin(kernel, &person.name).await.map_err(|e| told(e, person))?]
-            }
-            Verb::List => platform::admins(kernel).await?,
-        })
-    })?;
-    if args.json {
-        match &args.verb {
-            Verb::List => output::json(&serde_json::json!({ "items": admins })),
-            Verb::Create(_) | Verb::Remove(_) => output::json(&serde_json::json!(admins.first())),
+    match &args.verb {
+        Verb::Create(person) => {
+            let made = on_kernel(flags, async |kernel| platform::add_admin(kernel, &person.name).await);
+            one(&made.map_err(|error| told(error, &person.name))?, "added ", args.json);
         }
-        return Ok(());
-    }
-    let verb = match &args.verb {
-        Verb::Create(_) => "added ",
-        Verb::Remove(_) => "removed ",
-        Verb::List => "",
-    };
-    for PlatformAdmin { username, email, created_at, .. } in &admins {
-        output::line(format_args!("{verb}{} ({}), since {created_at}", username.0, email.0));
-    }
-    if admins.is_empty() {
-        output::note("there are none; `tenure platform-admin create` makes one");
+        Verb::Remove(person) => {
+            let removed = on_kernel(flags, async |kernel| platform::remove_admin(kernel, &person.name).await);
+            one(&removed.map_err(|error| told(error, &person.name))?, "removed ", args.json);
+        }
+        Verb::ResetMfa(person) => {
+            let reset = on_kernel(flags, async |kernel| platform::reset_factors(kernel, &person.name).await);
+            reset_told(&reset.map_err(|error| told(error, &person.name))?, args.json);
+        }
+        Verb::List => list(&on_kernel(flags, async |kernel| platform::admins(kernel).await).map_err(whole)?, args.json),
     }
     Ok(())
 }
 
-fn told(error: tenure_kernel::Error, person: &Person) -> Failure {
-    match error.problem().code {
-        tenure_kernel::Code::NotFound => {
-            let name = &person.name;
+/// Why nothing came of it: the platform was not opened, or what was asked of it was refused.
+enum Trouble {
+    Open(Failure),
+    Refused(tenure_kernel::Error),
+}
+
+fn on_kernel<T>(flags: &Flags, work: impl AsyncFnOnce(&Kernel) -> tenure_kernel::Result<T>) -> Result<T, Trouble> {
+    let done = on_platform(flags, async |platform: &Platform| Ok(work(&platform.app.kernel).await));
+    done.map_err(Trouble::Open)?.map_err(Trouble::Refused)
+}
+
+fn one(admin: &PlatformAdmin, verb: &str, json: bool) {
+    if json {
+        output::json(&serde_json::json!(admin));
+    } else {
+        let PlatformAdmin { username, email, created_at, .. } = admin;
+        output::line(format_args!("{verb}{} ({}), since {created_at}", username.0, email.0));
+    }
+}
+
+fn list(admins: &[PlatformAdmin], json: bool) {
+    if json {
+        output::json(&serde_json::json!({ "items": admins }));
+        return;
+    }
+    admins.iter().for_each(|admin| one(admin, "", false));
+    if admins.is_empty() {
+        output::note("there are none; `tenure platform-admin create` makes one");
+    }
+}
+
+fn reset_told(reset: &FactorsReset, json: bool) {
+    if json {
+        output::json(&serde_json::json!(reset));
+        return;
+    }
+    let FactorsReset { user, logins_ended } = reset;
+    output::line(format_args!(
+        "removed the second factors of {} ({}); {logins_ended} of their logins ended, and the next asks for the password alone",
+        user.username.0, user.email.0
+    ));
+}
+
+fn whole(trouble: Trouble) -> Failure {
+    match trouble {
+        Trouble::Open(failure) => failure,
+        Trouble::Refused(error) => error.into(),
+    }
+}
+
+fn told(trouble: Trouble, name: &str) -> Failure {
+    match trouble {
+        Trouble::Refused(error) if error.problem().code == tenure_kernel::Code::NotFound => {
             Failure::Failed(format!("nobody here is called {name}, or they are no platform administrator"))
         }
-        _ => error.into(),
+        other => whole(other),
     }
 }

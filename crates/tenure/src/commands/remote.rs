@@ -7,6 +7,7 @@ use super::Failure;
 use super::board::{self, text};
 use super::credentials::{self, Credentials, Locked, Login};
 use super::inside::success;
+use super::proof;
 
 const TOKEN: &str = "TENURE_TOKEN";
 const SERVER: &str = "TENURE_SERVER";
@@ -224,9 +225,13 @@ impl Remote {
         Ok(self.http.switched(&mut held, &other, tenant.unwrap_or_default()).await?.access_token)
     }
 
-    /// Sends JSON; whatever is no success is a failure in the problem's own words.
+    /// Sends JSON; whatever is no success is a failure in the problem's own words. What needs a fresh proof of the person asks them
+    /// for it, and is repeated.
     pub(super) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
         let token = self.token().await?;
+        let (status, answer) = self.http.json(method.clone(), path, Some(&token), body).await?;
+        let Some(factors) = proof::asked_for(status, &answer) else { return success(status, answer) };
+        proof::prove(&self.http, &token, &factors).await?;
         let (status, answer) = self.http.json(method, path, Some(&token), body).await?;
         success(status, answer)
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tenure_platform::domain::identity::LocalLogin;
+use tenure_platform::domain::platform::setup_link;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -100,6 +101,7 @@ pub(super) async fn serve(
         }
     };
     greet(&config, &platform, &url);
+    offer_setup(&config, &platform, &url).await;
     words.iter().for_each(output::note);
 
     let limits = http::Limits::new(config.server.trusted_proxies.clone().into());
@@ -138,6 +140,24 @@ fn greet(config: &Config, platform: &Platform, url: &str) {
     }
     if exposed {
         tracing::warn!("a development instance can be reached from other machines, and anybody may register");
+    }
+}
+
+/// Where nobody administers a production instance, a link for whoever reads this. Straight to standard error and never through the
+/// log, which others keep and read.
+async fn offer_setup(config: &Config, platform: &Platform, url: &str) {
+    if config.environment != Environment::Production {
+        return;
+    }
+    match setup_link(&platform.app.kernel).await {
+        Ok(Some((token, link))) => output::note(format_args!(
+            "Nobody administers this platform yet. Whoever opens this link first does:\n  {url}/setup#token={}\nIt works \
+             once, until {}, and only until a server of this installation starts again and prints another.\nWho has a login \
+             here already is made one by `tenure platform-admin create`.",
+            *token.text, link.expires_at
+        )),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "no set-up link was made; the next start tries again"),
     }
 }
 

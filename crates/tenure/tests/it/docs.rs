@@ -115,6 +115,8 @@ fn ask(ada: &Ada<'_>, example: &str) -> Value {
     let login = ada.server.post("/api/v1/auth/login", &json!({"username": "op", "password": "a quiet green meadow"}));
     let operator =
         Ada { server: ada.server, bearer: format!("Bearer {}", login.json()["access_token"].as_str().unwrap()) };
+    let own = json!({"current_password": "a quiet green meadow", "new_password": "a loud yellow morning"});
+    assert_eq!(operator.ask("POST", "/auth/password", "application/json", &own.to_string()).status, 204);
     let started = ada.post(&format!("/workflows/{}/executions", ada.save(example)), &json!({}));
     let path = format!("/executions/{}", started["id"].as_str().unwrap());
     ada.server.eventually("it asks", |_| {

@@ -26,7 +26,16 @@ fn an_operator_gives_one_organization_another_limit_and_takes_it_back() {
         (all["plan"].as_str(), names),
         (
             Some("enterprise"),
-            vec!["workflows", MONTHLY, "concurrent_executions", "storage_bytes", "provider_calls_per_month"]
+            vec![
+                "workflows",
+                "teams",
+                "executions_per_hour",
+                MONTHLY,
+                "concurrent_executions",
+                "concurrent_connections",
+                "storage_bytes",
+                "provider_calls_per_month"
+            ]
         )
     );
     let figures = |document: &Value| {
@@ -93,7 +102,7 @@ fn what_is_no_quota_or_no_limit_is_told_before_anything_is_opened() {
     };
     refused(
         &["acme", "minutes"],
-        "a quota is one of workflows, executions_per_month, concurrent_executions, storage_bytes",
+        "a quota is one of workflows, teams, executions_per_hour, executions_per_month, concurrent_executions",
     );
     refused(&["acme", "workflows", "--max=-1"], "invalid value '-1' for '--max <N>'");
     refused(&["acme", "workflows", "--max", "some"], "invalid value 'some' for '--max <N>'");

@@ -23,7 +23,7 @@ const FAILING: &str = "name: failing\nnodes:\n  good: { type: transform, jq: '1'
     \\u001b[2J\\u009b2J no\")' }\nedges:\n  - { from: start, to: good }\n  - { from: good, to: bad }\n  - { from: bad, to: end }\n";
 
 /// The program with a person before it: they see standard error and type; results go elsewhere.
-struct Terminal {
+pub struct Terminal {
     child: Child,
     keyboard: File,
     shown: Arc<Mutex<Vec<u8>>>,
@@ -31,7 +31,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(command: &mut Command) -> Self {
+    pub fn start(command: &mut Command) -> Self {
         let size = Winsize { ws_row: 24, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
         let pair = openpty(&size, None).unwrap();
         let end = || Stdio::from(pair.slave.try_clone().unwrap());
@@ -58,7 +58,7 @@ impl Terminal {
 
     /// Waits until this was written so many times.
     #[track_caller]
-    fn sees(&self, words: &str, times: usize) {
+    pub fn sees(&self, words: &str, times: usize) {
         let begun = Instant::now();
         while self.raw().matches(words).count() < times {
             assert!(begun.elapsed() < PATIENCE, "never {words:?}:\n{}", self.raw());
@@ -66,12 +66,12 @@ impl Terminal {
         }
     }
 
-    fn types(&mut self, keys: &str) {
+    pub fn types(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
     /// Exit code, standard output, and all that was written on the terminal.
-    fn end(mut self) -> (i32, String, String) {
+    pub fn end(mut self) -> (i32, String, String) {
         let mut out = String::new();
         self.child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
         let status = self.child.wait().unwrap();

@@ -211,7 +211,7 @@ impl CredentialAuthenticator {
         let permissions = root.permissions.intersection(claims.permissions());
         let (tenant, teams, workflow) = (claims.tid, Arc::clone(&root.teams), claims.workflow);
         // It has proven nothing itself, and reaches no further than its login.
-        let assurance = Assurance { enrolment_only: root.assurance.enrolment_only, ..Assurance::default() };
+        let assurance = Assurance { owes: root.assurance.owes, ..Assurance::default() };
         Ok(Arc::new(Identity { tenant, actor, permissions, teams, rates, assurance, workflow }))
     }
 

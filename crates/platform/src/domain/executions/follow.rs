@@ -20,6 +20,7 @@ use super::live::LiveSteps;
 use super::model::{ExecutionSummary, LogLine, StepState, StepSummary};
 use super::news::News;
 use super::steps::{self, Written};
+use crate::domain::quotas::Connection;
 
 /// How often the journal is looked at although no news came.
 const LOOK: Duration = Duration::from_secs(5);
@@ -51,6 +52,8 @@ pub(super) struct Follower {
     pending: VecDeque<Event>,
     begun: bool,
     ended: bool,
+    /// Counted as long as it is followed.
+    _open: Connection,
 }
 
 /// What one look found.
@@ -66,6 +69,7 @@ impl Follower {
         headers: HeaderMap,
         live: Arc<LiveSteps>,
         execution: ExecutionId,
+        open: Connection,
     ) -> Self {
         let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
         let news = News::new(cx.kernel().bus().subscribe(), execution);
@@ -81,6 +85,7 @@ impl Follower {
             pending: VecDeque::new(),
             begun: false,
             ended: false,
+            _open: open,
         }
     }
 

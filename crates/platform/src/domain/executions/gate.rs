@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::domain::api_keys;
 use crate::domain::plugins;
 use crate::domain::policies;
-use crate::domain::quotas::{self, Quota};
+use crate::domain::quotas;
 use crate::domain::tenancy;
 use crate::domain::workflows::{CompiledWorkflow, Workflow};
 
@@ -105,14 +105,14 @@ pub(super) async fn admit(tx: &mut TenantTx<Write>, app: &App, wanted: &Wanted) 
     };
     let asked = asked(tx, &workflow).await?;
     // From here on the tenant's other requests wait: nothing slow follows.
-    quotas::take(tx, Quota::ExecutionsPerMonth, 1).await?;
+    let counted_at = quotas::take_execution(tx).await?;
     quotas::keep(tx, wanted.id, &stored).await?;
     if store::queue_is_full(tx).await? {
         return Err(queue_full().into());
     }
     let decision = policies::decide(&*app.policy, &mut *tx, now, &asked).await?;
     if !decision.allowed {
-        quotas::give_back(tx, Quota::ExecutionsPerMonth, 1).await?;
+        quotas::give_back_execution(tx, counted_at).await?;
         quotas::forget(tx, wanted.id).await?;
         return Ok(Audited::none(
             "its refusal is an event of its own, folded with its repeats",

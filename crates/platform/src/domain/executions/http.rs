@@ -161,6 +161,11 @@ async fn start(
     let patience = query.wait.as_deref().map(wait::parse).transpose()?;
     let id = ExecutionId::new(cx.kernel().clock().now());
     let wanted = Wanted { id, workflow, version: new.version, input: Input::Held(new.input) };
+    // Before anything is queued: who may not wait starts nothing.
+    let _waits = match patience {
+        Some(_) => Some(app.connections.open(&cx).await?),
+        None => None,
+    };
     let bus = cx.kernel().bus().subscribe();
     let execution = queue(&cx, &app, wanted).await?;
     cx.kernel().bus().wake(Message::WorkQueued);
@@ -322,7 +327,8 @@ async fn events(
     headers: HeaderMap,
 ) -> Result<Raw<Events>> {
     cx.read(async |tx| tx.load::<ExecutionSummary>(id).await.map(drop)).await?;
-    let stream = Follower::new(cx, headers, app.live, id).events();
+    let open = app.connections.open(&cx).await?;
+    let stream = Follower::new(cx, headers, app.live, id, open).events();
     let alive = KeepAlive::new().interval(Duration::from_secs(15));
     // A proxy that gathers an answer before it passes it on would hold everything back.
     Ok(Raw::new(([("x-accel-buffering", "no")], Sse::new(stream).keep_alive(alive).into_response())))

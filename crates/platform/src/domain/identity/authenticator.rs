@@ -132,10 +132,10 @@ impl TokenAuthenticator {
         if !standing.alive {
             return Ok(Found::Over);
         }
-        // Whatever guards a route: who must set up a second factor first may do nothing.
-        let permissions = match standing.assurance.enrolment_only {
-            true => PermissionSet::NONE,
-            false => access::effective(&standing.roles, &standing.permissions),
+        // Whatever guards a route: who owes something first may do nothing.
+        let permissions = match standing.assurance.owes {
+            Some(_) => PermissionSet::NONE,
+            None => access::effective(&standing.roles, &standing.permissions),
         };
         let actor = actor_of(login);
         let (tenant, teams, assurance) = (standing.tenant, standing.teams, standing.assurance);

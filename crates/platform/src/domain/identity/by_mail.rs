@@ -137,7 +137,7 @@ async fn try_reset(anonymous: &Anonymous, app: &App, body: PasswordReset) -> Res
             let reached = link_store::of_id(tx, holder.user).await?.ok_or_else(link_over)?;
             link_store::set_password(tx, holder.user, &hash).await?;
             // Half a login with the old password is none, and a device was trusted beside that one. A second factor stays.
-            mfa_store::password_needs_mfa(tx, holder.user, false).await?;
+            mfa_store::password_is_own(tx, holder.user, false).await?;
             challenge::forget(tx, holder.user).await?;
             mfa_store::delete_devices(tx, holder.user).await?;
             let events = taken_back(tx, app, &reached, &holder.email).await?;

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use tenure_kernel::bus::Message;
 use tenure_kernel::event::Outcome;
 use tenure_kernel::{
-    Audited, Authenticated, Error, Json, NewEvent, NoContent, Problem, Proven, Result, Sample, SystemReason, TenantId,
-    UserId,
+    Audited, Authenticated, Error, Json, NewEvent, NoContent, Problem, ProvenRenewing, Result, Sample, SystemReason,
+    TenantId, UserId,
 };
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -26,7 +26,7 @@ use crate::app::{App, Routes};
 
 /// The route.
 pub fn routes() -> Routes {
-    Routes::new("Authentication").post("/auth/password", change, "Change your own password.\n\nEnds all your other logins. Wrong current passwords count like failed logins, apart from those of who is not logged in: after a few of them, `429` until a while has passed.")
+    Routes::new("Authentication").post("/auth/password", change, "Change your own password.\n\nEnds all your other logins. Until a password that somebody else chose for you is changed, this is all that a login reaches. Wrong current passwords count like failed logins, apart from those of who is not logged in: after a few of them, `429` until a while has passed.")
 }
 
 /// The old password and the new one.
@@ -93,14 +93,14 @@ pub(super) async fn prove<D>(
 }
 
 /// Characters that a new password needs.
-async fn least(cx: &Authenticated<Proven>, user: UserId) -> Result<usize> {
+async fn least(cx: &Authenticated<ProvenRenewing>, user: UserId) -> Result<usize> {
     let system = cx.kernel().system(SystemReason::Authenticate);
     let has = system.run(async |tx| Ok(Audited::none("asks for a factor", mfa_store::has_mfa(tx, user).await?)));
     Ok(if has.await? { MIN_PASSWORD_WITH_MFA } else { MIN_PASSWORD })
 }
 
 async fn change(
-    cx: Authenticated<Proven>,
+    cx: Authenticated<ProvenRenewing>,
     State(app): State<App>,
     Json(change): Json<PasswordChange>,
 ) -> Result<NoContent> {
@@ -130,7 +130,7 @@ async fn change(
             if short && !mfa_store::has_mfa(tx, user).await? {
                 return Err(Problem::conflict("the second factor was removed meanwhile; try again").into());
             }
-            mfa_store::password_needs_mfa(tx, user, short).await?;
+            mfa_store::password_is_own(tx, user, short).await?;
             // Half a login with the old password is none.
             challenge::forget(tx, user).await?;
             lockout::succeeded(tx, &known.subjects).await?;

@@ -17,7 +17,7 @@ tenure_kernel::actions! {
         RECOVERY_CODE_USED = "recovery-code-used", "A person proved who they are with a recovery code, which works no more.";
         DEVICE_TRUSTED = "device-trusted", "A person trusted a device: logins from it ask for no second factor for a while.";
         DEVICE_FORGOTTEN = "device-forgotten", "A person trusts a device no more.";
-        MFA_RESET = "mfa-reset", "An administrator removed a person's second factors and ended their logins.";
+        MFA_RESET = "mfa-reset", "An administrator, or the operator on the server's machine, removed a person's second factors and ended their logins.";
         PASSWORD_RESET_REQUESTED = "password-reset-requested", "Somebody asked for a link that sets a new password; told on the platform's stream where the address is nobody's.";
         PASSWORD_RESET = "password-reset", "A person set a new password with a link that was sent to them; all their logins were ended.";
         UNLOCK_REQUESTED = "unlock-requested", "Somebody asked for a link that ends the wait after failed logins; told on the platform's stream where the address is nobody's.";

@@ -5,11 +5,13 @@ use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::IntoResponse as _;
 use serde::{Deserialize, Serialize};
+use tenure_kernel::context::Owed;
 use tenure_kernel::describe::{Description, Output, Raw};
 use tenure_kernel::event::Outcome;
+use tenure_kernel::platform;
 use tenure_kernel::{
     Anonymous, Audited, Authenticated, Code, Error, Json, JsonOrNothing, NewEvent, NoContent, PermissionId, Problem,
-    Result, Sample, SystemReason, Timestamp,
+    Renewing, Result, Sample, SystemReason, Timestamp,
 };
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -192,7 +194,13 @@ async fn register(
     }
     let password =
         parse_password(&new.password, "/password", &[username.as_str(), email.as_str(), &organization_name])?;
-    let person = NewPerson { username, email, full_name, password_hash: app.passwords.hash(password).await? };
+    let person = NewPerson {
+        username,
+        email,
+        full_name,
+        password_hash: app.passwords.hash(password).await?,
+        must_change: false,
+    };
     let (token, lasts) = (RefreshToken::random()?, app.tokens.config().refresh_ttl);
     let plan = app.config.default_plan;
     let ((user, organization), session) = anonymous
@@ -349,6 +357,8 @@ async fn logout(
 pub struct Me {
     /// The person.
     user: User,
+    /// Whether this login reaches nothing but this and `POST /auth/password`, until the password is changed.
+    password_change_required: bool,
     /// Whether it is known that mail to their address reaches them.
     email_verified: bool,
     /// The organisation this login is for.
@@ -357,6 +367,8 @@ pub struct Me {
     roles: Vec<String>,
     /// What they may do in it.
     permissions: Vec<&'static str>,
+    /// What they may do for the platform, whichever organisation this login is for; nothing but of who administers it.
+    platform_permissions: Vec<&'static str>,
     /// Every organisation they belong to.
     organizations: Vec<OrganizationRef>,
     /// Organisations that ask them to be a member.
@@ -365,30 +377,33 @@ pub struct Me {
     session_expires_at: Timestamp,
 }
 
-async fn me(cx: Authenticated) -> Result<Json<Me>> {
+async fn me(cx: Authenticated<Renewing>) -> Result<Json<Me>> {
     let organization = cx.read(async |tx| tenancy::store::current(tx).await).await?;
     let (Some(user), Some(session)) = (cx.cx().actor().user(), cx.cx().actor().session) else {
         return Err(
             Problem::new(Code::Unauthenticated, "this tells of a login, and an API key has none; log in").into()
         );
     };
-    let (user, email_verified, belongings, invitations, standing) = cx
+    let (user, email_verified, belongings, invitations, standing, platform) = cx
         .kernel()
         .system(SystemReason::Authenticate)
         .run(async |tx| {
             let (belongings, invitations) = (store::belongings(tx, user).await?, store::invitations(tx, user).await?);
             let (verified, standing) = (link_store::is_verified(tx, user).await?, standing(tx, session).await?);
-            let found = (store::user(tx, user).await?, verified, belongings, invitations, standing);
+            let platform = platform::held(tx, user).await?;
+            let found = (store::user(tx, user).await?, verified, belongings, invitations, standing, platform);
             Ok(Audited::none("a person looks at their own login", found))
         })
         .await?;
     let standing = standing.ok_or_else(Problem::not_found)?;
     Ok(Json(Me {
         user,
+        password_change_required: standing.assurance.owes == Some(Owed::NewPassword),
         email_verified,
         organization,
         roles: standing.roles,
         permissions: cx.cx().identity.permissions.iter().map(PermissionId::as_str).collect(),
+        platform_permissions: platform.iter().map(|held| held.as_str()).collect(),
         organizations: belongings
             .into_iter()
             .filter(|belonging| !belonging.pending)

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::begin::Proof;
 use super::event::{UserEvent, started};
+use super::mfa_store;
 use super::model::{Email, NewPerson, Session, User, Username};
 use super::signup::create_organization;
 use super::store::{self, Belonging, NewSession};
@@ -46,6 +47,7 @@ impl LocalLogin {
             email: Email::parse(EMAIL, "/email")?,
             full_name: "Local administrator".to_owned(),
             password_hash: app.passwords.hash(password).await?,
+            must_change: false,
         };
         let (token, plan) = (RefreshToken::random()?, Plan::Enterprise);
         let (user, session, organization) = app
@@ -100,6 +102,8 @@ impl LocalLogin {
                     return Err(Problem::conflict(format!("somebody registered the user name `{name}`")).into());
                 };
                 tx.enter(tenant).await?;
+                // Nobody logs in with the password that it was made with.
+                mfa_store::password_is_own(tx, user.id, false).await?;
                 let proof = Proof::of_nobody(user.id, tx.now().after(LASTS));
                 let new = NewSession { proof, tenant, client: "api", lasts: LASTS };
                 let session = started(store::insert_session(tx, &new, &token).await?);

@@ -21,17 +21,42 @@ pub async fn reset_factors(tx: &mut SystemTx, tenant: TenantId, user: UserId) ->
     if !had {
         return Err(Problem::conflict("this person has no second factor").into());
     }
+    let mut events = remove_factors(tx, user).await?;
+    events.push(NewEvent::new(UserEvent::MFA_RESET, user.to_string()).in_tenant(tenant));
+    Ok(events)
+}
+
+/// The same for whoever runs the installation, whatever organisations the person belongs to. How many logins ended, and what is to
+/// be told of it: in each organisation of theirs, and where they have none on the platform's stream.
+///
+/// # Errors
+/// 409 where the person has no second factor; PostgreSQL's.
+pub async fn reset_factors_everywhere(tx: &mut SystemTx, user: UserId) -> Result<(usize, Vec<NewEvent>)> {
+    if !mfa_store::has_mfa_alone(tx, user).await? {
+        return Err(Problem::conflict("this person has no second factor").into());
+    }
+    let mut events = remove_factors(tx, user).await?;
+    let (ended, reset) = (events.len(), || NewEvent::new(UserEvent::MFA_RESET, user.to_string()));
+    let tenants = store::audiences(tx, Some(user)).await?;
+    events.extend(tenants.iter().map(|tenant| reset().in_tenant(*tenant)));
+    if tenants.is_empty() {
+        events.push(reset());
+    }
+    Ok((ended, events))
+}
+
+/// Factors, codes and trusted devices, and every login: the event of each end.
+async fn remove_factors(tx: &mut SystemTx, user: UserId) -> Result<Vec<NewEvent>> {
     mfa_store::delete_factors(tx, user).await?;
     let ended = store::end_logins(tx, user, None).await?;
     tx.announce(Message::UserChanged { user }).await?;
-    let mut events = vec![NewEvent::new(UserEvent::MFA_RESET, user.to_string()).in_tenant(tenant)];
-    events.extend(ended.iter().map(|ended| {
+    let told = ended.iter().map(|ended| {
         NewEvent::new(SessionEvent::ENDED, ended.session.id.to_string())
             .outcome(Outcome::Success, "second-factor-reset")
             .detail("user", user)
             .in_tenant(ended.session.tenant)
-    }));
-    Ok(events)
+    });
+    Ok(told.collect())
 }
 
 /// Ends the wait that failed logins have brought on the person; what is to be told of it.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenure_kernel::bus::Message;
 use tenure_kernel::{
-    Audited, Authenticated, Created, DeviceId, Enrolling, Factor, Json, NewEvent, NoContent, Page, PageQuery,
+    Audited, Authenticated, Created, DeviceId, Enrolling, Factor, Json, NewEvent, NoContent, Owing, Page, PageQuery,
     PasskeyId, Path, Problem, Proven, ProvenEnrolling, Query, Result, Sample, SessionId, SystemReason, SystemTx,
     TenantId, Timestamp, UserId,
 };
@@ -62,7 +62,7 @@ pub struct MfaStatus {
     password_min_length: usize,
 }
 
-async fn status(cx: Authenticated<Enrolling>, State(app): State<App>) -> Result<Json<MfaStatus>> {
+async fn status(cx: Authenticated<Owing>, State(app): State<App>) -> Result<Json<MfaStatus>> {
     let (user, _) = person(&cx)?;
     let tenant = cx.cx().tenant();
     let (has, required) = cx

@@ -313,11 +313,15 @@ pub(super) async fn is_required(tx: &mut SystemTx, tenant: TenantId) -> Result<b
     Ok(required)
 }
 
-/// Whether the password can stand alone.
-pub(super) async fn password_needs_mfa(tx: &mut SystemTx, user: UserId, needs: bool) -> Result<()> {
-    sqlx::query!("update credentials set needs_mfa = $2 where user_id = $1 and kind = 'password'", user.uuid(), needs)
-        .execute(&mut *tx)
-        .await?;
+/// The person chose the password themselves; whether it is too short to stand alone.
+pub(super) async fn password_is_own(tx: &mut SystemTx, user: UserId, needs_mfa: bool) -> Result<()> {
+    sqlx::query!(
+        "update credentials set needs_mfa = $2, must_change = false where user_id = $1 and kind = 'password'",
+        user.uuid(),
+        needs_mfa
+    )
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }
 

@@ -56,7 +56,7 @@ pub use http::{routes, well_known};
 pub use instance::routes as instance_routes;
 pub use link_store::{email_reached, join};
 pub use local::LocalLogin;
-pub use members::{lift_wait, reset_factors};
+pub use members::{lift_wait, reset_factors, reset_factors_everywhere};
 pub(crate) use model::Session;
 pub use model::{Email, NewPerson, User, Username, parse_name, parse_password};
 pub use passkey::Passkeys;

@@ -173,6 +173,8 @@ pub struct NewPerson {
     pub full_name: String,
     /// The hash of their password, a PHC string.
     pub password_hash: Arc<str>,
+    /// Whether somebody else chose the password: then it opens nothing but its own change (ASVS 6.4.1).
+    pub must_change: bool,
 }
 
 #[cfg(test)]

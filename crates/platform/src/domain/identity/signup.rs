@@ -7,6 +7,7 @@ use super::event::UserEvent;
 use super::model::{NewPerson, User};
 use super::store;
 use crate::domain::access::SystemRole;
+use crate::domain::quotas::{self, Quota};
 use crate::domain::tenancy::{self, Organization, OrganizationEvent, Plan};
 
 /// Who may register.
@@ -72,5 +73,5 @@ async fn first_team(tx: &mut SystemTx, organization: &Audited<Organization>, use
     )
     .execute(&mut *tx)
     .await?;
-    Ok(())
+    quotas::begin_with(tx, organization.value().id, Quota::Teams, 1).await
 }

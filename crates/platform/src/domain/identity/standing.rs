@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tenure_kernel::context::Owed;
 use tenure_kernel::{Assurance, Factor, Result, SessionId, SystemTx, TeamId, TenantId, Timestamp, UserId};
 
 /// Everything that decides what a login may do now.
@@ -28,6 +29,8 @@ pub(super) async fn standing(tx: &mut SystemTx, session: SessionId) -> Result<Op
                   array(select team_id from team_members tm where tm.tenant_id = m.tenant_id and tm.user_id = m.user_id) as "teams!: Vec<TeamId>",
                   s.proven_at, u.mfa and s.mfa_at is not null as "mfa!", u.mfa as has_mfa,
                   coalesce((select require_mfa from tenant_security ts where ts.tenant_id = s.tenant_id), false) as "required!",
+                  exists (select from credentials c where c.user_id = s.user_id and c.kind = 'password'
+                          and (c.must_change or c.needs_mfa and not u.mfa)) as "password_is_due!",
                   exists (select from totp_factors f where f.user_id = s.user_id and f.confirmed_at is not null) as "totp!",
                   exists (select from passkeys p where p.user_id = s.user_id) as "passkey!",
                   exists (select from recovery_codes c where c.user_id = s.user_id and c.used_at is null) as "recovery!"
@@ -47,10 +50,16 @@ pub(super) async fn standing(tx: &mut SystemTx, session: SessionId) -> Result<Op
         (row.passkey, Factor::Passkey),
         (row.has_mfa && row.recovery, Factor::RecoveryCode),
     ];
+    // The password first: what is set up beside it would otherwise be set up by whoever else knows it.
+    let owes = match (row.password_is_due, row.required && !row.mfa) {
+        (true, _) => Some(Owed::NewPassword),
+        (false, true) => Some(Owed::SecondFactor),
+        (false, false) => None,
+    };
     let assurance = Assurance {
         proven_at: row.proven_at,
         mfa: row.mfa,
-        enrolment_only: row.required && !row.mfa,
+        owes,
         factors: kinds.into_iter().filter_map(|(there, kind)| there.then_some(kind)).collect(),
     };
     Ok(Some(Standing {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tenure_kernel::bus::Message;
 use tenure_kernel::event::Outcome;
 use tenure_kernel::{
-    Audited, Authenticated, Enrolling, Error, Factor, Json, NewEvent, NoContent, Problem, Result, Sample, SessionId,
+    Audited, Authenticated, Error, Factor, Json, NewEvent, NoContent, Owing, Problem, Result, Sample, SessionId,
     SystemReason, SystemTx, TenantId, UserId,
 };
 use utoipa::ToSchema;
@@ -67,7 +67,7 @@ struct Standing {
     wait: Option<u64>,
 }
 
-async fn step_up(cx: Authenticated<Enrolling>, State(app): State<App>, Json(body): Json<StepUp>) -> Result<NoContent> {
+async fn step_up(cx: Authenticated<Owing>, State(app): State<App>, Json(body): Json<StepUp>) -> Result<NoContent> {
     let (user, session) = person(&cx)?;
     if !app.config.logins {
         return Err(Problem::conflict("logins are switched off here, so there is nothing to prove").into());
@@ -118,7 +118,7 @@ enum Proof {
     Second(SecondAnswer, Option<String>),
 }
 
-async fn standing(cx: &Authenticated<Enrolling>, user: UserId, subjects: &Subjects) -> Result<Standing> {
+async fn standing(cx: &Authenticated<Owing>, user: UserId, subjects: &Subjects) -> Result<Standing> {
     let system = cx.kernel().system(SystemReason::Authenticate);
     system
         .run(async |tx| {
@@ -139,7 +139,7 @@ fn second_wanted() -> Error {
 
 /// Notes that the login has proven a factor; `false` where the second factor is wrong.
 async fn prove(
-    cx: &Authenticated<Enrolling>,
+    cx: &Authenticated<Owing>,
     app: &App,
     (user, session): (UserId, SessionId),
     standing: &Standing,
@@ -215,12 +215,7 @@ async fn second_factor(
 
 /// Records a wrong proof. A field that is wrong, no 401: the login itself is good, and clients take a 401 for
 /// its end.
-async fn wrong(
-    cx: &Authenticated<Enrolling>,
-    tenants: &[TenantId],
-    session: SessionId,
-    pointer: &'static str,
-) -> Error {
+async fn wrong(cx: &Authenticated<Owing>, tenants: &[TenantId], session: SessionId, pointer: &'static str) -> Error {
     let by = By::of(cx);
     let failed = || NewEvent::new(SessionEvent::STEP_UP_FAILED, None).outcome(Outcome::Denied, "wrong-factor");
     let mut events = by.tell(tenants, failed);
@@ -234,7 +229,7 @@ async fn wrong(
     }
 }
 
-async fn question(cx: Authenticated<Enrolling>, State(app): State<App>) -> Result<Json<PasskeyQuestion>> {
+async fn question(cx: Authenticated<Owing>, State(app): State<App>) -> Result<Json<PasskeyQuestion>> {
     let (user, session) = person(&cx)?;
     let system = cx.kernel().system(SystemReason::Authenticate).from(&cx.cx().origin);
     let asked = system

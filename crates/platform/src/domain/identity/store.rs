@@ -119,14 +119,15 @@ pub async fn insert_person(tx: &mut SystemTx, new: &NewPerson, created_in: Optio
     sqlx::query!(
         "with person as (insert into users (id, username, email, full_name, created_at, created_in)
              values ($1, $2, $3, $4, $5, $7))
-         insert into credentials (user_id, kind, secret, updated_at) values ($1, 'password', $6, $5)",
+         insert into credentials (user_id, kind, secret, updated_at, must_change) values ($1, 'password', $6, $5, $8)",
         user.id.uuid(),
         *user.username,
         *user.email,
         *user.full_name,
         user.created_at,
         new.password_hash.as_ref(),
-        created_in.map(TenantId::uuid)
+        created_in.map(TenantId::uuid),
+        new.must_change
     )
     .execute(&mut *tx)
     .await?;

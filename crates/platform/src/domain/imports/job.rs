@@ -215,6 +215,8 @@ impl Importer {
     /// A candidate with the hash that a login checks. Whether the address is known or not takes the same time.
     async fn person(&self, candidate: Candidate, dry_run: bool) -> Result<(NewPerson, Rest)> {
         let Candidate { username, email, full_name, secret, roles, teams, attributes } = candidate;
+        // Whoever wrote the file knows the passwords in it; behind a hash is one that its person chose.
+        let must_change = matches!(secret, Secret::Password(_));
         let password_hash = match secret {
             Secret::Hash(hash) => hash,
             Secret::Password(_) if dry_run => Arc::from("not hashed for a dry run"),
@@ -228,7 +230,7 @@ impl Importer {
                 }
             },
         };
-        Ok((NewPerson { username, email, full_name, password_hash }, Rest { roles, teams, attributes }))
+        Ok((NewPerson { username, email, full_name, password_hash, must_change }, Rest { roles, teams, attributes }))
     }
 
     async fn settle(&self, claim: &Claim, turn: &Turn, verdict: Verdict) -> Result<Option<Turned>> {

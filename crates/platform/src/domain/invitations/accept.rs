@@ -147,7 +147,13 @@ async fn try_accept(anonymous: &Anonymous, app: &App, new: Acceptance) -> Result
     let username = Username::parse(&new.username, "/username")?;
     let full_name = identity::parse_name(&new.full_name, "/full_name")?;
     let password = identity::parse_password(&new.password, "/password", &[username.as_str(), email.as_str()])?;
-    let person = NewPerson { username, email, full_name, password_hash: app.passwords.hash(password).await? };
+    let person = NewPerson {
+        username,
+        email,
+        full_name,
+        password_hash: app.passwords.hash(password).await?,
+        must_change: false,
+    };
     system()
         .run(async |tx| {
             let opened = opened(tx, &digest).await?;

@@ -29,7 +29,7 @@ use crate::domain::roles;
 pub fn routes() -> Routes {
     Routes::new("Members")
         .get("/users", list, "List the members of the organisation, by user name unless `sort` says otherwise.")
-        .post("/users", create, "Add a person to the organisation.\n\nA new address becomes a new person with this password, who agrees to be a member by logging in with it. An address that is known here gets a pending membership that its owner must accept. Both are `invited` until then, and the answer is the same.")
+        .post("/users", create, "Add a person to the organisation.\n\nA new address becomes a new person with this password, who agrees to be a member by logging in with it, and then chooses another. An address that is known here gets a pending membership that its owner must accept. Both are `invited` until then, and the answer is the same.")
         .get("/users/{id}", get, "See a member.")
         .get("/permissions/explain", explained, "Say what a member may do, and why, permission by permission.")
         .patch("/users/{id}", update, "Change a member's status, roles, single permissions or attributes.\n\nTakes effect on every node within a second; locking and deactivating end their logins. Nobody gives a role that holds more than they hold, and the last administrator stays.")
@@ -48,7 +48,7 @@ pub struct NewMember {
     username: String,
     /// What they are called.
     full_name: String,
-    /// Their first password, at least 12 characters.
+    /// Their first password, at least 12 characters. It opens nothing but its own change.
     #[schema(value_type = String)]
     password: Zeroizing<String>,
     /// Names of roles; `viewer` unless told.
@@ -139,7 +139,8 @@ async fn create(
     let full_name = identity::parse_name(&new.full_name, "/full_name")?;
     let password = identity::parse_password(&new.password, "/password", &[username.as_str(), email.as_str()])?;
     // Hashed in either case: the time must not tell whether the address is known.
-    let person = NewPerson { username, email, full_name, password_hash: app.passwords.hash(password).await? };
+    let person =
+        NewPerson { username, email, full_name, password_hash: app.passwords.hash(password).await?, must_change: true };
     let added = cx
         .write_across(SystemReason::ManagePeople, async |tx| {
             Ok(add(tx, cx.tenant(), &person, roles, Attributes::new()).await?.map(|added| added.member))

@@ -3,19 +3,27 @@
 use serde::{Deserialize, Serialize};
 use tenure_kernel::bus::Message;
 use tenure_kernel::event::Action;
-use tenure_kernel::platform::PlatformAuthorized;
 use tenure_kernel::platform::platform_permission::{
     OrganizationPlan, OrganizationQuota, OrganizationRead, OrganizationSuspend,
 };
+use tenure_kernel::platform::{PlatformAuthorized, PlatformRight};
 use tenure_kernel::{
-    Audited, Json, Page, PageQuery, Path, Problem, Query, Result, Sample, SystemTx, TenantId, Timestamp,
+    Audited, Json, Kernel, Page, PageQuery, Path, Problem, Query, Recent, Result, Sample, SystemTx, TenantId,
+    Timestamp, text,
 };
 use utoipa::{IntoParams, ToSchema};
 
-use super::store;
+use super::{setup, store};
 use crate::app::Routes;
 use crate::domain::quotas::{self, Quota, QuotaUsage};
+use crate::domain::rate_limits::{self, Bounds, RateLimit};
 use crate::domain::tenancy::{Organization, OrganizationEvent, Plan};
+
+const MAX_REASON: usize = 500;
+/// What every reader of JSON keeps exactly (RFC 8259, section 6).
+const MAX_LIMIT: u64 = (1 << 53) - 1;
+/// More than the name of an organisation has.
+const MAX_SEARCH: usize = 100;
 
 /// The slice's routes.
 pub fn routes() -> Routes {
@@ -23,9 +31,11 @@ pub fn routes() -> Routes {
         .get("/platform/organizations", list, "List all organisations, by short name, with plan, status and use.\n\nNothing of what is in them.")
         .get("/platform/organizations/{id}", get, "See an organisation with plan, status and use.")
         .patch("/platform/organizations/{id}", update, "Change an organisation's plan.\n\nWhat a smaller plan does not allow stays, and nothing is added to it.")
-        .post("/platform/organizations/{id}/suspend", suspend, "Suspend an organisation.\n\nIts members are refused, and its executions take no further step that acts, on every node within a second. Nothing of it is lost.")
-        .post("/platform/organizations/{id}/resume", resume, "Let a suspended organisation go on.")
+        .post("/platform/organizations/{id}/suspend", suspend, "Suspend an organisation.\n\nIts members are refused, and its executions take no further step that acts, on every node within a second. Nothing of it is lost. The reason stands in its audit log.")
+        .post("/platform/organizations/{id}/resume", resume, "Let a suspended organisation go on.\n\nThe reason stands in its audit log.")
         .put("/platform/organizations/{id}/quota", set_quota, "Give an organisation another limit than its plan's, no limit, or its plan's again.")
+        .put("/platform/organizations/{id}/rate-limit", set_rate_limit, "Set how many requests an organisation may make at most.\n\nIts administrators set less for it, its members and its keys, and no more. Null is what the installation gives every organisation. Takes effect on every node within a second.")
+        .merge(setup::routes())
 }
 
 /// An organisation as the platform sees it.
@@ -45,6 +55,19 @@ pub struct PlatformOrganization {
     created_at: Timestamp,
     /// Its quotas, and how much of them is used.
     quotas: Vec<PlatformQuota>,
+    /// How many requests it may make.
+    rate_limits: PlatformRateLimits,
+}
+
+/// The rate limits of an organisation as the platform sees them.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct PlatformRateLimits {
+    /// What the platform set for it; null is what the installation gives every organisation.
+    bounds: RateLimit,
+    /// The most that it can have by that.
+    most: Bounds,
+    /// What it set for itself.
+    own: RateLimit,
 }
 
 /// A quota of an organisation as the platform sees it.
@@ -67,6 +90,8 @@ pub struct OrganizationQuery {
     /// In this status.
     #[param(inline)]
     status: Option<OrganizationStatus>,
+    /// With this in the name or short name, whatever the case; at most 100 characters.
+    search: Option<String>,
     /// How many items at most, 1 to 200; 50 unless told.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
@@ -100,13 +125,35 @@ impl Sample for PlanChange {
     }
 }
 
+/// Why an organisation is suspended, or goes on.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StatusReason {
+    /// 1 to 500 characters; the organisation reads it in its audit log.
+    #[schema(min_length = 1, max_length = 500)]
+    reason: String,
+}
+
+impl Sample for StatusReason {
+    fn sample() -> serde_json::Value {
+        serde_json::json!({"reason": "two invoices are open"})
+    }
+}
+
+impl StatusReason {
+    fn parse(&self) -> Result<String> {
+        text::line(&self.reason, "/reason", MAX_REASON).map(str::to_owned)
+    }
+}
+
 /// A limit of an organisation's own.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QuotaChange {
     /// Which quota.
     quota: Quota,
-    /// The limit from now on; null is unlimited. Absent with `plan_default`.
+    /// The limit from now on, at most 2^53 - 1; null is unlimited. Absent with `plan_default`.
+    #[schema(maximum = 9_007_199_254_740_991_i64)]
     limit: Option<u64>,
     /// The plan's limit again.
     #[serde(default)]
@@ -119,16 +166,19 @@ impl Sample for QuotaChange {
     }
 }
 
-async fn whole(tx: &mut SystemTx, organization: Organization) -> Result<PlatformOrganization> {
+async fn whole(tx: &mut SystemTx, kernel: &Kernel, organization: Organization) -> Result<PlatformOrganization> {
     let (_, standings) = quotas::standings(tx, organization.id).await?;
+    let limits = rate_limits::store::standing(tx, organization.id).await?;
     let quota = |standing: quotas::QuotaStanding| PlatformQuota {
         usage: standing.usage,
         plan_limit: standing.plan_limit,
         overridden: standing.overridden,
     };
+    let most = Bounds::of_platform(limits.bounds, kernel.limiter().rates());
+    let rate_limits = PlatformRateLimits { bounds: limits.bounds, most, own: limits.own };
     let Organization { id, slug, name, plan, status, created_at } = organization;
     let quotas = standings.into_iter().map(quota).collect();
-    Ok(PlatformOrganization { id, slug, name, plan, status, created_at, quotas })
+    Ok(PlatformOrganization { id, slug, name, plan, status, created_at, quotas, rate_limits })
 }
 
 async fn list(
@@ -141,12 +191,16 @@ async fn list(
         OrganizationStatus::Suspended => "suspended",
         OrganizationStatus::Deleted => "deleted",
     });
+    let search = query.search.as_deref().map(str::trim).filter(|search| !search.is_empty());
+    if search.is_some_and(|search| search.chars().count() > MAX_SEARCH) {
+        return Err(Problem::invalid("/search", "must be at most 100 characters").into());
+    }
     let listed = cx
         .run(async |tx| {
-            let Page { items, next_cursor } = store::organizations(tx, status, &page).await?;
+            let Page { items, next_cursor } = store::organizations(tx, status, search, &page).await?;
             let mut all = Vec::with_capacity(items.len());
             for organization in items {
-                all.push(whole(tx, organization).await?);
+                all.push(whole(tx, cx.kernel(), organization).await?);
             }
             Ok(Audited::none(
                 "the platform looks at plans and use, not at what is in them",
@@ -161,7 +215,7 @@ async fn get(cx: PlatformAuthorized<OrganizationRead>, Path(id): Path<TenantId>)
     let found = cx
         .run(async |tx| {
             let organization = store::organization(tx, id).await?.ok_or_else(Problem::not_found)?;
-            let organization = whole(tx, organization).await?;
+            let organization = whole(tx, cx.kernel(), organization).await?;
             Ok(Audited::none("the platform looks at plan and use, not at what is in it", organization))
         })
         .await?;
@@ -169,72 +223,74 @@ async fn get(cx: PlatformAuthorized<OrganizationRead>, Path(id): Path<TenantId>)
 }
 
 async fn update(
-    cx: PlatformAuthorized<OrganizationPlan>,
+    cx: PlatformAuthorized<Recent<OrganizationPlan>>,
     Path(id): Path<TenantId>,
     Json(change): Json<PlanChange>,
 ) -> Result<Json<PlatformOrganization>> {
-    let changed = cx
-        .run(async |tx| {
-            let before = store::organization(tx, id).await?.ok_or_else(Problem::not_found)?;
-            let status = before.status.clone();
-            put(tx, before, change.plan, &status, OrganizationEvent::PLAN_CHANGED).await
-        })
-        .await?;
-    Ok(Json(changed))
+    let become_so = |before: &Organization| (change.plan, before.status.clone());
+    put(&cx, id, OrganizationEvent::PLAN_CHANGED, become_so, None).await
 }
 
 async fn suspend(
-    cx: PlatformAuthorized<OrganizationSuspend>,
+    cx: PlatformAuthorized<Recent<OrganizationSuspend>>,
     Path(id): Path<TenantId>,
+    Json(why): Json<StatusReason>,
 ) -> Result<Json<PlatformOrganization>> {
-    cx.run(async |tx| {
-        let before = store::organization(tx, id).await?.ok_or_else(Problem::not_found)?;
-        let plan = before.plan;
-        put(tx, before, plan, "suspended", OrganizationEvent::SUSPENDED).await
-    })
-    .await
-    .map(Json)
+    if cx.tenant() == id {
+        let detail =
+            "this login is for that organisation, and would end with it; log in to another one to suspend this";
+        return Err(cx.refused(Problem::conflict(detail).into()).await);
+    }
+    let become_so = |before: &Organization| (before.plan, "suspended".to_owned());
+    put(&cx, id, OrganizationEvent::SUSPENDED, become_so, Some(why.parse()?)).await
 }
 
 async fn resume(
-    cx: PlatformAuthorized<OrganizationSuspend>,
+    cx: PlatformAuthorized<Recent<OrganizationSuspend>>,
     Path(id): Path<TenantId>,
+    Json(why): Json<StatusReason>,
 ) -> Result<Json<PlatformOrganization>> {
-    cx.run(async |tx| {
-        let before = store::organization(tx, id).await?.ok_or_else(Problem::not_found)?;
-        let plan = before.plan;
-        put(tx, before, plan, "active", OrganizationEvent::RESUMED).await
-    })
-    .await
-    .map(Json)
+    let become_so = |before: &Organization| (before.plan, "active".to_owned());
+    put(&cx, id, OrganizationEvent::RESUMED, become_so, Some(why.parse()?)).await
 }
 
-/// Writes it, tells every node, and the organisation's own log.
-async fn put(
-    tx: &mut SystemTx,
-    before: Organization,
-    plan: Plan,
-    status: &str,
+/// Writes plan and status, tells every node, and the organisation's own log.
+async fn put<R: PlatformRight>(
+    cx: &PlatformAuthorized<R>,
+    tenant: TenantId,
     action: Action<Organization>,
-) -> Result<Audited<PlatformOrganization>> {
-    let tenant = before.id;
-    if before.plan == plan && before.status == status {
-        let organization = whole(tx, before).await?;
-        return Ok(Audited::none("it was so before", organization));
-    }
-    tx.announce(Message::TenantChanged { tenant }).await?;
-    let changed = store::update(tx, before, plan, status).await?.audited(action).in_tenant(tenant);
-    let organization = whole(tx, changed.value().clone()).await?;
-    Ok(changed.map(|_| organization))
+    become_so: impl Fn(&Organization) -> (Plan, String),
+    reason: Option<String>,
+) -> Result<Json<PlatformOrganization>> {
+    let changed = cx.run(async |tx| {
+        let before = store::organization(tx, tenant).await?.ok_or_else(Problem::not_found)?;
+        let (plan, status) = become_so(&before);
+        if before.plan == plan && before.status == status {
+            let organization = whole(tx, cx.kernel(), before).await?;
+            return Ok(Audited::none("it was so before", organization));
+        }
+        tx.announce(Message::TenantChanged { tenant }).await?;
+        let changed = store::update(tx, before, plan, &status).await?.audited(action).in_tenant(tenant);
+        let organization = whole(tx, cx.kernel(), changed.value().clone()).await?;
+        let changed = match reason {
+            Some(reason) => changed.detail("reason", reason),
+            None => changed,
+        };
+        Ok(changed.map(|_| organization))
+    });
+    changed.await.map(Json)
 }
 
 async fn set_quota(
-    cx: PlatformAuthorized<OrganizationQuota>,
+    cx: PlatformAuthorized<Recent<OrganizationQuota>>,
     Path(id): Path<TenantId>,
     Json(change): Json<QuotaChange>,
 ) -> Result<Json<PlatformOrganization>> {
     if change.plan_default && change.limit.is_some() {
         return Err(Problem::invalid("/limit", "is of no use with plan_default; send one of the two").into());
+    }
+    if change.limit.is_some_and(|limit| limit > MAX_LIMIT) {
+        return Err(Problem::invalid("/limit", format!("must be at most {MAX_LIMIT}; null is unlimited")).into());
     }
     let changed = cx
         .run(async |tx| {
@@ -244,7 +300,25 @@ async fn set_quota(
             } else {
                 quotas::set_override(tx, id, change.quota, change.limit).await?
             };
-            let organization = whole(tx, organization).await?;
+            let organization = whole(tx, cx.kernel(), organization).await?;
+            Ok(changed.map(|()| organization))
+        })
+        .await?;
+    Ok(Json(changed))
+}
+
+async fn set_rate_limit(
+    cx: PlatformAuthorized<Recent<OrganizationQuota>>,
+    Path(id): Path<TenantId>,
+    Json(limit): Json<RateLimit>,
+) -> Result<Json<PlatformOrganization>> {
+    // The platform itself is bound by what a figure can be, and by nothing else.
+    let limit = limit.check(&Bounds::NONE, "")?;
+    let changed = cx
+        .run(async |tx| {
+            let organization = store::organization(tx, id).await?.ok_or_else(Problem::not_found)?;
+            let changed = rate_limits::store::set_bounds(tx, id, limit).await?;
+            let organization = whole(tx, cx.kernel(), organization).await?;
             Ok(changed.map(|()| organization))
         })
         .await?;

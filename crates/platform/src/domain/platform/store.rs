@@ -1,9 +1,10 @@
-//! All SQL on `platform_admins`, and on `tenants` as the platform changes them.
+//! All SQL on `platform_admins` and `setup_links`, and on `tenants` as the platform changes them.
 
 use tenure_kernel::record::PLATFORM_TENANT;
 use tenure_kernel::{Change, Page, PageQuery, Personal, Result, SystemTx, TenantId, Timestamp, UserId};
 
 use super::admins::PlatformAdmin;
+use super::setup::{LASTS, SetupLink};
 use crate::domain::identity::User;
 use crate::domain::tenancy::{Organization, Plan};
 
@@ -50,21 +51,24 @@ pub(super) async fn admins(tx: &mut SystemTx) -> Result<Vec<PlatformAdmin>> {
     Ok(rows.into_iter().map(|row| admin(row.id, row.username, row.email, row.created_at)).collect())
 }
 
-/// Organisations by their short name; the platform's own is none.
+/// Organisations by their short name, those that `search` is found in; the platform's own is none.
 pub(super) async fn organizations(
     tx: &mut SystemTx,
     status: Option<&str>,
+    search: Option<&str>,
     page: &PageQuery,
 ) -> Result<Page<Organization>> {
     let after = page.after::<String>()?;
     let rows = sqlx::query!(
         r#"select tenant_id as "id: TenantId", slug, name, plan, status, created_at from tenants
            where tenant_id <> $1 and ($2::text is null or status = $2) and ($3::text is null or slug > $3)
+             and ($5::text is null or position(lower($5) in lower(name)) > 0 or position(lower($5) in slug) > 0)
            order by slug limit $4"#,
         PLATFORM_TENANT.uuid(),
         status,
         after,
-        page.rows()?
+        page.rows()?,
+        search
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -117,4 +121,54 @@ pub(super) async fn update(
     .execute(&mut *tx)
     .await?;
     Ok(Change::Updated { before, after })
+}
+
+/// Whether anybody administers the platform.
+pub(super) async fn has_admins(tx: &mut SystemTx) -> Result<bool> {
+    let has = sqlx::query_scalar!(r#"select exists (select from platform_admins) as "has!""#);
+    Ok(has.fetch_one(&mut *tx).await?)
+}
+
+/// A new link in the place of any other.
+pub(super) async fn put_setup_link(tx: &mut SystemTx, digest: &[u8]) -> Result<Change<SetupLink>> {
+    let link = SetupLink { created_at: tx.now(), expires_at: tx.now().after(LASTS) };
+    sqlx::query!(
+        "insert into setup_links (digest, created_at, expires_at) values ($1, $2, $3)
+         on conflict (one) do update set digest = excluded.digest, created_at = excluded.created_at, expires_at = excluded.expires_at",
+        digest,
+        link.created_at,
+        link.expires_at
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(Change::Created(link))
+}
+
+/// Whether the link opens anything now.
+pub(super) async fn is_setup_link(tx: &mut SystemTx, digest: &[u8]) -> Result<bool> {
+    let good = sqlx::query_scalar!(
+        r#"select exists (select from setup_links where digest = $1 and expires_at > $2)
+               and not exists (select from platform_admins) as "good!""#,
+        digest,
+        tx.now()
+    );
+    Ok(good.fetch_one(&mut *tx).await?)
+}
+
+/// Uses the link up; `false` where it opens nothing, also because somebody administers the platform meanwhile.
+pub(super) async fn use_setup_link(tx: &mut SystemTx, digest: &[u8]) -> Result<bool> {
+    let done = sqlx::query!(
+        "delete from setup_links where digest = $1 and expires_at > $2 and not exists (select from platform_admins)",
+        digest,
+        tx.now()
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Whatever link there is opens nothing from now on.
+pub(super) async fn forget_setup_link(tx: &mut SystemTx) -> Result<()> {
+    sqlx::query!("delete from setup_links").execute(&mut *tx).await?;
+    Ok(())
 }

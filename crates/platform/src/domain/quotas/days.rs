@@ -1,4 +1,4 @@
-//! What was used by the end of each day, and the sweep of days long past.
+//! What was used by the end of each day, and the sweep of days and hours long past.
 
 use std::time::Duration;
 
@@ -8,6 +8,8 @@ use super::model::{Quota, QuotaDay};
 
 /// So long a day is kept: a year to look back on, and the month that it is compared with.
 const KEPT: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+/// What an hour counted is of no use once it is over, but to who gives an execution back that was counted in it.
+const HOURS_KEPT: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
 /// The days of the calendar month (UTC) that `moment` lies in, in order; a day on which nothing was counted has none.
 pub(super) async fn of_month<M: Mode>(tx: &mut TenantTx<M>, moment: Timestamp) -> Result<Vec<QuotaDay>> {
@@ -28,21 +30,39 @@ pub(super) async fn of_month<M: Mode>(tx: &mut TenantTx<M>, moment: Timestamp) -
     Ok(known.collect())
 }
 
-/// Deletes days long past; how many rows.
+/// Deletes days and hours long past; about how many rows.
 ///
 /// # Errors
 /// PostgreSQL's; what was deleted before stays deleted.
 pub async fn sweep(kernel: &Kernel) -> Result<u64> {
-    let delete = async |tx: &mut SystemTx, most: i64| {
-        let done = sqlx::query!(
-            "delete from quota_days where (tenant_id, quota, day) in (
-                 select tenant_id, quota, day from quota_days where day < $1 limit $2)",
-            tx.now().before(KEPT),
-            most
-        )
-        .execute(&mut *tx)
-        .await?;
-        Ok(done.rows_affected())
-    };
-    kernel.sweep(SystemReason::Upkeep, delete).await
+    Ok(kernel.sweep(SystemReason::Upkeep, days).await? + kernel.sweep(SystemReason::Upkeep, periods).await?)
+}
+
+async fn days(tx: &mut SystemTx, most: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        "delete from quota_days where (tenant_id, quota, day) in (
+             select tenant_id, quota, day from quota_days where day < $1 limit $2)",
+        tx.now().before(KEPT),
+        most
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Months and hours; what is counted without a period began with the epoch, and stays.
+async fn periods(tx: &mut SystemTx, most: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        "delete from quota_usage where (tenant_id, quota, period_start) in (
+             select tenant_id, quota, period_start from quota_usage
+             where period_start <> 'epoch'
+               and period_start < case quota when 'executions_per_hour' then $1::timestamptz else $2 end
+             limit $3)",
+        tx.now().before(HOURS_KEPT),
+        tx.now().before(KEPT),
+        most
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(done.rows_affected())
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use tenure_kernel::{Code, Problem, Resource, TenantId, Timestamp};
 use utoipa::ToSchema;
@@ -10,10 +12,16 @@ use crate::domain::tenancy::Plan;
 pub enum Quota {
     /// Workflows that exist.
     Workflows,
+    /// Teams that exist.
+    Teams,
+    /// Executions started in a clock hour (UTC).
+    ExecutionsPerHour,
     /// Executions started in a calendar month (UTC).
     ExecutionsPerMonth,
     /// Executions in the state `running`.
     ConcurrentExecutions,
+    /// Streams of events that are open, and calls that wait for an execution's end.
+    ConcurrentConnections,
     /// Bytes of plugins, of secrets, and of values too large for a row.
     StorageBytes,
     /// Calls that steps make to hosts outside, in a calendar month (UTC).
@@ -27,10 +35,13 @@ pub type Limit = Option<u64>;
 
 impl Quota {
     /// Every quota, in the order the API lists them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::Workflows,
+        Self::Teams,
+        Self::ExecutionsPerHour,
         Self::ExecutionsPerMonth,
         Self::ConcurrentExecutions,
+        Self::ConcurrentConnections,
         Self::StorageBytes,
         Self::ProviderCallsPerMonth,
     ];
@@ -40,8 +51,11 @@ impl Quota {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Workflows => "workflows",
+            Self::Teams => "teams",
+            Self::ExecutionsPerHour => "executions_per_hour",
             Self::ExecutionsPerMonth => "executions_per_month",
             Self::ConcurrentExecutions => "concurrent_executions",
+            Self::ConcurrentConnections => "concurrent_connections",
             Self::StorageBytes => "storage_bytes",
             Self::ProviderCallsPerMonth => "provider_calls_per_month",
         }
@@ -58,8 +72,11 @@ impl Quota {
     pub const fn description(self) -> &'static str {
         match self {
             Self::Workflows => "Workflows in the organisation",
+            Self::Teams => "Teams in the organisation",
+            Self::ExecutionsPerHour => "Executions started in a clock hour (UTC)",
             Self::ExecutionsPerMonth => "Executions started in a calendar month (UTC)",
             Self::ConcurrentExecutions => "Executions that run at the same time; more wait for their turn",
+            Self::ConcurrentConnections => "Streams of events and waiting calls that are open at the same time",
             Self::StorageBytes => "Bytes of plugins, secrets, and values above 64 KiB",
             Self::ProviderCallsPerMonth => "Calls of workflows to other hosts in a calendar month (UTC)",
         }
@@ -71,6 +88,10 @@ impl Quota {
         match (self, plan) {
             (Self::Workflows, Plan::Free) => Some(5),
             (Self::Workflows, Plan::Pro) => Some(50),
+            (Self::Teams, Plan::Free) => Some(3),
+            (Self::Teams, Plan::Pro) => Some(25),
+            (Self::ExecutionsPerHour, Plan::Free) => Some(20),
+            (Self::ExecutionsPerHour, Plan::Pro) => Some(1_000),
             (Self::ExecutionsPerMonth, Plan::Free) => Some(100),
             (Self::ExecutionsPerMonth, Plan::Pro) => Some(10_000),
             (Self::StorageBytes, Plan::Free) => Some(100 * MIB),
@@ -78,12 +99,20 @@ impl Quota {
             (Self::ProviderCallsPerMonth, Plan::Free) => Some(1_000),
             (Self::ProviderCallsPerMonth, Plan::Pro) => Some(100_000),
             (
-                Self::Workflows | Self::ExecutionsPerMonth | Self::StorageBytes | Self::ProviderCallsPerMonth,
+                Self::Workflows
+                | Self::Teams
+                | Self::ExecutionsPerHour
+                | Self::ExecutionsPerMonth
+                | Self::StorageBytes
+                | Self::ProviderCallsPerMonth,
                 Plan::Enterprise,
             ) => None,
             (Self::ConcurrentExecutions, Plan::Free) => Some(2),
             (Self::ConcurrentExecutions, Plan::Pro) => Some(10),
             (Self::ConcurrentExecutions, Plan::Enterprise) => Some(50),
+            (Self::ConcurrentConnections, Plan::Free) => Some(10),
+            (Self::ConcurrentConnections, Plan::Pro) => Some(100),
+            (Self::ConcurrentConnections, Plan::Enterprise) => Some(1_000),
         }
     }
 
@@ -99,8 +128,21 @@ impl Quota {
                 let (from, to) = now.month();
                 Some(Period { from, to })
             }
-            Self::Workflows | Self::ConcurrentExecutions | Self::StorageBytes => None,
+            Self::ExecutionsPerHour => {
+                let from = hour_of(now);
+                Some(Period { from, to: from.after(Duration::from_secs(60 * 60)) })
+            }
+            Self::Workflows
+            | Self::Teams
+            | Self::ConcurrentExecutions
+            | Self::ConcurrentConnections
+            | Self::StorageBytes => None,
         }
+    }
+
+    /// Whether it is kept what was used by the end of each day: of an hour that says nothing.
+    pub(super) const fn has_days(self) -> bool {
+        !matches!(self, Self::ExecutionsPerHour)
     }
 
     /// As `quota_usage.period_start` stores it: the epoch for what does not reset.
@@ -118,6 +160,12 @@ pub(super) fn stored(figure: u64) -> i64 {
 pub(super) fn day_of(moment: Timestamp) -> Timestamp {
     const DAY: i64 = 24 * 60 * 60 * 1_000_000;
     Timestamp::from_micros(moment.as_micros().div_euclid(DAY) * DAY)
+}
+
+/// The first moment of the clock hour (UTC) that this one lies in.
+fn hour_of(moment: Timestamp) -> Timestamp {
+    const HOUR: i64 = 60 * 60 * 1_000_000;
+    Timestamp::from_micros(moment.as_micros().div_euclid(HOUR) * HOUR)
 }
 
 /// From one moment to another, the second not included.

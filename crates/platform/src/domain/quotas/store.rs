@@ -5,6 +5,7 @@ use tenure_kernel::event::Action;
 use tenure_kernel::{Audited, Mode, NewEvent, Result, SystemTx, TenantId, TenantTx, Timestamp, Write};
 use uuid::Uuid;
 
+use super::connections;
 use super::event::QuotaEvent;
 use super::model::{Limit, Quota, QuotaStanding, QuotaUsage, Share, day_of, stored};
 use crate::domain::tenancy::Plan;
@@ -18,11 +19,19 @@ use crate::domain::tenancy::Plan;
 /// 403 `quota-exceeded` with `quota`, `limit`, `used` and `resets_at` where less than `n` is left; then nothing was
 /// taken.
 pub async fn take(tx: &mut TenantTx<Write>, quota: Quota, n: u64) -> Result<()> {
+    take_each(tx, &[quota], n).await.map(drop)
+}
+
+/// Counts `n` more of each of these; the moment at which they were counted.
+///
+/// # Errors
+/// As [`take`], for the first that leaves less; then the transaction is to be rolled back.
+pub(super) async fn take_each(tx: &mut TenantTx<Write>, quotas: &[Quota], n: u64) -> Result<Timestamp> {
     let (tenant, now) = (tx.tenant(), tx.now());
-    if count(tx, tenant, now, quota, n).await? {
-        return Ok(());
+    match count(tx, tenant, now, quotas, n).await? {
+        None => Ok(now),
+        Some(missing) => Err(usage_of(tx, missing).await?.exceeded().into()),
     }
-    Err(usage_of(tx, quota).await?.exceeded().into())
 }
 
 /// The same in a transaction across tenants.
@@ -31,10 +40,30 @@ pub async fn take(tx: &mut TenantTx<Write>, quota: Quota, n: u64) -> Result<()> 
 /// As [`take`].
 pub(super) async fn take_of(tx: &mut SystemTx, tenant: TenantId, quota: Quota, n: u64) -> Result<()> {
     let now = tx.now();
-    if count(tx, tenant, now, quota, n).await? {
-        return Ok(());
+    match count(tx, tenant, now, &[quota], n).await? {
+        None => Ok(()),
+        Some(missing) => Err(usage_in(tx, tenant, missing).await?.exceeded().into()),
     }
-    Err(usage_in(tx, tenant, quota).await?.exceeded().into())
+}
+
+/// Counts what an organisation is made with, in the transaction that makes it.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn begin_with(tx: &mut SystemTx, tenant: TenantId, quota: Quota, n: u64) -> Result<()> {
+    let now = tx.now();
+    sqlx::query!(
+        "with used as (insert into quota_usage (tenant_id, quota, period_start, used) values ($1, $2, $3, $4))
+         insert into quota_days (tenant_id, quota, day, used) values ($1, $2, $5, $4)",
+        tenant.uuid(),
+        quota.as_str(),
+        quota.period_start(now),
+        stored(n),
+        day_of(now)
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
 }
 
 /// How a quota of a tenant stands.
@@ -45,63 +74,78 @@ pub(super) async fn usage_in(tx: &mut SystemTx, tenant: TenantId, quota: Quota) 
     Ok(found.unwrap_or_else(|| QuotaUsage::new(quota, quota.limit(plan), 0, now)))
 }
 
-/// Counts `n` more if the limit leaves so much; whether it did.
-async fn count<T>(tx: &mut T, tenant: TenantId, now: Timestamp, quota: Quota, n: u64) -> Result<bool>
+/// Counts `n` more of each, in one statement; the first that leaves less, if one does. Then the others may have been counted,
+/// and the transaction is to be rolled back.
+async fn count<T>(tx: &mut T, tenant: TenantId, now: Timestamp, quotas: &[Quota], n: u64) -> Result<Option<Quota>>
 where
     for<'c> &'c mut T: PgExecutor<'c>,
 {
-    let [free, pro, enterprise] = quota.limits();
+    let names: Vec<String> = quotas.iter().map(|quota| quota.as_str().to_owned()).collect();
+    let starts: Vec<Timestamp> = quotas.iter().map(|quota| quota.period_start(now)).collect();
+    let of_plan = |plan| quotas.iter().map(|quota| quota.limit(plan).map(stored)).collect::<Vec<Option<i64>>>();
+    let days: Vec<bool> = quotas.iter().map(|quota| quota.has_days()).collect();
     // The conflicting row is locked and its newest version compared: a statement's own snapshot plays no part. The day's
-    // row is written under that lock.
+    // row is written under that lock. In the order of the names, so that two statements never wait for each other in a circle.
     let taken = sqlx::query_scalar!(
         r#"with allowed as (
-               select case when o.tenant_id is not null then o.max
-                           else case t.plan when 'enterprise' then $7::bigint when 'pro' then $6::bigint else $5::bigint end
+               select q.name, q.period_start, q.has_days,
+                      case when o.tenant_id is not null then o.max
+                           else case t.plan when 'enterprise' then q.enterprise when 'pro' then q.pro else q.free end
                       end as max
-               from tenants t left join quota_overrides o on o.tenant_id = t.tenant_id and o.quota = $2
-               where t.tenant_id = $1),
+               from unnest($2::text[], $3::timestamptz[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bool[])
+                        as q (name, period_start, free, pro, enterprise, has_days)
+                   join tenants t on t.tenant_id = $1
+                   left join quota_overrides o on o.tenant_id = t.tenant_id and o.quota = q.name),
            taken as (
                insert into quota_usage as u (tenant_id, quota, period_start, used)
-               select $1, $2, $3, $4 from allowed where max is null or $4 <= max
+               select $1, name, period_start, $4 from allowed where max is null or $4 <= max order by name
                on conflict (tenant_id, quota, period_start) do update set used = u.used + excluded.used
-                   where (select max is null or u.used + excluded.used <= max from allowed)
-               returning used),
+                   where (select max is null or u.used + excluded.used <= max from allowed a where a.name = u.quota)
+               returning quota, used),
            day as (
-               insert into quota_days (tenant_id, quota, day, used) select $1, $2, $8, used from taken
+               insert into quota_days (tenant_id, quota, day, used)
+               select $1, t.quota, $9, t.used from taken t join allowed a on a.name = t.quota where a.has_days
                on conflict (tenant_id, quota, day) do update set used = excluded.used)
-           select used from taken"#,
+           select quota from taken"#,
         tenant.uuid(),
-        quota.as_str(),
-        quota.period_start(now),
+        &names,
+        &starts as &[Timestamp],
         stored(n),
-        free,
-        pro,
-        enterprise,
+        &of_plan(Plan::Free) as &[Option<i64>],
+        &of_plan(Plan::Pro) as &[Option<i64>],
+        &of_plan(Plan::Enterprise) as &[Option<i64>],
+        &days,
         day_of(now)
     )
-    .fetch_optional(&mut *tx)
+    .fetch_all(&mut *tx)
     .await?;
-    Ok(taken.is_some())
+    Ok(quotas.iter().copied().find(|quota| !taken.iter().any(|name| name == quota.as_str())))
 }
 
-/// Counts `n` less, in the transaction that removes what was counted. For executions of a month see
-/// [`release_executions`].
+/// Counts `n` less, in the transaction that removes what was counted. For executions see
+/// [`give_back_execution`](super::give_back_execution).
 ///
 /// # Errors
 /// PostgreSQL's.
 pub async fn give_back(tx: &mut TenantTx<Write>, quota: Quota, n: u64) -> Result<()> {
     let now = tx.now();
+    lower_at(tx, quota, now, n).await
+}
+
+/// Counts `n` less of the period of `at`.
+pub(super) async fn lower_at(tx: &mut TenantTx<Write>, quota: Quota, at: Timestamp, n: u64) -> Result<()> {
     sqlx::query!(
         "with less as (
              update quota_usage set used = greatest(used - $4, 0) where tenant_id = $1 and quota = $2 and period_start = $3
              returning used)
-         insert into quota_days (tenant_id, quota, day, used) select $1, $2, $5, used from less
+         insert into quota_days (tenant_id, quota, day, used) select $1, $2, $5, used from less where $6
          on conflict (tenant_id, quota, day) do update set used = excluded.used",
         tx.tenant().uuid(),
         quota.as_str(),
-        quota.period_start(now),
+        quota.period_start(at),
         stored(n),
-        day_of(now)
+        day_of(at),
+        quota.has_days()
     )
     .execute(&mut *tx)
     .await?;
@@ -127,7 +171,8 @@ pub async fn standings(tx: &mut SystemTx, tenant: TenantId) -> Result<(Plan, Vec
     read(tx, tenant, now).await
 }
 
-/// What runs now is counted by nobody: a slot is a leased row of the queue, so these are counted when somebody asks.
+/// What runs now is counted by nobody: a slot is a leased row of the queue, so these are counted when somebody asks. What is
+/// open each node has told a while ago.
 async fn read<T>(tx: &mut T, tenant: TenantId, now: Timestamp) -> Result<(Plan, Vec<QuotaStanding>)>
 where
     for<'c> &'c mut T: PgExecutor<'c>,
@@ -136,16 +181,20 @@ where
         Quota::ALL.iter().map(|quota| (quota.as_str().to_owned(), quota.period_start(now))).unzip();
     let rows = sqlx::query!(
         r#"select t.plan as "plan!", q.name as "name!", o.tenant_id is not null as "overridden!", o.max as "max?",
-                  case when q.name = 'concurrent_executions'
-                       then (select count(*) from jobs j where j.tenant_id = t.tenant_id and j.lease_owner is not null)
-                       else u.used end as "used?"
+                  case q.name
+                      when 'concurrent_executions'
+                      then (select count(*) from jobs j where j.tenant_id = t.tenant_id and j.lease_owner is not null)
+                      when 'concurrent_connections'
+                      then (select coalesce(sum(c.open), 0) from open_connections c where c.tenant_id = t.tenant_id and c.seen_at > $4)
+                      else u.used end as "used?"
            from tenants t cross join unnest($2::text[], $3::timestamptz[]) as q (name, period_start)
                left join quota_overrides o on o.tenant_id = t.tenant_id and o.quota = q.name
                left join quota_usage u on u.tenant_id = t.tenant_id and u.quota = q.name and u.period_start = q.period_start
            where t.tenant_id = $1"#,
         tenant.uuid(),
         &names,
-        &starts as &[Timestamp]
+        &starts as &[Timestamp],
+        now.before(connections::BELIEVED_FOR)
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -161,36 +210,11 @@ where
     Ok((plan, Quota::ALL.map(of).to_vec()))
 }
 
-async fn usage_of<M: Mode>(tx: &mut TenantTx<M>, quota: Quota) -> Result<QuotaUsage> {
+pub(super) async fn usage_of<M: Mode>(tx: &mut TenantTx<M>, quota: Quota) -> Result<QuotaUsage> {
     let now = tx.now();
     let (plan, all) = usage(tx).await?;
     let found = all.into_iter().find(|usage| usage.name == quota);
     Ok(found.unwrap_or_else(|| QuotaUsage::new(quota, quota.limit(plan), 0, now)))
-}
-
-/// Counts up to `n` executions of this month for each tenant: as many as its limit leaves. Tenants stand at most once
-/// in `wanted`; the answer has them in the same order.
-///
-/// # Errors
-/// PostgreSQL's.
-pub async fn reserve_executions(tx: &mut SystemTx, wanted: &[Share]) -> Result<Vec<Share>> {
-    grant(tx, Quota::ExecutionsPerMonth, wanted).await
-}
-
-/// Gives back executions that were counted and then denied, or that died before their first step; each with the moment
-/// at which it was counted, because it belongs to that moment's month.
-///
-/// # Errors
-/// PostgreSQL's.
-pub async fn release_executions(tx: &mut SystemTx, counted: &[(TenantId, Timestamp)]) -> Result<()> {
-    let quota = Quota::ExecutionsPerMonth;
-    let mut months = std::collections::BTreeMap::<_, i64>::new();
-    for (tenant, at) in counted {
-        *months.entry((*tenant, quota.period_start(*at))).or_default() += 1;
-    }
-    let (keys, counts): (Vec<(TenantId, Timestamp)>, Vec<i64>) = months.into_iter().unzip();
-    let (tenants, starts): (Vec<TenantId>, Vec<Timestamp>) = keys.into_iter().unzip();
-    lower(tx, quota, &tenants, &starts, &counts).await
 }
 
 /// As many of a quota as each tenant's limit leaves, up to what is wanted.
@@ -218,7 +242,7 @@ pub(super) async fn grant(tx: &mut SystemTx, quota: Quota, wanted: &[Share]) -> 
                          from allowed a where a.tenant_id = u.tenant_id) g)
                returning tenant_id, used, granted),
            day as (
-               insert into quota_days (tenant_id, quota, day, used) select tenant_id, $1, $8, used from taken
+               insert into quota_days (tenant_id, quota, day, used) select tenant_id, $1, $8, used from taken where $9
                on conflict (tenant_id, quota, day) do update set used = excluded.used)
            select tenant_id as "tenant: TenantId", granted from taken"#,
         quota.as_str(),
@@ -228,7 +252,8 @@ pub(super) async fn grant(tx: &mut SystemTx, quota: Quota, wanted: &[Share]) -> 
         free,
         pro,
         enterprise,
-        day_of(tx.now())
+        day_of(tx.now()),
+        quota.has_days()
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -260,14 +285,15 @@ pub(super) async fn lower(
              from less l where u.tenant_id = l.tenant_id and u.quota = $1 and u.period_start = l.period_start
              returning u.tenant_id, u.period_start, u.used)
          insert into quota_days (tenant_id, quota, day, used)
-         select tenant_id, $1, $6, used from lowered where period_start = $5
+         select tenant_id, $1, $6, used from lowered where period_start = $5 and $7
          on conflict (tenant_id, quota, day) do update set used = excluded.used",
         quota.as_str(),
         tenants as &[TenantId],
         starts as &[Timestamp],
         counts,
         quota.period_start(tx.now()),
-        day_of(tx.now())
+        day_of(tx.now()),
+        quota.has_days()
     )
     .execute(&mut *tx)
     .await?;

@@ -71,6 +71,9 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// As much as a figure can say.
+    pub const NONE: Self = Self { per_minute: MOST, per_hour: None, per_day: None };
+
     /// What the platform set for this organisation; where it set nothing, what the installation gives every one.
     #[must_use]
     pub fn of_platform(set: RateLimit, rates: &Rates) -> Self {

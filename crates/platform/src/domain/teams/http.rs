@@ -13,12 +13,13 @@ use super::event::TeamEvent;
 use super::model::{Description, Team, TeamName};
 use super::store;
 use crate::app::Routes;
+use crate::domain::quotas::{self, Quota};
 
 /// The slice's routes.
 pub fn routes() -> Routes {
     Routes::new("Teams")
         .get("/teams", list, "List teams, by name.")
-        .post("/teams", create, "Create a team.")
+        .post("/teams", create, "Create a team.\n\nTeams are counted: 403 `quota-exceeded` where the organisation has as many as its plan allows.")
         .get("/teams/{id}", get, "See a team.")
         .patch("/teams/{id}", update, "Rename a team, or describe it anew.")
         .delete("/teams/{id}", delete, "Delete a team.\n\nIts members stay members of the organisation. Refused with 409 while something is private to it.")
@@ -83,7 +84,13 @@ async fn get(cx: Authorized<TeamRead>, Path(id): Path<TeamId>) -> Result<Json<Te
 
 async fn create(cx: Authorized<TeamWrite>, Json(new): Json<NewTeam>) -> Result<Created<Team>> {
     let (name, description) = (TeamName::parse(&new.name)?, Description::parse(&new.description)?);
-    let team = cx.write(async |tx| Ok(store::insert(tx, &name, &description).await?.audited(TeamEvent::CREATED))).await;
+    let team = cx
+        .write(async |tx| {
+            let created = store::insert(tx, &name, &description).await?.audited(TeamEvent::CREATED);
+            quotas::take(tx, Quota::Teams, 1).await?;
+            Ok(created)
+        })
+        .await;
     let team = team.on_constraint("teams_name_key", name_taken)?;
     let location = format!("/api/v1/teams/{}", team.id);
     Ok(Created(team, Some(location)))
@@ -108,7 +115,9 @@ async fn update(
 async fn delete(cx: Authorized<TeamWrite>, Path(id): Path<TeamId>) -> Result<NoContent> {
     cx.write(async |tx| {
         let team = tx.load::<Team>(id).await?;
-        Ok(store::delete(tx, team).await?.audited(TeamEvent::DELETED).map(drop))
+        let deleted = store::delete(tx, team).await?.audited(TeamEvent::DELETED).map(drop);
+        quotas::give_back(tx, Quota::Teams, 1).await?;
+        Ok(deleted)
     })
     .await
     .on_constraint("workflows_tenant_id_team_id_fkey", has_private)

@@ -369,6 +369,7 @@ async fn one_approval_has_one_decision() {
             "full_name": "Second", "roles": ["operator"],
         });
         let _ = app.post(&ada, "/users", body).await.expect(201);
+        app.chose_own_password("second-operator").await;
         app.log_in("second-operator").await
     }];
     let node = json!({ "type": "approval", "approvers": { "roles": ["operator", "admin"] }, "expires": "1h" });

@@ -1,0 +1,108 @@
+import { expectAccessible, expectNoSidewaysScroll, tabTo } from './accessible.ts';
+import { Server, START_TIMEOUT_MS } from './server.ts';
+import { Api, expect, login, newPerson, test } from './tenure.ts';
+import { code } from './totp.ts';
+
+test('a link makes the first administrator, who bounds and suspends organisations', async ({ page }) => {
+  test.setTimeout(2 * START_TIMEOUT_MS);
+  const server = await Server.start({
+    TENURE_ENVIRONMENT: 'production',
+    TENURE_MASTER_KEY: '11'.repeat(32),
+    TENURE_REGISTRATION: 'open',
+    TENURE_LOG_FORMAT: 'json',
+  });
+  try {
+    await expect.poll(() => server.said).toMatch(/\/setup#token=\S+/);
+    const [link = ''] = /\S+\/setup#token=\S+/.exec(server.said) ?? [];
+    expect(link.startsWith(server.origin)).toBe(true);
+    const olga = newPerson('Olga');
+    await page.goto(link);
+    await page.getByLabel('Organisation', { exact: true }).fill(olga.organization);
+    await page.getByLabel('Your full name').fill(olga.name);
+    await page.getByLabel('E-mail').fill(olga.email);
+    await page.getByLabel('User name').fill(olga.username);
+    await page.getByLabel('Password').fill(olga.password);
+    expect(page.url()).toBe(`${server.origin}/setup`);
+    await expectAccessible(page);
+    await page.getByRole('button', { name: 'Set up' }).click();
+    await expect(page.getByRole('heading', { name: 'Organisations' })).toBeVisible();
+
+    // Who is anybody else sees nothing of it.
+    const ada = newPerson('Ada');
+    const acme = await Api.register(server.origin, { ...ada, organization: `Globex ${ada.username}` });
+    expect((await acme.call('GET', '/auth/me')).platform_permissions).toEqual([]);
+    const operator = await Api.login(server.origin, olga);
+    const { secret } = await operator.call('POST', '/auth/mfa/totp');
+    const { recovery_codes } = await operator.call('POST', '/auth/mfa/totp/confirm', {
+      code: code(secret),
+    });
+
+    // A trusted device lets in, and has proven nothing just now.
+    for (const trusts of [true, false]) {
+      await page.goto(`${server.origin}/login?return=/platform/organizations`);
+      await login(page, olga);
+      if (trusts) {
+        await page.getByText('Trust this device for 30 days').click();
+        await page.getByLabel('Code of your authenticator app').fill(code(secret, 1));
+        await page.getByRole('button', { name: 'Log in' }).click();
+        await expect(page.getByRole('heading', { name: 'Organisations' })).toBeVisible();
+        await page.getByRole('button', { name: /^Account of/ }).click();
+        await page.getByRole('menuitem', { name: 'Log out' }).click();
+        await expect(page.getByRole('heading', { name: 'Log in' })).toBeVisible();
+      }
+    }
+    const list = page.getByRole('table', { name: 'organisations' });
+    await expect(list.getByRole('row')).toHaveCount(3);
+    await page.getByLabel('Search by name').fill('globex');
+    await expect(list.getByRole('row')).toHaveCount(2);
+    await expectAccessible(page);
+    await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' });
+    await expectAccessible(page);
+
+    // By keyboard alone.
+    await tabTo(page, 'link', `Globex ${ada.username}`);
+    await page.keyboard.press('Enter');
+    await expect(page.getByRole('heading', { level: 1, name: /^Globex/ })).toBeVisible();
+    await expectAccessible(page);
+    await page.emulateMedia({ colorScheme: 'light' });
+    await expectAccessible(page);
+    await page.getByRole('button', { name: 'Change the limit of Workflows' }).click();
+    await page.getByRole('button', { name: /Which limit/ }).click();
+    await page.getByRole('option', { name: 'Another one' }).click();
+    await page.getByLabel('Limit', { exact: true }).fill('7');
+    await expectAccessible(page);
+    await page.getByRole('button', { name: 'Save limit' }).click();
+    const question = page.getByRole('dialog', { name: 'Is it you?' });
+    await question.getByRole('button', { name: 'Use a recovery code instead' }).click();
+    await question.getByLabel('Recovery code').fill(recovery_codes[0]);
+    await question.getByRole('button', { name: 'Go on' }).click();
+    await expect(page.getByRole('row', { name: /^Workflows .* 7 set by the platform 5/ })).toBeVisible();
+    await page.getByLabel('Requests a minute').fill('900');
+    await page.getByRole('button', { name: 'Save rate limit' }).click();
+    await expect(page.getByText('At most 900 requests a minute')).toBeVisible();
+    expect((await acme.call('GET', '/rate-limits')).most.per_minute).toBe(900);
+
+    await page.getByRole('button', { name: 'Suspend', exact: true }).click();
+    const decision = page.getByRole('alertdialog');
+    await decision.getByLabel('Reason').fill('two invoices are open');
+    await expectAccessible(page);
+    await decision.getByRole('button', { name: 'Suspend organisation' }).click();
+    await expect(page.getByText('suspended', { exact: true })).toBeVisible();
+    await expect(acme.call('GET', '/teams')).rejects.toThrow('tenant-suspended');
+    await page.getByRole('button', { name: 'Resume', exact: true }).click();
+    await decision.getByLabel('Reason').fill('they are paid');
+    await decision.getByRole('button', { name: 'Resume organisation' }).click();
+    await expect(page.getByText('active', { exact: true })).toBeVisible();
+    expect((await acme.call('GET', '/teams')).items).toHaveLength(1);
+
+    await page.setViewportSize({ width: 390, height: 844 });
+    await expectNoSidewaysScroll(page);
+    await expectAccessible(page);
+
+    // The link is over.
+    await page.goto(link);
+    await expect(page.getByRole('heading', { name: 'Set up this installation' })).toBeVisible();
+  } finally {
+    await server.stop();
+  }
+});

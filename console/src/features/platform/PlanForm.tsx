@@ -1,0 +1,32 @@
+import { useState } from 'react';
+import { Button } from '~/ui/button';
+import { Form, Select } from '~/ui/form';
+import { type Plan, useSetPlan } from './api';
+
+const PLANS = [
+  { value: 'free', label: 'Free' },
+  { value: 'pro', label: 'Pro' },
+  { value: 'enterprise', label: 'Enterprise' },
+] as const;
+
+export function PlanForm({ id, plan, onDone }: { id: string; plan: Plan; onDone: () => void }) {
+  const save = useSetPlan(id);
+  const [chosen, setChosen] = useState<Plan>(plan);
+  return (
+    <Form problem={save.error} onSubmit={() => save.mutate(chosen, { onSuccess: onDone })}>
+      <Select
+        label="Plan"
+        value={chosen}
+        options={PLANS}
+        onChange={setChosen}
+        hint="What a smaller plan does not allow stays, and nothing is added to it."
+      />
+      <div className="form-actions">
+        <Button onPress={onDone}>Cancel</Button>
+        <Button type="submit" tone="primary" isPending={save.isPending}>
+          Change plan
+        </Button>
+      </div>
+    </Form>
+  );
+}
