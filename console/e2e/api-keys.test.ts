@@ -18,8 +18,16 @@ test('a service account gets an API key, which works once copied until it is rev
   await page.getByLabel('Name', { exact: true }).fill('Nightly');
   await page.getByRole('button', { name: /Acts for/ }).click();
   await page.getByRole('option', { name: 'Importer' }).click();
+  // Its permissions are those of the person, with what each is for; its limit is refused at its field.
   await page.getByText('workflow:read', { exact: true }).click();
+  await page.getByText('everything of execution').click();
+  await expect(page.getByRole('checkbox', { name: /^execution:read/ })).toBeChecked();
+  await page.getByText('Rate limit', { exact: true }).click();
+  await page.getByLabel('Requests a minute').fill('501');
   await expectAccessible(page);
+  await page.getByRole('button', { name: 'Create API key' }).click();
+  await expect(page.getByText(/must be at most 500/)).toBeVisible();
+  await page.getByLabel('Requests a minute').fill('77');
   await page.getByRole('button', { name: 'Create API key' }).click();
   const key = (await page.getByTestId('api-key').textContent()) ?? '';
   expect(key).toMatch(/^tnr_dev_[0-9a-z]{26}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}$/);
@@ -30,6 +38,11 @@ test('a service account gets an API key, which works once copied until it is rev
   await expect(page.getByTestId('api-key')).toHaveText(key);
   await page.getByRole('button', { name: 'I have copied it' }).click();
   await expect(page.getByText('Importer · dev')).toBeVisible();
+  await expect(page.getByRole('row', { name: /Nightly/ })).toContainText(/execution: .*read/);
+  await page.getByRole('button', { name: 'Actions for Nightly' }).click();
+  await page.getByRole('menuitem', { name: 'Rate limit' }).click();
+  await expect(page.getByLabel('Requests a minute')).toHaveValue('77');
+  await page.getByRole('button', { name: 'Cancel' }).click();
 
   const status = async (path: string, credential = key) =>
     (await fetch(`${origin}/api/v1${path}`, { headers: { 'x-api-key': credential } })).status;

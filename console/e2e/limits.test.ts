@@ -62,12 +62,16 @@ test('what is private to a team is not there for others', async ({ page, origin,
   const outsider = await api.member('admin');
   const { id: team } = await api.call('POST', '/teams', { name: 'Night shift' });
   await api.call('PUT', `/teams/${team}/members/${me.user.id}`);
+  // More than the server gives at once.
+  for (let n = 0; n < 55; n++) await api.call('POST', '/teams', { name: `Team ${n}` });
 
   await page.getByRole('link', { name: 'Secrets' }).click();
   await page.getByRole('button', { name: 'New secret' }).first().click();
   await page.getByLabel('Name', { exact: true }).fill('token');
   await page.getByLabel('Value').fill('a quiet secret');
   await page.getByRole('button', { name: /Who sees and uses it/ }).click();
+  const offered = page.getByRole('option', { name: /^(Team \d+|Night shift)$/ });
+  await expect(offered).toHaveCount(56);
   await page.getByRole('option', { name: 'Night shift' }).click();
   await expectAccessible(page);
   await page.getByRole('button', { name: 'Save secret' }).click();

@@ -52,6 +52,31 @@ export function usePages<T>(
   return { query, items: query.data?.pages.flatMap((page) => page.items) };
 }
 
+/** As many a page as the server gives at once. */
+export const LARGEST_PAGE = 200;
+
+/** A cursor list to its end, for what offers or names any of it: its first page alone would leave the rest out unseen. */
+export function useAll<T>(
+  key: QueryKey,
+  fetchPage: (cursor: string | undefined) => Promise<Page<T>>,
+  enabled = true,
+) {
+  return useQuery({
+    enabled,
+    queryKey: [...key, 'all'],
+    queryFn: async () => {
+      const all: T[] = [];
+      let cursor: string | undefined;
+      do {
+        const page = await fetchPage(cursor);
+        all.push(...page.items);
+        cursor = page.next_cursor ?? undefined;
+      } while (cursor !== undefined);
+      return all;
+    },
+  });
+}
+
 /** What a visitor may know of this installation. */
 export const instanceQuery = queryOptions({
   queryKey: ['instance'],

@@ -3,6 +3,7 @@ import { useState } from 'react';
 import { useMay, useMe } from '~/api/query';
 import type { ApiKey } from '~/api/types';
 import { LimitForm } from '~/features/limits/LimitForm';
+import { byResource } from '~/features/roles/patterns';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { Form, Select } from '~/ui/form';
@@ -14,7 +15,6 @@ import { Time } from '~/ui/time';
 import { useApiKeys, useRevokeApiKey, useRotateApiKey, useSetKeyLimit } from './api';
 import { Issued } from './Issued';
 import { NewKey } from './NewKey';
-import { byResource } from './scopes';
 
 type Open =
   | { kind: 'new' }
@@ -159,9 +159,10 @@ export function ApiKeysPage() {
 function Scopes({ apiKey }: { apiKey: ApiKey }) {
   return (
     <ul className="plain small">
-      {byResource(apiKey.scopes).map(({ resource, actions }) => (
+      {byResource(apiKey.scopes.map((name) => ({ name }))).map(({ name: resource, permissions }) => (
         <li key={resource}>
-          {resource}: {actions.join(', ')}
+          {resource.replaceAll('_', ' ')}:{' '}
+          {permissions.map(({ name }) => name.slice(resource.length + 1)).join(', ')}
         </li>
       ))}
     </ul>

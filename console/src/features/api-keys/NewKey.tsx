@@ -1,9 +1,12 @@
 import { useState } from 'react';
 import { useMay, useMe } from '~/api/query';
 import type { Schemas } from '~/api/types';
-import { useServiceAccounts } from '~/features/service-accounts/api';
+import { LimitFields } from '~/features/limits/LimitFields';
+import { limitFields, limitOf, textsOf } from '~/features/limits/limit-model';
+import { PermissionChoice } from '~/features/roles/PermissionChoice';
+import { useActiveServiceAccounts } from '~/features/service-accounts/api';
 import { Button } from '~/ui/button';
-import { Checkbox, CheckboxGroup, Form, Select, TextField } from '~/ui/form';
+import { Form, Select, TextField } from '~/ui/form';
 import { useCreateApiKey } from './api';
 import { endAfter, networksOf } from './scopes';
 
@@ -21,6 +24,8 @@ const ENDS = [
   { value: 'never', label: 'never' },
 ] as const;
 const MINE = 'mine';
+const AT = 'rate_limit/';
+const FIELDS = ['name', 'allowed_cidrs', 'scopes', ...limitFields(AT)];
 
 interface NewKeyProps {
   onIssued: (key: string) => void;
@@ -36,6 +41,9 @@ export function NewKey({ onIssued, onCancel }: NewKeyProps) {
   const [ends, setEnds] = useState<(typeof ENDS)[number]['value']>('90');
   const [networks, setNetworks] = useState('');
   const [scopes, setScopes] = useState<string[]>([]);
+  const [limit, setLimit] = useState(() => textsOf({}));
+  const problem = create.error;
+  const isLimitRefused = limitFields(AT).some((field) => problem?.field(field) !== undefined);
 
   const submit = () =>
     create.mutate({
@@ -45,14 +53,15 @@ export function NewKey({ onIssued, onCancel }: NewKeyProps) {
       allowed_cidrs: networksOf(networks),
       expires_at: endAfter(ends, Date.now()) ?? null,
       service_account: owner === MINE ? null : owner,
+      rate_limit: limitOf(limit),
     });
   return (
-    <Form problem={create.error} fields={['name', 'scopes']} onSubmit={submit}>
+    <Form problem={problem} fields={FIELDS} onSubmit={submit}>
       <TextField
         label="Name"
         value={name}
         onChange={setName}
-        error={create.error?.field('name')}
+        error={problem?.field('name')}
         maxLength={100}
         isRequired
         autoFocus
@@ -66,21 +75,26 @@ export function NewKey({ onIssued, onCancel }: NewKeyProps) {
         value={networks}
         onChange={setNetworks}
         rows={2}
+        error={problem?.field('allowed_cidrs')}
         hint="Optional. Where it may be used from, like 192.0.2.0/24; one a line. From anywhere without."
       />
-      <CheckboxGroup
-        label="Permissions"
+      <details open={isLimitRefused || undefined}>
+        <summary>Rate limit</summary>
+        <div className="stack">
+          <LimitFields value={limit} onChange={setLimit} problem={problem} at={AT} />
+          <p className="muted small">Empty is what the installation says.</p>
+        </div>
+      </details>
+      <p className="muted small">
+        It may do what is ticked here, and never more than its owner may at that moment.
+      </p>
+      <PermissionChoice
         value={scopes}
         onChange={setScopes}
-        error={create.error?.field('scopes')}
-        hint="It may do these, and never more than its owner may at that moment."
-      >
-        {held.map((permission) => (
-          <Checkbox key={permission} value={permission}>
-            {permission}
-          </Checkbox>
-        ))}
-      </CheckboxGroup>
+        offered={held}
+        wildcardMeans="as it stands today"
+        error={problem?.field('scopes')}
+      />
       <div className="form-actions">
         <Button onPress={onCancel}>Cancel</Button>
         <Button type="submit" tone="primary" isPending={create.isPending} isDisabled={scopes.length === 0}>
@@ -95,9 +109,9 @@ export function NewKey({ onIssued, onCancel }: NewKeyProps) {
 function Owner({ value, onChange }: { value: string; onChange: (owner: string) => void }) {
   const mayManage = useMay('service_account:write');
   const mayRead = useMay('service_account:read');
-  const { items } = useServiceAccounts(mayManage && mayRead);
-  if (!items?.length) return null;
-  const accounts = items.map(({ id, name }) => ({ value: id, label: name }));
+  const active = useActiveServiceAccounts(mayManage && mayRead);
+  if (active.length === 0) return null;
+  const accounts = active.map(({ id, name }) => ({ value: id, label: name }));
   return (
     <Select
       label="Acts for"

@@ -1,13 +1,5 @@
 import { expect, it } from 'vitest';
-import { byResource, endAfter, networksOf } from './scopes';
-
-it('groups permissions by what they are about, in their order', () => {
-  expect(byResource(['workflow:read', 'api_key:read', 'workflow:execute'])).toEqual([
-    { resource: 'workflow', actions: ['read', 'execute'] },
-    { resource: 'api key', actions: ['read'] },
-  ]);
-  expect(byResource([])).toEqual([]);
-});
+import { endAfter, networksOf } from './scopes';
 
 it('reads networks however they are set apart', () => {
   expect(networksOf(' 10.0.0.0/8,\n192.0.2.1  2001:db8::/32\n')).toEqual([

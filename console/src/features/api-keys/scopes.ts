@@ -1,13 +1,3 @@
-/** Permissions by what they are about: `workflow:read`, `workflow:execute` as "workflow" with "read" and "execute". */
-export function byResource(scopes: readonly string[]): { resource: string; actions: string[] }[] {
-  const groups = new Map<string, string[]>();
-  for (const scope of scopes) {
-    const [resource = scope, action = ''] = scope.split(':');
-    groups.set(resource, [...(groups.get(resource) ?? []), action]);
-  }
-  return [...groups].map(([resource, actions]) => ({ resource: resource.replaceAll('_', ' '), actions }));
-}
-
 /** The networks of a text field, one a line or between commas. */
 export function networksOf(text: string): string[] {
   return text.split(/[\s,]+/).filter((network) => network !== '');

@@ -1,17 +1,15 @@
-import { useQuery } from '@tanstack/react-query';
 import { MailX, RotateCw } from 'lucide-react';
 import { useState } from 'react';
-import { instanceQuery, useMay } from '~/api/query';
+import { useMay } from '~/api/query';
 import type { Invitation } from '~/api/types';
 import { useMailFailures } from '~/features/mail/api';
 import { RoleChoice } from '~/features/members/RoleChoice';
-import { teamsQuery } from '~/features/teams/api';
+import { TeamsChoice } from '~/features/teams/TeamChoice';
 import { Button } from '~/ui/button';
 import { Confirm } from '~/ui/dialog';
-import { Checkbox, CheckboxGroup, Form, TextField } from '~/ui/form';
+import { Form, TextField } from '~/ui/form';
 import { MenuItem, RowMenu } from '~/ui/menu';
 import { Panel } from '~/ui/page';
-import { Notice } from '~/ui/states';
 import { List } from '~/ui/table';
 import { Time } from '~/ui/time';
 import { toastProblem } from '~/ui/toast';
@@ -113,22 +111,10 @@ function TakeBack({ invitation, onDone }: { invitation: Invitation; onDone: () =
 
 /** Asks somebody by mail. */
 export function InviteForm({ onDone }: { onDone: () => void }) {
-  const instance = useQuery(instanceQuery).data;
   const invite = useInvite();
   const [email, setEmail] = useState('');
   const [roles, setRoles] = useState(['viewer']);
   const [teams, setTeams] = useState<string[]>([]);
-  if (instance?.mail === 'none' || instance?.registration === 'closed') {
-    return (
-      <Notice tone="warn" title="Nobody can be invited here">
-        <p>
-          {instance.mail === 'none'
-            ? 'This server sends no mail; ask whoever runs it, or add people with a first password.'
-            : 'Registration is closed on this server; ask whoever runs it, or add people with a first password.'}
-        </p>
-      </Notice>
-    );
-  }
   return (
     <Form
       problem={invite.error}
@@ -147,7 +133,7 @@ export function InviteForm({ onDone }: { onDone: () => void }) {
         autoFocus
       />
       <RoleChoice value={roles} onChange={setRoles} />
-      <TeamChoice value={teams} onChange={setTeams} />
+      <TeamsChoice value={teams} onChange={setTeams} />
       <div className="form-actions">
         <Button onPress={onDone}>Cancel</Button>
         <Button type="submit" tone="primary" isPending={invite.isPending} isDisabled={roles.length === 0}>
@@ -155,24 +141,5 @@ export function InviteForm({ onDone }: { onDone: () => void }) {
         </Button>
       </div>
     </Form>
-  );
-}
-
-/** Only for those who may change who is in a team. */
-function TeamChoice({ value, onChange }: { value: string[]; onChange: (teams: string[]) => void }) {
-  const mayWrite = useMay('team:write');
-  const teams = useQuery({ ...teamsQuery, enabled: mayWrite }).data?.items ?? [];
-  if (!mayWrite || teams.length === 0) return null;
-  return (
-    <details>
-      <summary>Teams ({value.length})</summary>
-      <CheckboxGroup label="Put them into" value={value} onChange={onChange}>
-        {teams.map(({ id, name }) => (
-          <Checkbox key={id} value={id}>
-            {name}
-          </Checkbox>
-        ))}
-      </CheckboxGroup>
-    </details>
   );
 }

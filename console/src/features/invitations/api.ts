@@ -1,7 +1,7 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { api, unwrap } from '~/api/client';
 import type { Problem } from '~/api/problem';
-import { usePages } from '~/api/query';
+import { instanceQuery, usePages } from '~/api/query';
 import { freshToken, switchTo } from '~/api/session';
 import type { Invitation, Schemas } from '~/api/types';
 import { toast } from '~/ui/toast';
@@ -10,6 +10,12 @@ const KEY = ['invitations'];
 
 export function useInvitations() {
   return usePages(KEY, (cursor) => unwrap(api.GET('/api/v1/invitations', { params: { query: { cursor } } })));
+}
+
+/** Whether people can be asked by mail here: that needs a mail server, and registration that is not closed. */
+export function useCanInvite(): boolean {
+  const instance = useQuery(instanceQuery).data;
+  return instance !== undefined && instance.mail !== 'none' && instance.registration !== 'closed';
 }
 
 export function useInvite() {

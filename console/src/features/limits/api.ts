@@ -1,13 +1,15 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { api, unwrap } from '~/api/client';
 import type { Problem } from '~/api/problem';
+import { useMay } from '~/api/query';
 import type { RateLimit, Schemas } from '~/api/types';
 import { toast } from '~/ui/toast';
 
 const KEY = ['rate-limits'];
 
-/** The organisation's limit, the most that can be set, and what holds where nothing is. */
-export function useRateLimits(enabled = true) {
+/** The organisation's limit, the most that can be set, and what holds where nothing is; for who may read these. */
+export function useRateLimits(wanted = true) {
+  const enabled = useMay('tenant:read') && wanted;
   return useQuery({ queryKey: KEY, queryFn: () => unwrap(api.GET('/api/v1/rate-limits')), enabled });
 }
 

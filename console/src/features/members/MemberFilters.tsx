@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useMay } from '~/api/query';
 import { rolesQuery } from '~/features/roles/api';
-import { useTeams } from '~/features/teams/api';
+import { useAllTeams } from '~/features/teams/api';
 import { Select } from '~/ui/form';
 import { SearchField } from '~/ui/search-field';
 import { ACTIVITY, type ActivityName, type MemberFilter, SORTS, STATUSES } from './filter';
@@ -23,7 +23,7 @@ export function MemberFilters({ filter, onChange }: MemberFiltersProps) {
   const mayRoles = useMay('role:read');
   const mayTeams = useMay('team:read');
   const roles = useQuery({ ...rolesQuery, enabled: mayRoles }).data ?? [];
-  const teams = useTeams(mayTeams).items ?? [];
+  const teams = useAllTeams();
   return (
     <div className="filters">
       <SearchField

@@ -3,6 +3,7 @@ import { FileUp, Mail, Plus, UserRound } from 'lucide-react';
 import { useState } from 'react';
 import { useMay, useMe } from '~/api/query';
 import type { Member } from '~/api/types';
+import { useCanInvite } from '~/features/invitations/api';
 import { Invitations, InviteForm } from '~/features/invitations/Invitations';
 import { Button } from '~/ui/button';
 import { Dialog } from '~/ui/dialog';
@@ -35,6 +36,7 @@ export function MembersPage() {
   const mayWrite = useMay('user:write');
   const mayAssign = useMay('role:assign');
   const mayChange = mayWrite && mayAssign;
+  const canInvite = useCanInvite();
   const [open, setOpen] = useState<OpenDialog>();
   const [adding, setAdding] = useState<'one' | 'many' | 'by mail'>();
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
@@ -53,9 +55,11 @@ export function MembersPage() {
       <Button isDisabled={!mayChange} onPress={() => setAdding('many')}>
         <FileUp aria-hidden /> Import
       </Button>
-      <Button isDisabled={!mayChange} onPress={() => setAdding('by mail')}>
-        <Mail aria-hidden /> Invite by mail
-      </Button>
+      {canInvite && (
+        <Button isDisabled={!mayChange} onPress={() => setAdding('by mail')}>
+          <Mail aria-hidden /> Invite by mail
+        </Button>
+      )}
       <Button tone="primary" isDisabled={!mayChange} onPress={() => setAdding('one')}>
         <Plus aria-hidden /> Add member
       </Button>

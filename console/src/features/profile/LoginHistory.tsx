@@ -10,6 +10,7 @@ type Pages = ReturnType<typeof usePages<Page<LoginRecord>['items'][number]>>;
 
 const REASONS: Record<string, string> = {
   'invalid-credentials': 'wrong password, or not allowed in',
+  'invalid-second-factor': 'wrong second factor',
   'rate-limited': 'too many failures before it',
 };
 

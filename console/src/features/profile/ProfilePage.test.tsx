@@ -43,6 +43,7 @@ const LOGINS = [
   login('evt_3', 'denied', 'rate-limited', { count: 12 }),
   login('evt_2', 'denied', 'invalid-credentials', { address: '198.51.100.9' }),
   login('evt_1', 'success', null),
+  login('evt_0', 'denied', 'invalid-second-factor'),
 ];
 
 const MFA = {
@@ -162,6 +163,7 @@ it('tells of tries that failed, and how many were folded', async () => {
   expect(rows[0]).toContain('Refusedtoo many failures before it, 12 more times');
   expect(rows[1]).toContain('198.51.100.9');
   expect(rows[2]).toContain('Logged in');
+  expect(rows[3]).toContain('Refusedwrong second factor');
 });
 
 it('has neither sessions nor a password where nobody logs in', async () => {

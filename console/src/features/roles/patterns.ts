@@ -2,14 +2,14 @@ import type { Schemas } from '~/api/types';
 
 export type PermissionInfo = Schemas['PermissionInfo'];
 
-/** Permissions of one resource, in the catalogue's order. */
-export interface Resource {
+/** Permissions of one resource, in the order that they came in. */
+export interface Resource<P> {
   name: string;
-  permissions: PermissionInfo[];
+  permissions: P[];
 }
 
-export function byResource(permissions: readonly PermissionInfo[]): Resource[] {
-  const resources = new Map<string, PermissionInfo[]>();
+export function byResource<P extends { name: string }>(permissions: readonly P[]): Resource<P>[] {
+  const resources = new Map<string, P[]>();
   for (const permission of permissions) {
     const name = permission.name.split(':', 1)[0] ?? '';
     resources.set(name, [...(resources.get(name) ?? []), permission]);

@@ -1,18 +1,23 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { api, unwrap } from '~/api/client';
 import type { Problem } from '~/api/problem';
-import { usePages } from '~/api/query';
+import { LARGEST_PAGE, useAll, usePages } from '~/api/query';
 import type { Schemas, ServiceAccount } from '~/api/types';
 import { toast } from '~/ui/toast';
 
 const KEY = ['service-accounts'];
 
-export function useServiceAccounts(enabled = true) {
-  return usePages(
-    KEY,
-    (cursor) => unwrap(api.GET('/api/v1/service-accounts', { params: { query: { cursor } } })),
-    { enabled },
-  );
+const page = (cursor: string | undefined, limit?: number) =>
+  unwrap(api.GET('/api/v1/service-accounts', { params: { query: { cursor, limit } } }));
+
+export function useServiceAccounts() {
+  return usePages([...KEY, 'list'], (cursor) => page(cursor));
+}
+
+/** Those whose keys work, for a choice. */
+export function useActiveServiceAccounts(enabled: boolean): ServiceAccount[] {
+  const all = useAll(KEY, (cursor) => page(cursor, LARGEST_PAGE), enabled).data ?? [];
+  return all.filter(({ status }) => status === 'active');
 }
 
 export function useCreateServiceAccount() {

@@ -1,6 +1,6 @@
 import { useMay } from '~/api/query';
-import { Select } from '~/ui/form';
-import { useTeams } from './api';
+import { Checkbox, CheckboxGroup, Select } from '~/ui/form';
+import { useAllTeams } from './api';
 
 /** What stands for no team in a list of choices, where no identifier can be. */
 export const EVERYBODY = 'everybody';
@@ -13,9 +13,7 @@ interface TeamChoiceProps {
 
 /** Whether something is everybody's, or private to a team. The server refuses a team that the person is not in. */
 export function TeamChoice({ value, error, onChange }: TeamChoiceProps) {
-  const mayRead = useMay('team:read');
-  const { items } = useTeams(mayRead);
-  const teams = items?.map(({ id, name }) => ({ value: id, label: name })) ?? [];
+  const teams = useAllTeams().map(({ id, name }) => ({ value: id, label: name }));
   return (
     <Select
       label="Who sees and uses it"
@@ -31,4 +29,23 @@ export function TeamChoice({ value, error, onChange }: TeamChoiceProps) {
 /** As the API takes it. */
 export function teamOf(choice: string): string | null {
   return choice === EVERYBODY ? null : choice;
+}
+
+/** Several teams to put somebody into: only for those who may change who is in a team. */
+export function TeamsChoice({ value, onChange }: { value: string[]; onChange: (teams: string[]) => void }) {
+  const mayWrite = useMay('team:write');
+  const teams = useAllTeams(mayWrite);
+  if (!mayWrite || teams.length === 0) return null;
+  return (
+    <details>
+      <summary>Teams ({value.length})</summary>
+      <CheckboxGroup label="Put them into" value={value} onChange={onChange}>
+        {teams.map(({ id, name }) => (
+          <Checkbox key={id} value={id}>
+            {name}
+          </Checkbox>
+        ))}
+      </CheckboxGroup>
+    </details>
+  );
 }

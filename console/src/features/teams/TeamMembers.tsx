@@ -1,10 +1,9 @@
-import { useQuery } from '@tanstack/react-query';
 import { Problem } from '~/api/problem';
 import type { Team } from '~/api/types';
 import { useMembers } from '~/features/members/api';
 import { Button } from '~/ui/button';
 import { Failed, Loaded, Loading, ProblemNotice } from '~/ui/states';
-import { teamMembersQuery, useChangeTeamMember } from './api';
+import { useChangeTeamMember, useTeamMembers } from './api';
 
 interface TeamMembersProps {
   team: Team;
@@ -14,14 +13,14 @@ interface TeamMembersProps {
 
 /** Who of the organisation is in a team. */
 export function TeamMembers({ team, mayWrite, onClose }: TeamMembersProps) {
-  const inside = useQuery(teamMembersQuery(team.id));
+  const inside = useTeamMembers(team.id);
   return (
     <>
       <p className="muted small">
         Members see the workflows that the team owns, and can be asked for approval as the team.
       </p>
       <Loaded query={inside} label="the team’s members" lines={3}>
-        {({ items }) =>
+        {(items) =>
           mayWrite ? (
             <Everybody team={team} inside={new Set(items.map(({ id }) => id))} />
           ) : (

@@ -1,30 +1,29 @@
-import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { api, unwrap } from '~/api/client';
 import type { Problem } from '~/api/problem';
-import { useMay, usePages } from '~/api/query';
+import { LARGEST_PAGE, useAll, useMay, usePages } from '~/api/query';
 import type { Schemas, Team } from '~/api/types';
 import { toast } from '~/ui/toast';
 
 const KEY = ['teams'];
 
-export function useTeams(enabled = true) {
-  return usePages(
-    [...KEY, 'list'],
-    (cursor) => unwrap(api.GET('/api/v1/teams', { params: { query: { cursor } } })),
-    { enabled },
-  );
+const page = (cursor: string | undefined, limit?: number) =>
+  unwrap(api.GET('/api/v1/teams', { params: { query: { cursor, limit } } }));
+
+export function useTeams() {
+  return usePages([...KEY, 'list'], (cursor) => page(cursor));
 }
 
-/** The first of them, for a choice. */
-export const teamsQuery = queryOptions({
-  queryKey: [...KEY, 'choice'],
-  queryFn: () => unwrap(api.GET('/api/v1/teams', { params: { query: { limit: 200 } } })),
-});
+/** Every team, for a choice; none for who may not see them. */
+export function useAllTeams(enabled = true): Team[] {
+  const mayRead = useMay('team:read');
+  return useAll(KEY, (cursor) => page(cursor, LARGEST_PAGE), enabled && mayRead).data ?? [];
+}
 
 /** What a team is called; its identifier while that is not known. */
 export function useTeamNames(): (id: string) => string {
-  const { items } = useTeams(useMay('team:read'));
-  return (id) => items?.find((team) => team.id === id)?.name ?? id;
+  const teams = useAllTeams();
+  return (id) => teams.find((team) => team.id === id)?.name ?? id;
 }
 
 /** Creates a team, or changes the one with this id. */
@@ -42,11 +41,17 @@ export function useSaveTeam(id: string | undefined) {
   });
 }
 
-export const teamMembersQuery = (id: string) =>
-  queryOptions({
-    queryKey: [...KEY, 'members', id],
-    queryFn: () => unwrap(api.GET('/api/v1/teams/{id}/members', { params: { path: { id } } })),
-  });
+const membersKey = (id: string) => [...KEY, 'members', id];
+
+export function useTeamMembers(id: string) {
+  return useAll(membersKey(id), (cursor) =>
+    unwrap(
+      api.GET('/api/v1/teams/{id}/members', {
+        params: { path: { id }, query: { cursor, limit: LARGEST_PAGE } },
+      }),
+    ),
+  );
+}
 
 /** Puts somebody into a team, or takes them out. */
 export function useChangeTeamMember(id: string) {
@@ -60,7 +65,7 @@ export function useChangeTeamMember(id: string) {
           : api.PUT('/api/v1/teams/{id}/members/{user}', options),
       );
     },
-    onSuccess: () => client.invalidateQueries({ queryKey: teamMembersQuery(id).queryKey }),
+    onSuccess: () => client.invalidateQueries({ queryKey: membersKey(id) }),
   });
 }
 

@@ -27,9 +27,11 @@ export function MonthCurve({ label, quota, days }: { label: string; quota: Quota
         )}
         <polyline className="curve-line" points={lineOf(points, top, WIDTH, HEIGHT)} />
       </svg>
-      <p className="muted small">
-        {isShown ? 'The dashed line is the limit.' : 'Too far below the limit to show it.'}
-      </p>
+      {limit !== null && (
+        <p className="muted small">
+          {isShown ? 'The dashed line is the limit.' : 'Too far below the limit to show it.'}
+        </p>
+      )}
       <details>
         <summary>{label}, day by day</summary>
         <table className="table">
