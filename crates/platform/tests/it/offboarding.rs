@@ -23,6 +23,7 @@ const NO_PERSONS: &[&str] = &[
     "import_id",
     "key_id",
     "lease_owner",
+    "node",
     "personal_key_id",
     "plugin_id",
     "request_id",
