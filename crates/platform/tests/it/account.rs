@@ -74,6 +74,9 @@ async fn a_person_saves_everything_that_names_them_and_nobody_elses() {
         assert!(!text.contains(foreign), "{foreign} is in the export");
     }
     assert!(app.actions(ada.tenant()).await.contains(&"user.exported".to_owned()));
+    let _ = app.delete(&dev, &format!("/auth/invitations/{}", hank.tenant())).await.expect(204);
+    let declined = &app.get(&dev, "/auth/me/export").await.expect(200)["memberships"][1];
+    assert!(declined["declined_at"].is_string() && declined["accepted_at"].is_null(), "{declined:#}");
     let answer = app.send(Method::GET, "/auth/me/export", key["key"].as_str(), None).await;
     answer.problem(401, "unauthenticated");
 }

@@ -333,6 +333,7 @@ async fn an_invitation_forgets_who_deleted_their_account() {
     let body =
         json!({"email": "hedy@example.com", "username": "hedy", "full_name": "Hedy Lamarr", "password": PASSWORD});
     let _ = app.post(&ada, "/users", body).await.expect(201);
+    app.chose_own_password("hedy").await;
     let hedy = app.log_in("hedy").await;
     let _ = app.post(&hedy, "/auth/me/delete", json!({"current_password": PASSWORD})).await.expect(204);
     for invitation in [first, second] {

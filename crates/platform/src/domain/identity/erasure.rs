@@ -152,6 +152,8 @@ pub struct OwnMembership {
     pub created_at: Timestamp,
     /// When they agreed.
     pub accepted_at: Option<Timestamp>,
+    /// When they declined.
+    pub declined_at: Option<Timestamp>,
     /// When they last began a login there.
     pub last_login_at: Option<Timestamp>,
     /// When they last did something there.
@@ -199,7 +201,7 @@ pub async fn own_data(tx: &mut SystemTx, user: UserId) -> Result<OwnData> {
     let memberships = sqlx::query_as!(
         OwnMembership,
         "select t.slug as organization, m.username, m.email, m.full_name, m.status, m.roles, m.permissions, m.attributes, m.created_at,
-                m.accepted_at, m.last_login_at, m.last_active_at
+                m.accepted_at, m.declined_at, m.last_login_at, m.last_active_at
          from memberships m join tenants t on t.tenant_id = m.tenant_id where m.user_id = $1 order by m.created_at, t.slug",
         user.uuid()
     )
