@@ -78,14 +78,14 @@ export function DeviceLogin({ initial }: { initial?: string | undefined }) {
             <Button
               tone="danger"
               isPending={decide.isPending}
-              onPress={() => decide.mutate({ user_code: code, decision: 'deny' })}
+              onPress={() => decide.mutate({ code, decision: 'deny' })}
             >
               Deny
             </Button>
             <Button
               tone="primary"
               isPending={decide.isPending}
-              onPress={() => decide.mutate({ user_code: code, decision: 'approve' })}
+              onPress={() => decide.mutate({ code, decision: 'approve' })}
             >
               Let it in
             </Button>

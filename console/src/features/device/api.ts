@@ -26,7 +26,8 @@ export function useDeviceLogin(code: string | undefined) {
 }
 
 export function useDecideDevice() {
-  return useMutation<unknown, Problem, Schemas['DeviceDecision']>({
-    mutationFn: (body) => unwrap(api.POST('/api/v1/auth/device/decide', { body })),
+  return useMutation<unknown, Problem, { code: string; decision: 'approve' | 'deny' }>({
+    mutationFn: ({ code, decision }) =>
+      unwrap(api.POST(`/api/v1/auth/device/${decision}`, { body: { user_code: code } })),
   });
 }

@@ -25,7 +25,7 @@ pub async fn form(app: &TestApp, parameters: &[(&str, &str)]) -> Answer {
     answer(request.header("content-type", "application/x-www-form-urlencoded").body(body)).await
 }
 
-async fn exchange(app: &TestApp, subject: &str, more: &[(&str, &str)]) -> Answer {
+pub async fn exchange(app: &TestApp, subject: &str, more: &[(&str, &str)]) -> Answer {
     let first = [("grant_type", EXCHANGE), ("subject_token", subject), ("subject_token_type", ACCESS_TOKEN)];
     form(app, &[&first[..], more].concat()).await
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tenure_kernel::Clock;
-use tenure_platform::testkit::{Actor, Answer, Setup, TestApp, answer};
+use tenure_platform::testkit::{Actor, Answer, PASSWORD, Setup, TestApp, answer};
 
 use crate::delegation::{form, refused};
 
@@ -29,7 +29,7 @@ async fn poll(app: &TestApp, codes: &Value) -> Answer {
 }
 
 async fn decide(app: &TestApp, who: &Actor, code: &Value, decision: &str) -> Answer {
-    app.post(who, "/auth/device/decide", json!({"user_code": code, "decision": decision})).await
+    app.post(who, &format!("/auth/device/{decision}"), json!({"user_code": code})).await
 }
 
 /// A program that this person lets in at once.
@@ -64,6 +64,16 @@ async fn a_program_logs_in_once_a_person_says_yes() {
     let event = &app.get(&ada, "/audit/events?action=device-login.approved").await.expect(200)["items"][0];
     assert_eq!(event["actor"]["id"], ada.user["id"]);
     assert_eq!(event["diff"][0]["value"], "tenure on build-7");
+    // To say yes takes a factor proven just now, so that no session that somebody left open does; to say no takes none.
+    clock.advance(Duration::from_secs(5 * 60));
+    let [yes, no] = [ask(&app, "late").await, ask(&app, "later").await];
+    decide(&app, &ada, &yes["user_code"], "approve").await.problem(403, "step-up-required");
+    refused(poll(&app, &yes).await, "authorization_pending");
+    let _ = decide(&app, &ada, &no["user_code"], "deny").await.expect(204);
+    let _ = app.post(&ada, "/auth/step-up", json!({"password": PASSWORD})).await.expect(204);
+    let _ = decide(&app, &ada, &yes["user_code"], "approve").await.expect(204);
+    clock.advance(Duration::from_secs(5));
+    let _ = poll(&app, &yes).await.expect(200);
     // A code is good for one login.
     clock.advance(Duration::from_secs(5));
     refused(poll(&app, &codes).await, "invalid_grant");
@@ -128,10 +138,13 @@ async fn codes_are_not_tried_one_after_another_and_only_a_login_decides() {
 
     let (key, _) =
         crate::api_keys::parts(&crate::api_keys::make(&app, &ada, &["team:read"], json!({})).await.expect(201));
-    let body = json!({"user_code": codes["user_code"], "decision": "approve"});
-    let by_key = crate::api_keys::with_key(&app, &key, Method::POST, "/auth/device/decide", Some(body.clone())).await;
-    by_key.problem(401, "unauthenticated");
-    app.send(Method::POST, "/auth/device/decide", None, Some(&body)).await.problem(401, "unauthenticated");
+    let body = json!({"user_code": codes["user_code"]});
+    for (decision, by_key) in [("approve", (403, "permission-denied")), ("deny", (401, "unauthenticated"))] {
+        let path = format!("/auth/device/{decision}");
+        let answer = crate::api_keys::with_key(&app, &key, Method::POST, &path, Some(body.clone())).await;
+        answer.problem(by_key.0, by_key.1);
+        app.send(Method::POST, &path, None, Some(&body)).await.problem(401, "unauthenticated");
+    }
     refused(form(&app, &[("grant_type", DEVICE), ("device_code", "tnr_dc_guess")]).await, "invalid_grant");
     refused(form(&app, &[("grant_type", DEVICE)]).await, "invalid_request");
 }

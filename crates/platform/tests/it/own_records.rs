@@ -21,6 +21,7 @@ const TOLD: &[(&str, &str, &str, &str)] = &[
     ("approval_decisions", "user_id", "approval", "approve"),
     ("approvals", "answerable", "approval", "answers for"),
     ("approvals", "requested_by", "approval", "asked for"),
+    ("delegated_tokens", "user_id", "delegated_tokens", ""),
     ("executions", "answerable", "execution", "answers for"),
     ("executions", "requested_by", "execution", "asked for"),
     ("invitations", "accepted_by", "invitation", "accepted"),
@@ -77,6 +78,7 @@ async fn busy(app: &TestApp, ada: &Actor) -> Actor {
     let _ = app.post(&dev, "/plugins", upload("open", None)).await.expect(201);
     let _ = app.put(&dev, "/secrets/hook", json!({"value": "only for some"})).await.expect(200);
     let _ = app.post(&dev, "/api-keys", json!({"name": "CI", "scopes": ["workflow:read"]})).await.expect(201);
+    let _ = crate::delegation::exchange(app, &dev.token, &[("scope", "workflow:read")]).await.expect(200);
     let _ = app.post(&dev, "/invitations", json!({"email": "next@example.com"})).await.expect(201);
     let limit = json!({"per_minute": 500, "per_hour": null, "per_day": null});
     let _ = app.put(ada, &format!("/users/{}/rate-limit", dev.user_id()), limit).await.expect(200);

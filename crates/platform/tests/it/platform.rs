@@ -71,9 +71,13 @@ async fn organizations_are_seen_suspended_resumed_and_given_plans_and_quotas() {
     assert_eq!(of(&given, "workflows")["limit"], Value::Null);
     let given = app.put(&olga, &quota, json!({"quota": "workflows", "plan_default": true})).await.expect(200);
     assert_eq!(of(&given, "workflows")["overridden"], false);
-    app.put(&olga, &quota, json!({"quota": "workflows", "plan_default": true, "limit": 1}))
-        .await
-        .problem(422, "invalid");
+    // Nothing becomes unlimited by what was left out.
+    for wrong in [json!({"plan_default": true, "limit": 1}), json!({"plan_default": true, "limit": null}), json!({})] {
+        let mut body = wrong.as_object().unwrap().clone();
+        body.insert("quota".to_owned(), json!("workflows"));
+        let problem = app.put(&olga, &quota, Value::Object(body)).await.problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["pointer"], "/limit");
+    }
 
     // The organisation reads what was decided about it, and by whom, but not through which login.
     let told = app.get(&ada, "/audit/events?limit=200").await.expect(200);

@@ -27,7 +27,7 @@ pub(super) async fn prove(http: &Http, token: &str, factors: &[String]) -> Resul
     let question = question(factors)?;
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         let detail = "this needs a factor that you have proven within the last five minutes: run the command on a terminal, \
-                      where it asks for one, or log in in a browser, then run `tenure login`";
+                      where it asks for one, or run `tenure login`, which has it asked for in a browser";
         return Err(Failure::Failed(detail.to_owned()));
     }
     output::note("The server asks you to prove who you are.");
@@ -50,8 +50,8 @@ fn question(factors: &[String]) -> Result<&'static str, Failure> {
         (_, true, false) => Ok("Code of your app: "),
         (_, false, true) => Ok("A recovery code: "),
         _ => Err(Failure::Failed(
-            "this needs a proof of who you are, and a terminal can ask for no passkey: log in with it in a browser, then run \
-             `tenure login`, within five minutes"
+            "this needs a proof of who you are, and a terminal can ask for no passkey: run `tenure login`, where the browser asks \
+             for it, then the command again within five minutes"
                 .to_owned(),
         )),
     }

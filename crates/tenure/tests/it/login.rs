@@ -27,9 +27,9 @@ fn begin(home: &Path, server: &str, args: &[&str]) -> (Child, String) {
 }
 
 fn decide(server: &Server, token: &str, code: &str, decision: &str) {
-    let body = json!({"user_code": code, "decision": decision}).to_string();
+    let body = json!({"user_code": code}).to_string();
     let headers = [("authorization", &*format!("Bearer {token}")), ("content-type", "application/json")];
-    let answer = server.ask("POST", "/api/v1/auth/device/decide", &headers, &body);
+    let answer = server.ask("POST", &format!("/api/v1/auth/device/{decision}"), &headers, &body);
     assert_eq!(answer.status, 204, "{}", answer.text());
 }
 

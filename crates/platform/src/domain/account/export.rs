@@ -46,7 +46,7 @@ pub struct PersonalExport {
     logins: Vec<LoginRecord>,
     /// The events of what they did in this organisation, newest first.
     events: Vec<AuditedEvent>,
-    /// Whether records, logins or events are more than the 10,000 newest that stand here.
+    /// Whether records, logins, events or delegated tokens are more than the 10,000 newest that stand here.
     truncated: bool,
 }
 
@@ -72,22 +72,25 @@ async fn export(cx: Authenticated) -> Result<Raw<ExportAnswer>> {
             Ok((keys, records, logins(tx, user).await?, events(tx, user).await?))
         })
         .await?;
-    let truncated = [records.len(), logins.len(), events.len()].into_iter().any(|length| length > MOST);
-    records.truncate(MOST);
-    logins.truncate(MOST);
-    events.truncate(MOST);
     let created_at = cx.kernel().clock().now();
     // Without its event nothing is shown.
     let (kernel, tenant) = (cx.kernel(), cx.cx().tenant());
-    let person = kernel
+    let mut person = kernel
         .system(SystemReason::Authenticate)
         .by(actor)
         .from(&cx.cx().origin)
         .run(async |tx| {
             let exported = NewEvent::new(UserEvent::EXPORTED, user.to_string()).in_tenant(tenant);
-            Ok(Audited::of(own_data(tx, user).await?, exported))
+            Ok(Audited::of(own_data(tx, user, ROWS).await?, exported))
         })
         .await?;
+    let tokens = &mut person.delegated_tokens;
+    let lengths = [records.len(), logins.len(), events.len(), tokens.len()];
+    let truncated = lengths.into_iter().any(|length| length > MOST);
+    records.truncate(MOST);
+    logins.truncate(MOST);
+    events.truncate(MOST);
+    tokens.truncate(MOST);
     let document = PersonalExport { created_at, person, api_keys, records, logins, events, truncated };
     Ok(Raw::new(file(document, user)))
 }

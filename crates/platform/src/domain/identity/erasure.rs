@@ -1,7 +1,7 @@
 //! The end of a person: of one whom nobody has come to know, and of one who deletes their own account.
 
 use serde::Serialize;
-use tenure_kernel::{Result, SessionId, SystemTx, TeamId, TenantId, Timestamp, UserId};
+use tenure_kernel::{Result, SessionId, SystemTx, TeamId, TenantId, Timestamp, TokenId, UserId};
 use utoipa::ToSchema;
 
 use super::model::User;
@@ -118,6 +118,8 @@ pub struct OwnData {
     pub memberships: Vec<OwnMembership>,
     /// Their sessions that are still on record, in every organisation.
     pub sessions: Vec<OwnSession>,
+    /// The tokens cut out of their logins and keys that have not run out, in every organisation, newest first.
+    pub delegated_tokens: Vec<OwnToken>,
 }
 
 /// Something to log in with.
@@ -181,11 +183,28 @@ pub struct OwnSession {
     pub revoked_at: Option<Timestamp>,
 }
 
-/// All of it.
+/// A delegated token, which itself is nowhere.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OwnToken {
+    /// Identifier.
+    pub id: TokenId,
+    /// Short name of the organisation.
+    pub organization: String,
+    /// The permissions that it is cut down to, with spaces between.
+    pub scope: String,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// Until when.
+    pub expires_at: Timestamp,
+    /// When it was revoked, where it was.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// All of it; of the tokens at most `most`.
 ///
 /// # Errors
 /// PostgreSQL's.
-pub async fn own_data(tx: &mut SystemTx, user: UserId) -> Result<OwnData> {
+pub async fn own_data(tx: &mut SystemTx, user: UserId, most: i64) -> Result<OwnData> {
     let profile = store::user(tx, user).await?;
     let credentials = sqlx::query_as!(
         OwnCredential,
@@ -215,5 +234,15 @@ pub async fn own_data(tx: &mut SystemTx, user: UserId) -> Result<OwnData> {
     )
     .fetch_all(&mut *tx)
     .await?;
-    Ok(OwnData { profile, credentials, memberships, sessions })
+    let delegated_tokens = sqlx::query_as!(
+        OwnToken,
+        r#"select d.id as "id: TokenId", t.slug as organization, d.scope, d.created_at, d.expires_at, d.revoked_at
+           from delegated_tokens d join tenants t on t.tenant_id = d.tenant_id where d.user_id = $1
+           order by d.created_at desc, d.id limit $2"#,
+        user.uuid(),
+        most
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(OwnData { profile, credentials, memberships, sessions, delegated_tokens })
 }

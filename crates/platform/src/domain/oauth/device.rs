@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 use std::time::Duration;
 use tenure_kernel::describe::{Description, Output, Raw};
 use tenure_kernel::{
-    Anonymous, Audited, Authenticated, Code, Error, Form, Json, NewEvent, NoContent, Problem, Query, Result, Sample,
-    SessionId, SystemReason, Timestamp, UserId,
+    Anonymous, Audited, Authenticated, Code, Error, Form, Json, NewEvent, NoContent, Problem, Proven, Query, Result,
+    Sample, SessionId, SystemReason, Timestamp, UserId,
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -40,7 +40,8 @@ pub(super) fn routes() -> Routes {
             "Begin a login of a program without a browser (RFC 8628, form-encoded).\n\nShow the person `user_code` and `verification_uri`, and ask `/auth/token` for `device_code` every `interval` seconds until they have decided.",
         )
         .get("/auth/device", look, "See which program wants to log in with a code.\n\nWrong codes are counted: after a few of them, `429` until a while has passed.")
-        .post("/auth/device/decide", decide, "Let the program that showed you a code log in as you, in your present organisation; or not.\n\nOnly for a code that you were shown by a program you started yourself.")
+        .post("/auth/device/approve", approve, "Let the program that showed you a code log in as you, in your present organisation.\n\nOnly for a code that you were shown by a program you started yourself.")
+        .post("/auth/device/deny", deny, "Refuse the program that showed you a code.")
 }
 
 /// Who asks for a device login.
@@ -103,29 +104,17 @@ pub struct DeviceQuery {
     user_code: String,
 }
 
-/// A decision on a device login.
+/// The device login that is decided on.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct DeviceDecision {
+pub struct DeviceCode {
     /// The code that the program shows; neither case nor hyphens matter.
     user_code: String,
-    /// Whether it may log in as you.
-    decision: DeviceVerdict,
 }
 
-/// Yes or no.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum DeviceVerdict {
-    /// It may.
-    Approve,
-    /// It may not.
-    Deny,
-}
-
-impl Sample for DeviceDecision {
+impl Sample for DeviceCode {
     fn sample() -> serde_json::Value {
-        serde_json::json!({"user_code": "BCDF-GHJK", "decision": "deny"})
+        serde_json::json!({"user_code": "BCDF-GHJK"})
     }
 }
 
@@ -206,14 +195,14 @@ async fn begin(anonymous: &Anonymous, app: &App, form: Form<DeviceRequest>) -> R
 }
 
 /// The person who decides, and their login.
-fn person(cx: &Authenticated) -> Result<(UserId, SessionId)> {
+fn person<D>(cx: &Authenticated<D>) -> Result<(UserId, SessionId)> {
     let actor = cx.cx().actor();
     let detail = "only a person who is logged in lets a program log in";
     actor.user().zip(actor.session).ok_or_else(|| Problem::new(Code::Unauthenticated, detail).into())
 }
 
 /// 404 for a wrong code, which is counted: nobody tries them one after another.
-async fn wrong(cx: &Authenticated, user: UserId) -> Error {
+async fn wrong<D>(cx: &Authenticated<D>, user: UserId) -> Error {
     match grants::wrong_code(cx.kernel(), user, cx.cx().origin.address).await {
         Ok(()) => {
             Problem::new(Code::NotFound, "no program waits with this code; check it, or start the login again").into()
@@ -222,7 +211,7 @@ async fn wrong(cx: &Authenticated, user: UserId) -> Error {
     }
 }
 
-async fn not_too_soon(cx: &Authenticated, user: UserId) -> Result<()> {
+async fn not_too_soon<D>(cx: &Authenticated<D>, user: UserId) -> Result<()> {
     match grants::code_wait(cx.kernel(), user, cx.cx().origin.address).await? {
         None => Ok(()),
         Some(problem) => Err(cx.refused(problem.into()).await),
@@ -246,11 +235,19 @@ async fn look(cx: Authenticated, Query(query): Query<DeviceQuery>) -> Result<Jso
     }
 }
 
-async fn decide(cx: Authenticated, Json(decision): Json<DeviceDecision>) -> Result<NoContent> {
-    let (user, session) = person(&cx)?;
-    not_too_soon(&cx, user).await?;
-    let Some(code) = letters(&decision.user_code) else { return Err(wrong(&cx, user).await) };
-    let approve = decision.decision == DeviceVerdict::Approve;
+/// What comes of it lasts as long as a login and may as much: a session that somebody left open does not do.
+async fn approve(cx: Authenticated<Proven>, Json(code): Json<DeviceCode>) -> Result<NoContent> {
+    decide(&cx, &code, true).await
+}
+
+async fn deny(cx: Authenticated, Json(code): Json<DeviceCode>) -> Result<NoContent> {
+    decide(&cx, &code, false).await
+}
+
+async fn decide<D>(cx: &Authenticated<D>, code: &DeviceCode, approve: bool) -> Result<NoContent> {
+    let (user, session) = person(cx)?;
+    not_too_soon(cx, user).await?;
+    let Some(code) = letters(&code.user_code) else { return Err(wrong(cx, user).await) };
     let (actor, tenant) = (*cx.cx().actor(), cx.cx().tenant());
     let decided = cx
         .kernel()
@@ -267,7 +264,7 @@ async fn decide(cx: Authenticated, Json(decision): Json<DeviceDecision>) -> Resu
             Ok(Audited::of(true, event.in_tenant(tenant)))
         })
         .await?;
-    if decided { Ok(NoContent) } else { Err(wrong(&cx, user).await) }
+    if decided { Ok(NoContent) } else { Err(wrong(cx, user).await) }
 }
 
 /// The device grant of the token endpoint (RFC 8628, 3.4 and 3.5).

@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{setup, store};
 use crate::app::Routes;
 use crate::domain::quotas::{self, Quota, QuotaUsage};
-use crate::domain::rate_limits::{self, Bounds, RateLimit};
+use crate::domain::rate_limits::{self, Bounds, RateLimit, TenantLimits};
 use crate::domain::tenancy::{Organization, OrganizationEvent, Plan};
 
 const MAX_REASON: usize = 500;
@@ -152,12 +152,18 @@ impl StatusReason {
 pub struct QuotaChange {
     /// Which quota.
     quota: Quota,
-    /// The limit from now on, at most 2^53 - 1; null is unlimited. Absent with `plan_default`.
+    /// The limit from now on, at most 2^53 - 1; null is unlimited. Absent with `plan_default`, and only then.
+    #[serde(default, deserialize_with = "given")]
     #[schema(maximum = 9_007_199_254_740_991_i64)]
-    limit: Option<u64>,
+    limit: Option<Option<u64>>,
     /// The plan's limit again.
     #[serde(default)]
     plan_default: bool,
+}
+
+/// Null is something that was given; what is absent is not.
+fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<u64>>, D::Error> {
+    Option::deserialize(from).map(Some)
 }
 
 impl Sample for QuotaChange {
@@ -166,19 +172,34 @@ impl Sample for QuotaChange {
     }
 }
 
-async fn whole(tx: &mut SystemTx, kernel: &Kernel, organization: Organization) -> Result<PlatformOrganization> {
-    let (_, standings) = quotas::standings(tx, organization.id).await?;
-    let limits = rate_limits::store::standing(tx, organization.id).await?;
+/// With what stands beside each, in the same order.
+async fn whole(
+    tx: &mut SystemTx,
+    kernel: &Kernel,
+    organizations: Vec<Organization>,
+) -> Result<Vec<PlatformOrganization>> {
+    let ids: Vec<TenantId> = organizations.iter().map(|organization| organization.id).collect();
+    let mut standings = quotas::standings_of(tx, &ids).await?;
+    let set = rate_limits::store::standings_of(tx, &ids).await?;
     let quota = |standing: quotas::QuotaStanding| PlatformQuota {
         usage: standing.usage,
         plan_limit: standing.plan_limit,
         overridden: standing.overridden,
     };
-    let most = Bounds::of_platform(limits.bounds, kernel.limiter().rates());
-    let rate_limits = PlatformRateLimits { bounds: limits.bounds, most, own: limits.own };
-    let Organization { id, slug, name, plan, status, created_at } = organization;
-    let quotas = standings.into_iter().map(quota).collect();
-    Ok(PlatformOrganization { id, slug, name, plan, status, created_at, quotas, rate_limits })
+    let whole = |Organization { id, slug, name, plan, status, created_at }| {
+        let limits = set.iter().find(|limits| limits.tenant == id).copied();
+        let limits = limits.unwrap_or_else(|| TenantLimits::none(id));
+        let most = Bounds::of_platform(limits.bounds, kernel.limiter().rates());
+        let rate_limits = PlatformRateLimits { bounds: limits.bounds, most, own: limits.own };
+        let quotas = standings.remove(&id).unwrap_or_default().into_iter().map(quota).collect();
+        PlatformOrganization { id, slug, name, plan, status, created_at, quotas, rate_limits }
+    };
+    Ok(organizations.into_iter().map(whole).collect())
+}
+
+/// The same of one.
+async fn one(tx: &mut SystemTx, kernel: &Kernel, organization: Organization) -> Result<PlatformOrganization> {
+    whole(tx, kernel, vec![organization]).await?.pop().ok_or_else(|| Problem::not_found().into())
 }
 
 async fn list(
@@ -198,13 +219,10 @@ async fn list(
     let listed = cx
         .run(async |tx| {
             let Page { items, next_cursor } = store::organizations(tx, status, search, &page).await?;
-            let mut all = Vec::with_capacity(items.len());
-            for organization in items {
-                all.push(whole(tx, cx.kernel(), organization).await?);
-            }
+            let items = whole(tx, cx.kernel(), items).await?;
             Ok(Audited::none(
                 "the platform looks at plans and use, not at what is in them",
-                Page { items: all, next_cursor },
+                Page { items, next_cursor },
             ))
         })
         .await?;
@@ -215,7 +233,7 @@ async fn get(cx: PlatformAuthorized<OrganizationRead>, Path(id): Path<TenantId>)
     let found = cx
         .run(async |tx| {
             let organization = store::organization(tx, id).await?.ok_or_else(Problem::not_found)?;
-            let organization = whole(tx, cx.kernel(), organization).await?;
+            let organization = one(tx, cx.kernel(), organization).await?;
             Ok(Audited::none("the platform looks at plan and use, not at what is in it", organization))
         })
         .await?;
@@ -263,15 +281,15 @@ async fn put<R: PlatformRight>(
     reason: Option<String>,
 ) -> Result<Json<PlatformOrganization>> {
     let changed = cx.run(async |tx| {
-        let before = store::organization(tx, tenant).await?.ok_or_else(Problem::not_found)?;
+        let before = store::lock_organization(tx, tenant).await?.ok_or_else(Problem::not_found)?;
         let (plan, status) = become_so(&before);
         if before.plan == plan && before.status == status {
-            let organization = whole(tx, cx.kernel(), before).await?;
+            let organization = one(tx, cx.kernel(), before).await?;
             return Ok(Audited::none("it was so before", organization));
         }
         tx.announce(Message::TenantChanged { tenant }).await?;
         let changed = store::update(tx, before, plan, &status).await?.audited(action).in_tenant(tenant);
-        let organization = whole(tx, cx.kernel(), changed.value().clone()).await?;
+        let organization = one(tx, cx.kernel(), changed.value().clone()).await?;
         let changed = match reason {
             Some(reason) => changed.detail("reason", reason),
             None => changed,
@@ -286,21 +304,26 @@ async fn set_quota(
     Path(id): Path<TenantId>,
     Json(change): Json<QuotaChange>,
 ) -> Result<Json<PlatformOrganization>> {
-    if change.plan_default && change.limit.is_some() {
-        return Err(Problem::invalid("/limit", "is of no use with plan_default; send one of the two").into());
-    }
-    if change.limit.is_some_and(|limit| limit > MAX_LIMIT) {
-        return Err(Problem::invalid("/limit", format!("must be at most {MAX_LIMIT}; null is unlimited")).into());
+    match change.limit {
+        Some(_) if change.plan_default => {
+            return Err(Problem::invalid("/limit", "is of no use with plan_default; send one of the two").into());
+        }
+        None if !change.plan_default => {
+            return Err(Problem::invalid("/limit", "is missing; null is unlimited").into());
+        }
+        Some(Some(limit)) if limit > MAX_LIMIT => {
+            return Err(Problem::invalid("/limit", format!("must be at most {MAX_LIMIT}; null is unlimited")).into());
+        }
+        _ => {}
     }
     let changed = cx
         .run(async |tx| {
-            let organization = store::organization(tx, id).await?.ok_or_else(Problem::not_found)?;
-            let changed = if change.plan_default {
-                quotas::clear_override(tx, id, change.quota).await?
-            } else {
-                quotas::set_override(tx, id, change.quota, change.limit).await?
+            let organization = store::lock_organization(tx, id).await?.ok_or_else(Problem::not_found)?;
+            let changed = match change.limit {
+                Some(limit) => quotas::set_override(tx, id, change.quota, limit).await?,
+                None => quotas::clear_override(tx, id, change.quota).await?,
             };
-            let organization = whole(tx, cx.kernel(), organization).await?;
+            let organization = one(tx, cx.kernel(), organization).await?;
             Ok(changed.map(|()| organization))
         })
         .await?;
@@ -316,9 +339,9 @@ async fn set_rate_limit(
     let limit = limit.check(&Bounds::NONE, "")?;
     let changed = cx
         .run(async |tx| {
-            let organization = store::organization(tx, id).await?.ok_or_else(Problem::not_found)?;
+            let organization = store::lock_organization(tx, id).await?.ok_or_else(Problem::not_found)?;
             let changed = rate_limits::store::set_bounds(tx, id, limit).await?;
-            let organization = whole(tx, cx.kernel(), organization).await?;
+            let organization = one(tx, cx.kernel(), organization).await?;
             Ok(changed.map(|()| organization))
         })
         .await?;

@@ -59,7 +59,8 @@ pub(super) async fn organizations(
     page: &PageQuery,
 ) -> Result<Page<Organization>> {
     let after = page.after::<String>()?;
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        OrganizationRow,
         r#"select tenant_id as "id: TenantId", slug, name, plan, status, created_at from tenants
            where tenant_id <> $1 and ($2::text is null or status = $2) and ($3::text is null or slug > $3)
              and ($5::text is null or position(lower($5) in lower(name)) > 0 or position(lower($5) in slug) > 0)
@@ -72,36 +73,42 @@ pub(super) async fn organizations(
     )
     .fetch_all(&mut *tx)
     .await?;
-    let organization = |id, slug, name, plan: String, status, created_at| Organization {
-        id,
-        slug,
-        name,
-        plan: Plan::parse(&plan),
-        status,
-        created_at,
-    };
-    let all =
-        rows.into_iter().map(|row| organization(row.id, row.slug, row.name, row.plan, row.status, row.created_at));
-    page.page(all.collect(), |last| last.slug.clone())
+    page.page(rows.into_iter().map(Organization::from).collect(), |last| last.slug.clone())
 }
 
-/// One organisation, locked until the transaction ends; never the platform's own.
+/// An organisation as its row holds it.
+struct OrganizationRow {
+    id: TenantId,
+    slug: String,
+    name: String,
+    plan: String,
+    status: String,
+    created_at: Timestamp,
+}
+
+impl From<OrganizationRow> for Organization {
+    fn from(row: OrganizationRow) -> Self {
+        let OrganizationRow { id, slug, name, plan, status, created_at } = row;
+        Self { id, slug, name, plan: Plan::parse(&plan), status, created_at }
+    }
+}
+
+/// One organisation, also one that is gone; never the platform's own.
 pub(super) async fn organization(tx: &mut SystemTx, id: TenantId) -> Result<Option<Organization>> {
-    let row = sqlx::query!(
-        "select slug, name, plan, status, created_at from tenants where tenant_id = $1 and tenant_id <> $2 and status <> 'deleted' for update",
+    let row = sqlx::query_as!(
+        OrganizationRow,
+        r#"select tenant_id as "id: TenantId", slug, name, plan, status, created_at from tenants
+           where tenant_id = $1 and tenant_id <> $2"#,
         id.uuid(),
         PLATFORM_TENANT.uuid()
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    Ok(row.map(|row| Organization {
-        id,
-        slug: row.slug,
-        name: row.name,
-        plan: Plan::parse(&row.plan),
-        status: row.status,
-        created_at: row.created_at,
-    }))
+    );
+    Ok(row.fetch_optional(&mut *tx).await?.map(Organization::from))
+}
+
+/// One that is to be changed, locked until the transaction ends; nothing where it is gone.
+pub(super) async fn lock_organization(tx: &mut SystemTx, id: TenantId) -> Result<Option<Organization>> {
+    sqlx::query!("select from tenants where tenant_id = $1 for update", id.uuid()).fetch_optional(&mut *tx).await?;
+    Ok(organization(tx, id).await?.filter(|found| found.status != "deleted"))
 }
 
 /// Writes plan and status.

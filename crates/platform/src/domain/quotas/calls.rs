@@ -145,9 +145,7 @@ async fn lease(tx: &mut SystemTx, tenant: TenantId) -> Result<i64> {
     let [free, pro, enterprise] = QUOTA.limits();
     let granted = sqlx::query_scalar!(
         r#"with allowed as (
-               select case when o.tenant_id is not null then o.max
-                           else case t.plan when 'enterprise' then $7::bigint when 'pro' then $6::bigint else $5::bigint end
-                      end as max
+               select quota_max(o.tenant_id is not null, o.max, t.plan, $5, $6, $7) as max
                from tenants t left join quota_overrides o on o.tenant_id = t.tenant_id and o.quota = $2
                where t.tenant_id = $1),
            taken as (

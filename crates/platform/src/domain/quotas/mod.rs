@@ -33,5 +33,5 @@ pub use executions::{give_back_execution, release_executions, reserve_executions
 pub use http::routes;
 pub use model::{Limit, Quota, QuotaStanding, QuotaUsage, Share};
 pub use objects::{forget, keep, keep_of};
-pub use store::{begin_with, clear_override, give_back, set_override, standings, take, usage};
+pub use store::{begin_with, clear_override, give_back, set_override, standings, standings_of, take, usage};
 pub use warn::warn;

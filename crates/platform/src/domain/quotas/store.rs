@@ -1,5 +1,7 @@
 //! All SQL on `quota_usage` and `quota_overrides`, but for slots.
 
+use std::collections::HashMap;
+
 use sqlx::PgExecutor;
 use tenure_kernel::event::Action;
 use tenure_kernel::{Audited, Mode, NewEvent, Result, SystemTx, TenantId, TenantTx, Timestamp, Write};
@@ -69,7 +71,7 @@ pub async fn begin_with(tx: &mut SystemTx, tenant: TenantId, quota: Quota, n: u6
 /// How a quota of a tenant stands.
 pub(super) async fn usage_in(tx: &mut SystemTx, tenant: TenantId, quota: Quota) -> Result<QuotaUsage> {
     let now = tx.now();
-    let (plan, all) = read(tx, tenant, now).await?;
+    let (plan, all) = read_one(tx, tenant, now).await?;
     let found = all.into_iter().map(|standing| standing.usage).find(|usage| usage.name == quota);
     Ok(found.unwrap_or_else(|| QuotaUsage::new(quota, quota.limit(plan), 0, now)))
 }
@@ -89,9 +91,7 @@ where
     let taken = sqlx::query_scalar!(
         r#"with allowed as (
                select q.name, q.period_start, q.has_days,
-                      case when o.tenant_id is not null then o.max
-                           else case t.plan when 'enterprise' then q.enterprise when 'pro' then q.pro else q.free end
-                      end as max
+                      quota_max(o.tenant_id is not null, o.max, t.plan, q.free, q.pro, q.enterprise) as max
                from unnest($2::text[], $3::timestamptz[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bool[])
                         as q (name, period_start, free, pro, enterprise, has_days)
                    join tenants t on t.tenant_id = $1
@@ -158,7 +158,7 @@ pub(super) async fn lower_at(tx: &mut TenantTx<Write>, quota: Quota, at: Timesta
 /// PostgreSQL's.
 pub async fn usage<M: Mode>(tx: &mut TenantTx<M>) -> Result<(Plan, Vec<QuotaUsage>)> {
     let (tenant, now) = (tx.tenant(), tx.now());
-    let (plan, standings) = read(tx, tenant, now).await?;
+    let (plan, standings) = read_one(tx, tenant, now).await?;
     Ok((plan, standings.into_iter().map(|standing| standing.usage).collect()))
 }
 
@@ -168,19 +168,42 @@ pub async fn usage<M: Mode>(tx: &mut TenantTx<M>) -> Result<(Plan, Vec<QuotaUsag
 /// PostgreSQL's.
 pub async fn standings(tx: &mut SystemTx, tenant: TenantId) -> Result<(Plan, Vec<QuotaStanding>)> {
     let now = tx.now();
-    read(tx, tenant, now).await
+    read_one(tx, tenant, now).await
+}
+
+/// The same of each of these tenants.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn standings_of(tx: &mut SystemTx, tenants: &[TenantId]) -> Result<HashMap<TenantId, Vec<QuotaStanding>>> {
+    let now = tx.now();
+    let all = read(tx, tenants, now).await?;
+    Ok(all.into_iter().map(|(tenant, (_, standings))| (tenant, standings)).collect())
+}
+
+async fn read_one<T>(tx: &mut T, tenant: TenantId, now: Timestamp) -> Result<(Plan, Vec<QuotaStanding>)>
+where
+    for<'c> &'c mut T: PgExecutor<'c>,
+{
+    let found = read(tx, &[tenant], now).await?.remove(&tenant);
+    Ok(found.unwrap_or((Plan::Free, Vec::new())))
 }
 
 /// What runs now is counted by nobody: a slot is a leased row of the queue, so these are counted when somebody asks. What is
 /// open each node has told a while ago.
-async fn read<T>(tx: &mut T, tenant: TenantId, now: Timestamp) -> Result<(Plan, Vec<QuotaStanding>)>
+async fn read<T>(
+    tx: &mut T,
+    tenants: &[TenantId],
+    now: Timestamp,
+) -> Result<HashMap<TenantId, (Plan, Vec<QuotaStanding>)>>
 where
     for<'c> &'c mut T: PgExecutor<'c>,
 {
+    let tenants: Vec<Uuid> = tenants.iter().map(|tenant| tenant.uuid()).collect();
     let (names, starts): (Vec<String>, Vec<Timestamp>) =
         Quota::ALL.iter().map(|quota| (quota.as_str().to_owned(), quota.period_start(now))).unzip();
     let rows = sqlx::query!(
-        r#"select t.plan as "plan!", q.name as "name!", o.tenant_id is not null as "overridden!", o.max as "max?",
+        r#"select t.tenant_id as "tenant!: TenantId", t.plan as "plan!", q.name as "name!", o.tenant_id is not null as "overridden!", o.max as "max?",
                   case q.name
                       when 'concurrent_executions'
                       then (select count(*) from jobs j where j.tenant_id = t.tenant_id and j.lease_owner is not null)
@@ -190,24 +213,30 @@ where
            from tenants t cross join unnest($2::text[], $3::timestamptz[]) as q (name, period_start)
                left join quota_overrides o on o.tenant_id = t.tenant_id and o.quota = q.name
                left join quota_usage u on u.tenant_id = t.tenant_id and u.quota = q.name and u.period_start = q.period_start
-           where t.tenant_id = $1"#,
-        tenant.uuid(),
+           where t.tenant_id = any($1)"#,
+        &tenants,
         &names,
         &starts as &[Timestamp],
         now.before(connections::BELIEVED_FOR)
     )
     .fetch_all(&mut *tx)
     .await?;
-    let plan = rows.first().map_or(Plan::Free, |row| Plan::parse(&row.plan));
-    let of = |quota: Quota| {
-        let row = rows.iter().find(|row| row.name == quota.as_str());
+    let mut all: HashMap<TenantId, (Plan, Vec<QuotaStanding>)> = HashMap::new();
+    for row in rows {
+        let Some(quota) = Quota::ALL.into_iter().find(|quota| quota.as_str() == row.name) else { continue };
+        let plan = Plan::parse(&row.plan);
         let plan_limit = quota.limit(plan);
-        let set = row.filter(|row| row.overridden);
-        let limit = set.map_or(plan_limit, |row| row.max.map(|max| u64::try_from(max).unwrap_or(0)));
-        let used = row.and_then(|row| row.used).and_then(|used| u64::try_from(used).ok()).unwrap_or(0);
-        QuotaStanding { usage: QuotaUsage::new(quota, limit, used, now), plan_limit, overridden: set.is_some() }
-    };
-    Ok((plan, Quota::ALL.map(of).to_vec()))
+        let set = row.max.map(|max| u64::try_from(max).unwrap_or(0));
+        let limit = if row.overridden { set } else { plan_limit };
+        let used = row.used.and_then(|used| u64::try_from(used).ok()).unwrap_or(0);
+        let usage = QuotaUsage::new(quota, limit, used, now);
+        let (_, standings) = all.entry(row.tenant).or_insert_with(|| (plan, Vec::with_capacity(Quota::ALL.len())));
+        standings.push(QuotaStanding { usage, plan_limit, overridden: row.overridden });
+    }
+    for (_, standings) in all.values_mut() {
+        standings.sort_unstable_by_key(|standing| Quota::ALL.iter().position(|quota| *quota == standing.usage.name));
+    }
+    Ok(all)
 }
 
 pub(super) async fn usage_of<M: Mode>(tx: &mut TenantTx<M>, quota: Quota) -> Result<QuotaUsage> {
@@ -228,9 +257,7 @@ pub(super) async fn grant(tx: &mut SystemTx, quota: Quota, wanted: &[Share]) -> 
     let rows = sqlx::query!(
         r#"with allowed as (
                select t.tenant_id, w.n,
-                   case when o.tenant_id is not null then o.max
-                        else case t.plan when 'enterprise' then $7::bigint when 'pro' then $6::bigint else $5::bigint end
-                   end as max
+                   quota_max(o.tenant_id is not null, o.max, t.plan, $5, $6, $7) as max
                from unnest($3::uuid[], $4::bigint[]) as w (tenant_id, n) join tenants t on t.tenant_id = w.tenant_id
                    left join quota_overrides o on o.tenant_id = t.tenant_id and o.quota = $1),
            taken as (

@@ -31,9 +31,7 @@ pub async fn warn(kernel: &Kernel) -> Result<usize> {
             let rows = sqlx::query!(
                 r#"with standing as (
                        select u.tenant_id, u.quota, u.period_start, u.used, u.warned_at,
-                           case when o.tenant_id is not null then o.max
-                                else case t.plan when 'enterprise' then q.enterprise when 'pro' then q.pro else q.free end
-                           end as max
+                           quota_max(o.tenant_id is not null, o.max, t.plan, q.free, q.pro, q.enterprise) as max
                        from unnest($1::text[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::bigint[])
                                 as q (name, period_start, free, pro, enterprise)
                            join quota_usage u on u.quota = q.name and u.period_start = q.period_start

@@ -102,6 +102,13 @@ pub struct TenantLimits {
     pub bounds: RateLimit,
 }
 
+impl TenantLimits {
+    /// Where nothing is set.
+    pub(crate) fn none(tenant: TenantId) -> Self {
+        Self { tenant, own: RateLimit::default(), bounds: RateLimit::default() }
+    }
+}
+
 impl Resource for TenantLimits {
     fn resource_id(&self) -> String {
         self.tenant.to_string()

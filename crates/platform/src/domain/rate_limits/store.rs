@@ -4,6 +4,7 @@ use sqlx::PgExecutor;
 use tenure_kernel::bus::Message;
 use tenure_kernel::limits::{OwnRates, Rates};
 use tenure_kernel::{Audited, Change, Mode, Result, SystemTx, TenantId, TenantTx, UserId, Write};
+use uuid::Uuid;
 
 use super::event::RateLimitEvent;
 use super::model::{Bounds, MemberLimit, RateLimit, TenantLimits};
@@ -23,18 +24,27 @@ async fn of_tenant<T>(tx: &mut T, tenant: TenantId) -> Result<TenantLimits>
 where
     for<'c> &'c mut T: PgExecutor<'c>,
 {
-    let row = sqlx::query!(
-        "select per_minute, per_hour, per_day, bound_per_minute, bound_per_hour, bound_per_day
-         from tenant_rate_limits where tenant_id = $1",
-        tenant.uuid()
+    let set = read(tx, &[tenant.uuid()]).await?.pop();
+    Ok(set.unwrap_or_else(|| TenantLimits::none(tenant)))
+}
+
+async fn read<T>(tx: &mut T, tenants: &[Uuid]) -> Result<Vec<TenantLimits>>
+where
+    for<'c> &'c mut T: PgExecutor<'c>,
+{
+    let rows = sqlx::query!(
+        r#"select tenant_id as "tenant: TenantId", per_minute, per_hour, per_day, bound_per_minute, bound_per_hour, bound_per_day
+           from tenant_rate_limits where tenant_id = any($1)"#,
+        tenants
     )
-    .fetch_optional(&mut *tx)
+    .fetch_all(&mut *tx)
     .await?;
-    let (own, bounds) = row.map_or_else(Default::default, |row| {
-        let own = limit(row.per_minute, row.per_hour, row.per_day);
-        (own, limit(row.bound_per_minute, row.bound_per_hour, row.bound_per_day))
+    let limits = rows.into_iter().map(|row| TenantLimits {
+        tenant: row.tenant,
+        own: limit(row.per_minute, row.per_hour, row.per_day),
+        bounds: limit(row.bound_per_minute, row.bound_per_hour, row.bound_per_day),
     });
-    Ok(TenantLimits { tenant, own, bounds })
+    Ok(limits.collect())
 }
 
 /// The organisation's own limit and its bounds.
@@ -80,6 +90,15 @@ pub(super) async fn set(tx: &mut TenantTx<Write>, own: RateLimit) -> Result<Chan
 /// PostgreSQL's.
 pub async fn standing(tx: &mut SystemTx, tenant: TenantId) -> Result<TenantLimits> {
     of_tenant(tx, tenant).await
+}
+
+/// The same of each of these organisations; nothing where neither is set.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn standings_of(tx: &mut SystemTx, tenants: &[TenantId]) -> Result<Vec<TenantLimits>> {
+    let tenants: Vec<Uuid> = tenants.iter().map(|tenant| tenant.uuid()).collect();
+    read(tx, &tenants).await
 }
 
 /// Sets what an organisation may have at most; null is what the installation gives every one. For the platform's

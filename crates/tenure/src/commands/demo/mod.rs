@@ -34,6 +34,8 @@ pub(super) struct Args {
 
 /// Everybody's in the demo.
 const PASSWORD: &str = "a quiet green meadow";
+/// What an administrator gives a new member, until they chose their own.
+const FIRST_PASSWORD: &str = "a loud autumn harbour";
 const ROLES: [&str; 5] = ["developer", "operator", "executor", "viewer", "auditor"];
 const TRIAGE: &str = include_str!("../../../../../demo/strike-triage.yaml");
 const SPECIES: &str = include_str!("../../../../../demo/species.yaml");
@@ -144,10 +146,20 @@ async fn organization(
         for role in ROLES {
             let username = format!("{role}{suffix}");
             let member = json!({
-                "email": format!("{username}@example.com"), "username": username, "full_name": username, "password": PASSWORD, "roles": [role],
+                "email": format!("{username}@example.com"), "username": username, "full_name": username, "password": FIRST_PASSWORD, "roles": [role],
             });
             inside.call(Method::POST, "/users", &member).await?;
+            choose_password(platform, anonymous, &username).await?;
         }
     }
     Ok(inside)
+}
+
+/// What somebody else chose must be changed before anything else is allowed.
+async fn choose_password(platform: &Platform, anonymous: &Inside, username: &str) -> Result<(), Failure> {
+    let login = json!({ "username": username, "password": FIRST_PASSWORD });
+    let answer = anonymous.call(Method::POST, "/auth/login", &login).await?;
+    let own = Inside::with_token(platform, text(&answer, "access_token"));
+    let change = json!({ "current_password": FIRST_PASSWORD, "new_password": PASSWORD });
+    own.call(Method::POST, "/auth/password", &change).await.map(drop)
 }
