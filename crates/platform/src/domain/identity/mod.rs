@@ -62,6 +62,7 @@ pub(crate) use model::Session;
 pub use model::{Email, NewPerson, User, Username, parse_name, parse_password};
 pub use passkey::Passkeys;
 pub use password::Passwords;
+pub use sessions::person as logged_in;
 pub use signing::{LONGEST_TOKEN, SigningKeyEvent};
 pub use signup::{Registration, create_organization};
 pub use store::{find_person, insert_membership, insert_person, user as person, username_is_taken};
