@@ -146,6 +146,7 @@ async fn person(tx: &mut SystemTx, tenant: TenantId, user: UserId, key: Option<K
                   m.permissions || array(select unnest(r.permissions) from roles r where r.tenant_id = m.tenant_id and r.name = any(m.roles)) as "permissions!",
                   array(select team_id from team_members tm where tm.tenant_id = m.tenant_id and tm.user_id = m.user_id) as "teams!: Vec<TeamId>"
            from memberships m join tenants t on t.tenant_id = m.tenant_id
+           join users u on u.id = m.user_id and u.status = 'active'
            left join api_keys k on k.tenant_id = m.tenant_id and k.id = $3 and k.user_id = m.user_id
                 and k.revoked_at is null and (k.expires_at is null or k.expires_at > $4)
            where m.tenant_id = $1 and m.user_id = $2 and m.status = 'active' and t.status = 'active'
