@@ -249,7 +249,8 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
 
 /// The same of hexadecimal digits.
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let sound = text.len() <= 2 * MAX_BYTES && text.len().is_multiple_of(2) && text.bytes().all(|c| c.is_ascii_hexdigit());
+    let sound =
+        text.len() <= 2 * MAX_BYTES && text.len().is_multiple_of(2) && text.bytes().all(|c| c.is_ascii_hexdigit());
     let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
     if sound { (0..text.len()).step_by(2).map(byte).collect() } else { None }
 }
