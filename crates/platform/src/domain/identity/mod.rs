@@ -64,6 +64,7 @@ pub use passkey::Passkeys;
 pub use password::Passwords;
 pub use signing::{LONGEST_TOKEN, SigningKeyEvent};
 pub use signup::{Registration, create_organization};
+pub use standing::owed;
 pub use store::{find_person, insert_membership, insert_person, user as person, username_is_taken};
 pub use stored_password::is_known_hash;
 pub use token::{Claims, LoginRef, REFRESH_PREFIX, Said, TokenConfig, Tokens};
