@@ -59,6 +59,7 @@ codes! {
     PasswordChangeRequired = "password-change-required", FORBIDDEN,        "The password must be changed";
     MfaRequired         = "mfa-enrolment-required", FORBIDDEN,             "A second factor must be set up";
     PermissionDenied    = "permission-denied",     FORBIDDEN,              "A permission is missing";
+    KeyBlocked          = "api-key-blocked",       FORBIDDEN,              "The API key lacks a second factor";
     TenantSuspended     = "tenant-suspended",      FORBIDDEN,              "The organisation is suspended";
     QuotaExceeded       = "quota-exceeded",        FORBIDDEN,              "A quota is used up";
     Denied              = "denied",                FORBIDDEN,              "A policy refuses this";

@@ -112,6 +112,7 @@ pub(crate) const fn is_refusal(code: Code) -> bool {
         Code::Unauthenticated
             | Code::InvalidCredentials
             | Code::PermissionDenied
+            | Code::KeyBlocked
             | Code::TenantSuspended
             | Code::QuotaExceeded
             | Code::Denied

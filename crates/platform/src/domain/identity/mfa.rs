@@ -58,6 +58,9 @@ pub struct MfaStatus {
     recovery_codes: i64,
     /// Whether there can be passkeys: the installation is reached by a domain.
     passkeys_possible: bool,
+    /// How many of your API keys that have not ended, in all your organisations, were made by a login that had proven no second
+    /// factor: they are refused while you have one, until they are rotated.
+    api_keys_made_without: i64,
     /// Characters that a new password needs.
     password_min_length: usize,
 }
@@ -65,11 +68,15 @@ pub struct MfaStatus {
 async fn status(cx: Authenticated<Owing>, State(app): State<App>) -> Result<Json<MfaStatus>> {
     let (user, _) = person(&cx)?;
     let tenant = cx.cx().tenant();
-    let (has, required) = cx
+    let (has, required, made_without) = cx
         .kernel()
         .system(SystemReason::Authenticate)
         .run(async |tx| {
-            let found = (mfa_store::has(tx, user).await?, mfa_store::is_required(tx, tenant).await?);
+            let found = (
+                mfa_store::has(tx, user).await?,
+                mfa_store::is_required(tx, tenant).await?,
+                mfa_store::keys_made_without(tx, user).await?,
+            );
             Ok(Audited::none("a person looks at their own factors", found))
         })
         .await?;
@@ -81,6 +88,7 @@ async fn status(cx: Authenticated<Owing>, State(app): State<App>) -> Result<Json
         passkeys: has.passkeys,
         recovery_codes: has.recovery_codes,
         passkeys_possible: app.passkeys.are_possible(),
+        api_keys_made_without: made_without,
         password_min_length: if enabled { MIN_PASSWORD_WITH_MFA } else { MIN_PASSWORD },
     }))
 }
