@@ -106,6 +106,22 @@ async fn an_administrator_ends_the_wait_and_cannot_have_a_password_guessed_by_th
     let _ = login(&app, &viewer.username, PASSWORD).await.expect(200);
 }
 
+/// How often a wait was ended counts until the person logs in, whatever it was that failed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_succeeds_lets_an_administrator_help_again() {
+    let (app, clock) = at_rest().await;
+    let admin = app.register("ada", "Engines").await;
+    let viewer = app.member(&admin, SystemRole::Viewer).await;
+    let path = format!("/users/{}/unlock", viewer.user_id());
+    for round in 0..5 {
+        let wrong = json!({"password": WRONG});
+        while app.post(&viewer, "/auth/step-up", wrong.clone()).await.status != 429 {}
+        let _ = app.post(&admin, &path, json!(null)).await.expect(204);
+        let _ = login(&app, &viewer.username, PASSWORD).await.expect(200);
+        clock.advance(Duration::from_secs(round));
+    }
+}
+
 /// One account as another system left it, one of ours, and a name that nobody has.
 async fn three(app: &TestApp) -> [&'static str; 3] {
     let _ = app.register("ours", "Engines").await;

@@ -152,7 +152,10 @@ async fn a_hash_of_another_system_opens_and_is_ours_from_then_on() {
         store(&app, &ada, hash).await;
         login(&app, "ada", "wrong wrong wrong").await.problem(401, "invalid-credentials");
         assert_eq!(stored(&app, &ada).await, hash, "only the right password is hashed anew");
-        let _ = login(&app, "ada", password).await.expect(200);
+        let token = login(&app, "ada", password).await.expect(200)["access_token"].as_str().unwrap().to_owned();
+        // What nobody could choose here opens nothing but its own change, hashed elsewhere or not.
+        let me = app.send(Method::GET, "/auth/me", Some(&token), None).await.expect(200);
+        assert_eq!(me["password_change_required"], password != PASSWORD, "{hash}");
         let ours = stored(&app, &ada).await;
         assert!(ours.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{ours}");
         let _ = login(&app, "ada", password).await.expect(200);

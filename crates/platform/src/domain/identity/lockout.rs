@@ -241,18 +241,26 @@ async fn delay(tx: &mut SystemTx, subject: &str, wait: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Forgets the account's failures.
+/// Forgets the account's failures, and how often its waits were ended.
 pub(super) async fn succeeded(tx: &mut SystemTx, subjects: &Subjects) -> Result<()> {
     sqlx::query!("delete from login_failures where subject = $1", subjects.account).execute(&mut *tx).await?;
+    if let Some(user) = subjects.user {
+        let forget = sqlx::query!(
+            "update login_failures set lifts = 0 where subject in (
+                 select subject from login_failures where user_id = $1 and lifts > 0 order by subject for update)",
+            user.uuid()
+        );
+        forget.execute(&mut *tx).await?;
+    }
     Ok(())
 }
 
-/// Ends every wait that is on for this person, and says whether one was. What was counted stays counted until a login
+/// Ends every wait that is on for this person and was not ended too often, and says whether one was. What was counted stays counted until a login
 /// succeeds: the next failure begins a longer wait. Each lift is one more guess, so there are [`MOST_LIFTS`] until a login
 /// succeeds, or the failures are forgotten: whoever may do this cannot have a password guessed.
 ///
 /// # Errors
-/// 409 where there were so many.
+/// 409 where each that is on was ended so often.
 pub(super) async fn lift(tx: &mut SystemTx, user: UserId) -> Result<bool> {
     let now = tx.now();
     let waits = sqlx::query!(
@@ -265,7 +273,7 @@ pub(super) async fn lift(tx: &mut SystemTx, user: UserId) -> Result<bool> {
     )
     .fetch_all(&mut *tx)
     .await?;
-    if waits.iter().any(|wait| wait.lifts > MOST_LIFTS) {
+    if !waits.is_empty() && waits.iter().all(|wait| wait.lifts > MOST_LIFTS) {
         let detail = format!(
             "this login was unlocked {MOST_LIFTS} times and failed again each time; the person can unlock it by mail, or wait"
         );

@@ -26,7 +26,7 @@ use super::known::{self, Brought};
 use super::lockout;
 use super::mfa_store;
 use super::model::{Session, User};
-use super::new_password::MAX_PASSWORD;
+use super::new_password::{MAX_PASSWORD, PasswordRules};
 use super::password::Turn;
 use super::second::ask_passkeys;
 use super::second_login::LoginState;
@@ -211,6 +211,13 @@ async fn judge(anonymous: &Anonymous, app: &App, headers: &HeaderMap, login: Log
             };
             if !still {
                 return Err(Problem::unavailable("the password was changed meanwhile; try again").into());
+            }
+            if renewed.is_some() {
+                // Behind a hash that came from elsewhere may be what nobody could choose here: it opens nothing but its own change.
+                let names = [&*user.username, &*user.email, &*user.full_name].map(|name| name.as_str());
+                if PasswordRules::of_person(tx, user.id, names).await?.parse(&login.password, "/password").is_err() {
+                    mfa_store::password_is_due(tx, user.id).await?;
+                }
             }
             let opened = match begin::after_first(tx, user.id, known.as_ref()).await? {
                 Next::Ask(factors) => {

@@ -341,6 +341,14 @@ pub(super) async fn is_required(tx: &mut SystemTx, tenant: TenantId) -> Result<b
     Ok(required)
 }
 
+/// The password has to be changed before anything else.
+pub(super) async fn password_is_due(tx: &mut SystemTx, user: UserId) -> Result<()> {
+    sqlx::query!("update credentials set must_change = true where user_id = $1 and kind = 'password'", user.uuid())
+        .execute(&mut *tx)
+        .await?;
+    Ok(())
+}
+
 /// The person chose the password themselves; whether it is too short to stand alone.
 pub(super) async fn password_is_own(tx: &mut SystemTx, user: UserId, needs_mfa: bool) -> Result<()> {
     sqlx::query!(

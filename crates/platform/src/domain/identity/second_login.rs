@@ -307,13 +307,12 @@ async fn passkey_login(
             let claimed = app.passkeys.claimed(&used).map(|(user, _)| user);
             let subjects = Subjects::passkey(claimed, anonymous.origin().address);
             let whose = Attempt { subjects, user: claimed, tenants: store::audiences(tx, claimed).await? };
-            if let Some(seconds) = lockout::wait_for(tx, &whose.subjects).await? {
-                return Ok(Audited::none("refused right below, with an event", (whose, Finished::TooSoon(seconds))));
-            }
             if let Some(claimed) = claimed {
                 // Their factors stay as they are until this login stands: taking one away ends the logins that there are.
                 mfa_store::lock_if_known(tx, claimed).await?;
             }
+            // No wait keeps the right one out: whose passkey an answer is of anybody may claim, and nobody guesses a signature. The
+            // wait is for what is wrong.
             let Some((user, proven)) = second::check_alone(tx, &app.passkeys, &used, challenge.state).await? else {
                 let wait = lockout::missed(tx, &whose.subjects).await?;
                 let finished = wait.map_or(Finished::Wrong, Finished::TooSoon);
