@@ -1,4 +1,4 @@
-import { Api, expect, newPerson, register, test } from './tenure.ts';
+import { Api, expect, login, newPerson, register, test } from './tenure.ts';
 
 const ROUNDS = 5;
 
@@ -38,4 +38,21 @@ test('two tabs that refresh at once take turns, and both stay logged in', async 
     'api',
     'console',
   ]);
+});
+
+test('a login takes the place of the one that the browser had, in every tab', async ({ page, origin }) => {
+  const [ada, bob] = [newPerson('Ada'), newPerson('Bob')];
+  const api = await Api.register(origin, ada);
+  await Api.register(origin, bob);
+  // Both stand on the login page; who is logged in is not shown it.
+  const second = await page.context().newPage();
+  for (const tab of [page, second]) await tab.goto('/login');
+  await login(page, ada);
+  await page.getByRole('link', { name: 'Teams' }).click();
+  await login(second, bob);
+  for (const tab of [second, page]) {
+    await expect(tab.getByRole('button', { name: new RegExp(`^Account of ${bob.name}`) })).toBeVisible();
+  }
+  const sessions = await api.call('GET', '/auth/sessions');
+  expect(sessions.items.map(({ client }: { client: string }) => client)).toEqual(['api']);
 });
