@@ -7,6 +7,8 @@ test('two tabs that refresh at once take turns, and both stay logged in', async 
   await register(page, person);
   const second = await page.context().newPage();
   await second.goto('/teams');
+  // Its own refresh is over: a reload would cut it off.
+  await expect(second.getByRole('navigation', { name: 'Main' })).toBeVisible();
 
   // Slow enough that without turns both would send the same cookie.
   let [present, most, all] = [0, 0, 0];

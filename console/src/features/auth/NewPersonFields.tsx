@@ -22,11 +22,14 @@ interface NewPersonFieldsProps {
   bind: (name: 'full_name' | 'username' | 'password') => Bound;
   /** Absent for who was invited: theirs is the address that the invitation went to. */
   email?: Bound;
+  /** Characters that a password needs, where it is not the installation that says. */
+  shortest?: number;
 }
 
 /** Who somebody new is, and their password. */
-export function NewPersonFields({ bind, email }: NewPersonFieldsProps) {
-  const shortest = useQuery(instanceQuery).data?.password_min_length ?? 12;
+export function NewPersonFields({ bind, email, shortest }: NewPersonFieldsProps) {
+  const instance = useQuery(instanceQuery).data;
+  const least = shortest ?? instance?.password_min_length ?? 12;
   return (
     <>
       <TextField label="Your full name" {...bind('full_name')} autoComplete="name" autoFocus={!email} />
@@ -36,9 +39,9 @@ export function NewPersonFields({ bind, email }: NewPersonFieldsProps) {
         label="Password"
         type="password"
         {...bind('password')}
-        minLength={shortest}
+        minLength={least}
         autoComplete="new-password"
-        hint={`At least ${shortest} characters. Any characters: a sentence is good.`}
+        hint={`At least ${least} characters. Any characters: a sentence is good.`}
       />
     </>
   );

@@ -130,7 +130,7 @@ function JoinAsNew({ token, invitation }: InvitedProps) {
   }
   return (
     <Form problem={accept.error} fields={Object.keys(EMPTY)} onSubmit={submit}>
-      <NewPersonFields bind={bind} />
+      <NewPersonFields bind={bind} shortest={invitation.password_min_length} />
       <div className="form-actions">
         <Button type="submit" tone="primary" isPending={accept.isPending || login.isPending}>
           Join {invitation.organization_name}

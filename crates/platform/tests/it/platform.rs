@@ -229,6 +229,7 @@ async fn the_operator_resets_second_factors_of_who_is_in_several_organisations()
     let (ada, bob) = (app.register("ada", "Engines").await, app.register("bob", "Globex").await);
     let asked = json!({"email": "bob@example.com", "username": "robert", "full_name": "Bob", "password": PASSWORD});
     let _ = app.post(&ada, "/users", asked).await.expect(201);
+    app.confirmed("bob").await;
     let there = json!({"organization": "engines", "accept": true});
     let there = with(&bob, &app.post(&bob, "/auth/switch", there).await.expect(200));
     let own = AuthApp::set_up(&app, &clock, &there).await;

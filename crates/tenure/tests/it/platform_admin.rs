@@ -53,6 +53,7 @@ fn who_lost_their_second_factors_and_is_in_two_organisations_is_helped_on_the_se
     let asked =
         json!({"email": "ada@example.com", "username": "ada2", "full_name": "Ada", "password": "a quiet green meadow"});
     call(&server, &bob, "POST", "/api/v1/users", asked);
+    server.confirm_address(&ada);
     call(&server, &ada, "POST", "/api/v1/auth/switch", json!({"organization": "bob", "accept": true}));
     set_up_app(&server, &ada);
     let login = |server: &Server| {

@@ -23,9 +23,10 @@ use super::delete_account;
 use super::event::{SessionEvent, started};
 use super::login::{self, actor_of};
 use super::mfa;
-use super::model::{Email, NewPerson, Session, User, Username, parse_name, parse_password};
+use super::model::{Email, NewPerson, Session, User, Username, parse_name};
+use super::new_password::PasswordRules;
 use super::second_login::{self, TRUSTED_FOR};
-use super::sessions;
+use super::sessions::{self, may_end_current};
 use super::signup::create_organization;
 use super::standing::standing;
 use super::step_up;
@@ -192,8 +193,8 @@ async fn register(
     if organization_name.chars().count() > 100 {
         return Err(Problem::invalid("/organization_name", "must be at most 100 characters").into());
     }
-    let password =
-        parse_password(&new.password, "/password", &[username.as_str(), email.as_str(), &organization_name])?;
+    let rules = PasswordRules::new(username.as_str(), email.as_str(), &full_name).in_new(&organization_name);
+    let password = rules.parse(&new.password, "/password")?;
     let person = NewPerson {
         username,
         email,
@@ -341,6 +342,7 @@ pub(super) async fn logout(
                 Ends::OfRefresh(digest) => store::session_of_refresh(tx, &digest).await?,
             };
             let Some(session) = session else { return Ok(Audited::none("there is no such login", ())) };
+            may_end_current(&app, true)?;
             if !store::revoke(tx, session.id).await? {
                 return Ok(Audited::none("the login was over already", ()));
             }
