@@ -6,7 +6,6 @@ import { RoleChoice } from '~/features/members/RoleChoice';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { Form, TextField } from '~/ui/form';
-import { FormActions } from '~/ui/form-actions';
 import { MenuItem, RowMenu } from '~/ui/menu';
 import { Page } from '~/ui/page';
 import { Empty } from '~/ui/states';
@@ -194,9 +193,12 @@ function Fields({ account, change, action, onSubmit, onDone }: FieldsProps) {
         hint="Optional. What it is for, or whom to ask."
       />
       <RoleChoice value={roles} onChange={setRoles} />
-      <FormActions isPending={change.isPending} onCancel={onDone}>
-        {action}
-      </FormActions>
+      <div className="form-actions">
+        <Button onPress={onDone}>Cancel</Button>
+        <Button type="submit" tone="primary" isPending={change.isPending}>
+          {action}
+        </Button>
+      </div>
     </Form>
   );
 }
