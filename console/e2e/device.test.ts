@@ -25,6 +25,11 @@ test('a person lets a program log in, and sees and ends its session', async ({ p
   await expectAccessible(page);
   await page.getByRole('button', { name: 'Go on' }).click();
   await expect(page.getByText('tenure on build-7')).toBeVisible();
+  // Where it asks from, and what it calls itself: by that a person sees whether it is theirs.
+  const facts = page.locator('dl.facts');
+  await expect(facts.locator('dt:text-is("Address") + dd')).toHaveText(/^(127\.0\.0\.1|::1)$/);
+  await expect(facts.locator('dt:text-is("Client") + dd')).toHaveText('node');
+  await expect(facts.locator('dt:text-is("Code") + dd')).toHaveText(user_code);
   await expect(page.getByText(`${person.name} in ${person.organization}`)).toBeVisible();
   await expectAccessible(page);
   await page.getByRole('button', { name: 'Let it in' }).click();

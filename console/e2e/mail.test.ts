@@ -131,3 +131,72 @@ test('somebody new and somebody who is known join by invitation', async ({ page,
   await openFromOutbox(late, `Invitation to ${admin.organization}`, third.email);
   await expect(late.getByRole('alert')).toContainText('this link was used already, or has run out');
 });
+
+test('another address is the account’s once the link that was sent there is opened', async ({
+  page,
+  origin,
+}) => {
+  const person = newPerson();
+  await register(page, person);
+  const email = `new-${person.email}`;
+  await page.goto('/profile');
+  await page.getByLabel('New e-mail address').fill(email);
+  await page.getByLabel('Your password', { exact: true }).fill(person.password);
+  await page.getByRole('button', { name: 'Change address' }).click();
+  await expect(page.getByText('A link is on its way to the new address')).toBeVisible();
+  await expect(Api.login(origin, { ...person, username: email })).rejects.toThrow('401');
+
+  await openFromOutbox(page, 'Confirm your new e-mail address', email);
+  await expect(page).toHaveURL(`${origin}/change-email`);
+  await expect(page.getByRole('heading', { name: 'Use this address from now on' })).toBeVisible();
+  await expectAccessible(page);
+  await page.getByRole('button', { name: 'Use this address' }).click();
+  await expect(page.getByText('Your address was changed')).toBeVisible();
+  const changed = await Api.login(origin, { ...person, username: email });
+  expect((await changed.call('GET', '/auth/me')).user.email).toBe(email);
+  await expect(Api.login(origin, { ...person, username: person.email })).rejects.toThrow('401');
+
+  // Once.
+  await openFromOutbox(page, 'Confirm your new e-mail address', email);
+  await page.getByRole('button', { name: 'Use this address' }).click();
+  await expect(page.getByRole('alert')).toContainText('this link was used already, or has run out');
+});
+
+test('who is made to wait after failed logins ends the wait by mail', async ({ page, origin }) => {
+  test.setTimeout(90_000);
+  const person = newPerson();
+  await Api.register(origin, person);
+  const until = await lockOut(origin, person.username);
+  await page.goto('/login');
+  await login(page, person);
+  await page.getByRole('link', { name: 'Log in without waiting' }).click();
+  await expect(page).toHaveURL(`${origin}/locked-out`);
+  await page.getByLabel('E-mail').fill(person.email);
+  await expectAccessible(page);
+  await page.getByRole('button', { name: 'Send the link' }).click();
+  await expect(page.getByText(`If ${person.email} belongs to an account`)).toBeVisible();
+
+  await openFromOutbox(page, 'Log in again without waiting', person.email);
+  await expect(page).toHaveURL(`${origin}/unlock`);
+  await expectAccessible(page);
+  await page.getByRole('button', { name: 'End the wait' }).click();
+  await expect(page.getByText('You can log in now')).toBeVisible();
+  await page.getByRole('link', { name: 'Go on' }).click();
+  await login(page, person);
+  await expect(page.getByRole('navigation', { name: 'Main' })).toBeVisible();
+  expect(Date.now(), 'the wait would not have been over by itself').toBeLessThan(until);
+});
+
+/** Fails to log in until the wait is a long one; when it would be over. */
+async function lockOut(origin: string, username: string): Promise<number> {
+  for (;;) {
+    const response = await fetch(`${origin}/api/v1/auth/login`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ username, password: 'a sentence that is wrong' }),
+    });
+    const wait = Number(response.headers.get('retry-after') ?? 0) * 1000;
+    if (wait > 10_000) return Date.now() + wait;
+    await new Promise((over) => setTimeout(over, wait));
+  }
+}

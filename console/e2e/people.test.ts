@@ -90,7 +90,12 @@ test('an administrator imports, finds, changes and offboards people', async ({ p
 
   await page.getByRole('button', { name: `Actions for Grace ${mark}` }).click();
   await page.getByRole('menuitem', { name: 'Activity' }).click();
-  await expect(page.getByRole('dialog', { name: `Activity of Grace ${mark}` })).toBeVisible();
+  const activity = page.getByRole('dialog', { name: `Activity of Grace ${mark}` });
+  await expect(activity.getByRole('table')).toBeVisible();
+  const size = page.viewportSize() ?? { width: 1280, height: 720 };
+  await page.setViewportSize({ width: 390, height: 844 });
+  await expect(activity.getByRole('button', { name: 'Close' })).toBeInViewport({ ratio: 1 });
+  await page.setViewportSize(size);
   await page.keyboard.press('Escape');
 
   await page.getByRole('button', { name: `Actions for Grace ${mark}` }).click();

@@ -1,4 +1,4 @@
-import { Api, expect, newPerson, register, test } from './tenure.ts';
+import { Api, expect, login, newPerson, register, test } from './tenure.ts';
 
 const ROUNDS = 5;
 
@@ -7,6 +7,8 @@ test('two tabs that refresh at once take turns, and both stay logged in', async 
   await register(page, person);
   const second = await page.context().newPage();
   await second.goto('/teams');
+  // Its own refresh is over: a reload would cut it off.
+  await expect(second.getByRole('navigation', { name: 'Main' })).toBeVisible();
 
   // Slow enough that without turns both would send the same cookie.
   let [present, most, all] = [0, 0, 0];
@@ -38,4 +40,21 @@ test('two tabs that refresh at once take turns, and both stay logged in', async 
     'api',
     'console',
   ]);
+});
+
+test('a login takes the place of the one that the browser had, in every tab', async ({ page, origin }) => {
+  const [ada, bob] = [newPerson('Ada'), newPerson('Bob')];
+  const api = await Api.register(origin, ada);
+  await Api.register(origin, bob);
+  // Both stand on the login page; who is logged in is not shown it.
+  const second = await page.context().newPage();
+  for (const tab of [page, second]) await tab.goto('/login');
+  await login(page, ada);
+  await page.getByRole('link', { name: 'Teams' }).click();
+  await login(second, bob);
+  for (const tab of [second, page]) {
+    await expect(tab.getByRole('button', { name: new RegExp(`^Account of ${bob.name}`) })).toBeVisible();
+  }
+  const sessions = await api.call('GET', '/auth/sessions');
+  expect(sessions.items.map(({ client }: { client: string }) => client)).toEqual(['api']);
 });

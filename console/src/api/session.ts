@@ -49,10 +49,14 @@ export function currentSession(): number {
   return serial;
 }
 
-/** Takes the tokens of a login, registration or switch: whatever was of the session before is over. */
+/**
+ * Takes the tokens of a login, registration or switch: whatever was of the session before is over, in the other tabs, too, since
+ * they share the cookie.
+ */
 export function adopt(tokens: Tokens): void {
   endPresent('active');
   keep(tokens);
+  tabs?.postMessage('replaced');
 }
 
 function keep(tokens: Tokens): void {
@@ -103,13 +107,12 @@ export async function switchTo(organization: string, accept: boolean): Promise<v
     adopt(answer as Tokens);
     return true;
   });
-  tabs?.postMessage('switched');
 }
 
 tabs?.addEventListener('message', (event) => {
   if (event.data === 'logout') forget();
-  // What this tab shows is another organisation's.
-  if (event.data === 'switched') location.assign('/');
+  // What this tab shows is another person's or organisation's; one where nobody is logged in shows nothing.
+  if (event.data === 'replaced' && state === 'active') location.assign('/');
 });
 
 /** Finds out once whether this visitor has a session; later calls return the present state. */

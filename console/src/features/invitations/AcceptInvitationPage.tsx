@@ -1,14 +1,15 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { useEffect, useState } from 'react';
+import { useEffect } from 'react';
 import { meQuery } from '~/api/query';
 import { logout, useSessionState } from '~/api/session';
 import type { Schemas } from '~/api/types';
 import { AuthFrame } from '~/features/auth/AuthFrame';
 import { useLogin } from '~/features/auth/api';
+import { NewPersonFields, useFields } from '~/features/auth/NewPersonFields';
 import { forgetLinkToken, useLinkToken } from '~/lib/link-token';
 import { Button, ButtonLink } from '~/ui/button';
-import { Form, TextField } from '~/ui/form';
+import { Form } from '~/ui/form';
 import { Loading, Notice, ProblemNotice } from '~/ui/states';
 import { toastProblem } from '~/ui/toast';
 import { useAcceptInvitation, useJoin, useOpenInvitation } from './api';
@@ -104,16 +105,9 @@ function JoinAsMe({ token, invitation }: InvitedProps) {
 const EMPTY = { full_name: '', username: '', password: '' };
 
 function JoinAsNew({ token, invitation }: InvitedProps) {
-  const shortest = invitation.password_min_length;
   const accept = useAcceptInvitation();
   const login = useLogin(undefined);
-  const [values, setValues] = useState(EMPTY);
-  const bind = (name: keyof typeof EMPTY) => ({
-    value: values[name],
-    onChange: (value: string) => setValues((all) => ({ ...all, [name]: value })),
-    error: accept.error?.field(name),
-    isRequired: true,
-  });
+  const { values, bind } = useFields(EMPTY, accept.error);
   const submit = () =>
     accept.mutate(
       { token, ...values },
@@ -136,16 +130,7 @@ function JoinAsNew({ token, invitation }: InvitedProps) {
   }
   return (
     <Form problem={accept.error} fields={Object.keys(EMPTY)} onSubmit={submit}>
-      <TextField label="Your full name" {...bind('full_name')} autoComplete="name" autoFocus />
-      <TextField label="User name" {...bind('username')} autoComplete="username" autoCapitalize="none" />
-      <TextField
-        label="Password"
-        type="password"
-        {...bind('password')}
-        minLength={shortest}
-        autoComplete="new-password"
-        hint={`At least ${shortest} characters. Any characters: a sentence is good.`}
-      />
+      <NewPersonFields bind={bind} shortest={invitation.password_min_length} />
       <div className="form-actions">
         <Button type="submit" tone="primary" isPending={accept.isPending || login.isPending}>
           Join {invitation.organization_name}

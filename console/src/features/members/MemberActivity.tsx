@@ -17,7 +17,7 @@ export function MemberActivity({ member, onClose }: { member: Member; onClose: (
         rowKey={({ id }) => id}
         empty={<Empty icon={History} title="Nothing yet" />}
         columns={[
-          { header: 'When', fit: true, cell: ({ time }) => <Time iso={time} /> },
+          { header: 'When', cell: ({ time }) => <Time iso={time} /> },
           { header: 'What', cell: ({ action }) => <code>{action}</code> },
           { header: 'On', cell: ({ resource }) => resource?.name ?? '—', wideOnly: true },
           { header: 'Outcome', fit: true, cell: ({ outcome }) => <OutcomeBadge outcome={outcome} /> },

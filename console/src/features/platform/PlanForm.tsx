@@ -1,6 +1,6 @@
 import { useState } from 'react';
-import { Button } from '~/ui/button';
 import { Form, Select } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 import { type Plan, useSetPlan } from './api';
 
 const PLANS = [
@@ -21,12 +21,9 @@ export function PlanForm({ id, plan, onDone }: { id: string; plan: Plan; onDone:
         onChange={setChosen}
         hint="What a smaller plan does not allow stays, and nothing is added to it."
       />
-      <div className="form-actions">
-        <Button onPress={onDone}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={save.isPending}>
-          Change plan
-        </Button>
-      </div>
+      <FormActions isPending={save.isPending} onCancel={onDone}>
+        Change plan
+      </FormActions>
     </Form>
   );
 }

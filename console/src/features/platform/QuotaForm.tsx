@@ -1,8 +1,8 @@
 import { useState } from 'react';
 import { amount, shown } from '~/features/limits/limit-model';
 import { figure } from '~/features/usage/month-model';
-import { Button } from '~/ui/button';
 import { Form, Select, TextField } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 import { type PlatformQuota, useSetQuota } from './api';
 import { limitWords } from './quota-model';
 
@@ -54,12 +54,9 @@ export function QuotaForm({
         />
       )}
       <p className="muted small">Counts at once. What is in use above a lower limit stays.</p>
-      <div className="form-actions">
-        <Button onPress={onDone}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={save.isPending}>
-          Save limit
-        </Button>
-      </div>
+      <FormActions isPending={save.isPending} onCancel={onDone}>
+        Save limit
+      </FormActions>
     </Form>
   );
 }

@@ -1,8 +1,8 @@
 import { type ReactNode, useState } from 'react';
 import type { Problem } from '~/api/problem';
-import { Button } from '~/ui/button';
 import { Dialog } from '~/ui/dialog';
 import { Form, TextField } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 
 interface Decision {
   mutate: (reason: string, options: { onSuccess: () => void }) => void;
@@ -48,12 +48,9 @@ export function ReasonDialog({
           isRequired
           autoFocus
         />
-        <div className="form-actions">
-          <Button onPress={onClose}>Cancel</Button>
-          <Button type="submit" tone={danger ? 'danger' : 'primary'} isPending={decision.isPending}>
-            {action}
-          </Button>
-        </div>
+        <FormActions isPending={decision.isPending} danger={danger} onCancel={onClose}>
+          {action}
+        </FormActions>
       </Form>
     </Dialog>
   );

@@ -48,7 +48,8 @@ export function SecondFactors({ onDone }: { onDone?: () => void }) {
       <Loaded query={mfa} label="your second factors" lines={3}>
         {(status) => (
           <div className="stack">
-            {!status.enabled && (
+            {/* Where it is asked for before anything else, the page says so. */}
+            {!status.enabled && !onDone && (
               <Notice tone={status.required ? 'warn' : 'info'} title="Your password stands alone">
                 <p>
                   {status.required

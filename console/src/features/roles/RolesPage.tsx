@@ -6,6 +6,7 @@ import type { Role } from '~/api/types';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { Form, TextField } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 import { MenuItem, RowMenu } from '~/ui/menu';
 import { Page } from '~/ui/page';
 import { Loaded } from '~/ui/states';
@@ -214,12 +215,9 @@ function RoleForm({ role, from, onDone }: { role?: Role; from?: Role | undefined
           ? 'Nobody can make a role that holds more than they hold.'
           : 'Takes effect within a second for everybody who has this role.'}
       </p>
-      <div className="form-actions">
-        <Button onPress={onDone}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={save.isPending}>
-          {role === undefined ? 'Make role' : 'Save role'}
-        </Button>
-      </div>
+      <FormActions isPending={save.isPending} onCancel={onDone}>
+        {role === undefined ? 'Make role' : 'Save role'}
+      </FormActions>
     </Form>
   );
 }

@@ -4,6 +4,7 @@ import type { Secret } from '~/api/types';
 import { useWorkflows } from '~/features/workflows/api';
 import { Button } from '~/ui/button';
 import { Checkbox, CheckboxGroup, Form } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 import { Failed, Loading } from '~/ui/states';
 import { useSetGrants } from './api';
 
@@ -38,12 +39,9 @@ export function GrantsForm({ secret, onDone }: { secret: Secret; onDone: () => v
           Show more workflows
         </Button>
       )}
-      <div className="form-actions">
-        <Button onPress={onDone}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={save.isPending}>
-          Save grants
-        </Button>
-      </div>
+      <FormActions isPending={save.isPending} onCancel={onDone}>
+        Save grants
+      </FormActions>
     </Form>
   );
 }

@@ -9,6 +9,7 @@ import { useWorkflowNames } from '~/features/workflows/api';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { Form, TextField } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 import { MenuItem, RowMenu } from '~/ui/menu';
 import { Page } from '~/ui/page';
 import { Empty } from '~/ui/states';
@@ -188,12 +189,9 @@ function SecretForm({ secret, onDone }: { secret: Secret | undefined; onDone: ()
         hint="Optional; not secret."
       />
       {!secret && <TeamChoice value={team} onChange={setTeam} error={save.error?.field('team_id')} />}
-      <div className="form-actions">
-        <Button onPress={onDone}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={save.isPending}>
-          {secret ? 'Replace value' : 'Save secret'}
-        </Button>
-      </div>
+      <FormActions isPending={save.isPending} onCancel={onDone}>
+        {secret ? 'Replace value' : 'Save secret'}
+      </FormActions>
     </Form>
   );
 }

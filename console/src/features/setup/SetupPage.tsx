@@ -1,12 +1,11 @@
-import { useMutation, useQuery } from '@tanstack/react-query';
+import { useMutation } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { useState } from 'react';
 import { api, unwrap } from '~/api/client';
 import type { Problem } from '~/api/problem';
-import { instanceQuery } from '~/api/query';
 import type { Schemas } from '~/api/types';
 import { AuthFrame } from '~/features/auth/AuthFrame';
 import { useLogin } from '~/features/auth/api';
+import { NewPersonFields, useFields } from '~/features/auth/NewPersonFields';
 import { forgetLinkToken, useLinkToken } from '~/lib/link-token';
 import { Button } from '~/ui/button';
 import { Form, TextField } from '~/ui/form';
@@ -24,16 +23,9 @@ function useSetUp() {
 /** Opened by the link that a production server prints while nobody administers it. */
 export function SetupPage() {
   const token = useLinkToken(PAGE);
-  const shortest = useQuery(instanceQuery).data?.password_min_length ?? 12;
   const setUp = useSetUp();
   const login = useLogin('/platform/organizations');
-  const [values, setValues] = useState(EMPTY);
-  const bind = (name: keyof typeof EMPTY) => ({
-    value: values[name],
-    onChange: (value: string) => setValues((all) => ({ ...all, [name]: value })),
-    error: setUp.error?.field(name),
-    isRequired: true,
-  });
+  const { values, bind } = useFields(EMPTY, setUp.error);
   const submit = () =>
     setUp.mutate(
       { token, ...values },
@@ -77,17 +69,7 @@ export function SetupPage() {
             hint="Yours, who run this installation."
             autoFocus
           />
-          <TextField label="Your full name" {...bind('full_name')} autoComplete="name" />
-          <TextField label="E-mail" type="email" {...bind('email')} autoComplete="email" />
-          <TextField label="User name" {...bind('username')} autoComplete="username" autoCapitalize="none" />
-          <TextField
-            label="Password"
-            type="password"
-            {...bind('password')}
-            minLength={shortest}
-            autoComplete="new-password"
-            hint={`At least ${shortest} characters. Any characters: a sentence is good.`}
-          />
+          <NewPersonFields bind={bind} email={bind('email')} />
           <div className="form-actions">
             <Button type="submit" tone="primary" isPending={setUp.isPending || login.isPending}>
               Set up

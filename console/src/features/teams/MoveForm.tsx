@@ -1,7 +1,7 @@
 import { type ReactNode, useState } from 'react';
 import type { Problem } from '~/api/problem';
-import { Button } from '~/ui/button';
 import { Form } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 import { EVERYBODY, TeamChoice, teamOf } from './TeamChoice';
 
 interface MoveFormProps {
@@ -22,12 +22,9 @@ export function MoveForm({ team, problem, isPending, onSave, onClose, children }
     <Form problem={problem} fields={['team_id']} onSubmit={() => onSave(teamOf(choice))}>
       <TeamChoice value={choice} onChange={setChoice} error={problem?.field('team_id')} />
       {children && <p className="muted small">{children}</p>}
-      <div className="form-actions">
-        <Button onPress={onClose}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={isPending}>
-          Save team
-        </Button>
-      </div>
+      <FormActions isPending={isPending} onCancel={onClose}>
+        Save team
+      </FormActions>
     </Form>
   );
 }

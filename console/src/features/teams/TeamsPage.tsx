@@ -5,6 +5,7 @@ import type { Team } from '~/api/types';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { Form, TextField } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 import { MenuItem, RowMenu } from '~/ui/menu';
 import { Page } from '~/ui/page';
 import { Empty } from '~/ui/states';
@@ -128,12 +129,9 @@ function TeamForm({ team, onDone }: { team: Team | undefined; onDone: () => void
         rows={3}
         hint="Optional. What the team owns, or whom to ask."
       />
-      <div className="form-actions">
-        <Button onPress={onDone}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={save.isPending}>
-          {team ? 'Save' : 'Create team'}
-        </Button>
-      </div>
+      <FormActions isPending={save.isPending} onCancel={onDone}>
+        {team ? 'Save' : 'Create team'}
+      </FormActions>
     </Form>
   );
 }

@@ -176,6 +176,67 @@ async fn a_browser_forgets_the_cookie_of_what_it_ends() {
     assert_eq!(own.expect(200), json!({"ended": 1}));
 }
 
+/// A call of the console's, from a browser that has this cookie.
+async fn in_console(app: &TestApp, path: &str, mut body: Value, cookie: &str) -> tenure_platform::testkit::Answer {
+    if path != "/auth/mfa" {
+        body["refresh"] = json!("cookie");
+    }
+    let request = app.request(Method::POST, path, None).json(&body).header("Cookie", cookie);
+    answer(request.header("X-Tenure-Console", "1").header("Origin", format!("http://{}", app.address))).await
+}
+
+fn cookie_of(answer: &tenure_platform::testkit::Answer) -> String {
+    answer.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_browser_a_login_ends_the_one_whose_cookie_it_takes() {
+    let clock = Clock::manual(Timestamp::from_micros(1_800_000_000_000_000));
+    let app = TestApp::with(crate::mfa::setup(&clock)).await;
+    let other = app.another(crate::mfa::setup(&clock)).await;
+    let (ada, bob) = (app.register("ada", "Engines").await, app.register("bob", "Globex").await);
+    let login = |name: &str| json!({"username": name, "password": PASSWORD});
+    let with = |actor: &Actor, answer: tenure_platform::testkit::Answer, status: u16| {
+        let cookie = cookie_of(&answer);
+        let token = answer.expect(status)["access_token"].as_str().unwrap().to_owned();
+        (cookie, Actor { token, ..actor.clone() })
+    };
+    let (first_cookie, first) = with(&ada, in_console(&app, "/auth/login", login("ada"), "").await, 200);
+    let _ = other.get(&first, "/auth/me").await.expect(200);
+    let (cookie, second) = with(&ada, in_console(&app, "/auth/login", login("ada"), &first_cookie).await, 200);
+    refused_within_a_second(&other, &first).await;
+    let _ = in_console(&app, "/auth/refresh", json!({}), &first_cookie).await.expect(401);
+    // What does not take the cookie ends nothing: a wrong password, another browser, a program.
+    let _ = in_console(&app, "/auth/login", json!({"username": "ada", "password": "wrong it is"}), &cookie)
+        .await
+        .expect(401);
+    let (_, elsewhere) = with(&ada, in_console(&app, "/auth/login", login("ada"), "").await, 200);
+    let request = app.request(Method::POST, "/auth/login", None).json(&login("ada")).header("Cookie", &cookie);
+    let _ = answer(request).await.expect(200);
+    for alive in [&second, &elsewhere, &ada] {
+        let _ = app.get(alive, "/auth/me").await.expect(200);
+    }
+
+    // Somebody else logs in there; Ada's organisation reads that her login ended, and not by whom.
+    let own = crate::mfa::AuthApp::set_up(&app, &clock, &bob).await;
+    let half = in_console(&app, "/auth/login", login("bob"), &cookie).await.expect(200);
+    let _ = app.get(&second, "/auth/me").await.expect(200);
+    let finish = json!({"mfa_token": half["mfa_token"], "code": own.next_code(&clock)});
+    let (cookie, there) = with(&bob, in_console(&app, "/auth/mfa", finish, &cookie).await, 200);
+    refused_within_a_second(&other, &second).await;
+    let told = app.get(&ada, "/audit/events?action=session.ended").await.expect(200);
+    let told: Vec<Value> =
+        told["items"].as_array().unwrap().iter().map(|event| json!([event["actor"]["id"], event["reason"]])).collect();
+    let ended = json!([ada.user_id(), "another-login-took-its-place"]);
+    assert_eq!(told, [ended.clone(), ended]);
+
+    let eve = json!({
+        "organization_name": "Evil", "full_name": "Eve", "email": "eve@example.com", "username": "eve", "password": PASSWORD
+    });
+    let _ = with(&bob, in_console(&app, "/auth/register", eve, &cookie).await, 201);
+    refused_within_a_second(&other, &there).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_history_of_logins_tells_of_those_that_failed_too() {
     let clock = Clock::manual(Timestamp::from_micros(1_800_000_000_000_000));

@@ -8,11 +8,13 @@
 
 use std::time::Duration;
 
+use tenure_kernel::bus::Message;
+use tenure_kernel::event::Outcome;
 use tenure_kernel::{Audited, Factor, NewEvent, Result, SessionId, SystemTx, TenantId, Timestamp, UserId};
 
-use super::event::{UserEvent, started};
+use super::event::{SessionEvent, UserEvent, started};
 use super::known::Known;
-use super::login::actor;
+use super::login::{actor, actor_of};
 use super::mfa_store;
 use super::model::Session;
 use super::second::SecondFactor;
@@ -123,6 +125,8 @@ pub(super) struct Entering<'a> {
     pub(super) organization: Option<&'a str>,
     pub(super) client: &'static str,
     pub(super) lasts: Duration,
+    /// [`super::cookie::replaced`].
+    pub(super) replaces: Option<Vec<u8>>,
 }
 
 /// Begins the session in the organisation that fits; `Err` where none does.
@@ -145,7 +149,24 @@ pub(super) async fn enter(
     let session = started(store::insert_session(tx, &begin, token).await?);
     let joined = NewEvent::new(UserEvent::JOINED, user.to_string()).by(actor(user));
     let session = if chosen.pending { session.also(joined) } else { session };
+    let session = match end_replaced(tx, entering.replaces.as_deref()).await? {
+        Some(ended) => session.also(ended),
+        None => session,
+    };
     Ok(session.map(|session| Ok((session, chosen))))
+}
+
+/// Ends the login whose cookie the browser is about to lose: nobody could use it any more but who has a copy. Told as its logout is,
+/// whoever logs in now.
+pub(super) async fn end_replaced(tx: &mut SystemTx, refresh: Option<&[u8]>) -> Result<Option<NewEvent>> {
+    let Some(digest) = refresh else { return Ok(None) };
+    let Some(before) = store::session_of_refresh(tx, digest).await? else { return Ok(None) };
+    let Some(ended) = store::end_login(tx, before.user, before.id).await? else { return Ok(None) };
+    tx.announce(Message::SessionChanged { session: before.id }).await?;
+    let event = NewEvent::new(SessionEvent::ENDED, ended.session.id.to_string())
+        .outcome(Outcome::Success, "another-login-took-its-place")
+        .detail("user", before.user);
+    Ok(Some(event.by(actor_of(&before)).in_tenant(before.tenant)))
 }
 
 fn choose(belongings: Vec<Belonging>, slug: Option<&str>) -> Chosen {

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use tenure_kernel::{Code, Error, Problem, Result};
 use utoipa::ToSchema;
 
+use super::token::RefreshToken;
+
 /// Where the refresh token goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -62,6 +64,12 @@ pub(super) fn presented(headers: &HeaderMap, body: Option<String>) -> Result<(St
 /// themselves, so they need no guard.
 pub(super) fn sent_along(headers: &HeaderMap) -> (Option<String>, Option<String>) {
     (find(headers, COOKIE_NAME), find(headers, DEVICE_COOKIE))
+}
+
+/// What is stored of the refresh token that a login in the console takes the place of, where the browser has one.
+pub(super) fn replaced(headers: &HeaderMap, refresh: RefreshIn) -> Option<Vec<u8>> {
+    let token = find(headers, COOKIE_NAME).filter(|_| refresh == RefreshIn::Cookie)?;
+    Some(RefreshToken::digest(&token))
 }
 
 fn find(headers: &HeaderMap, cookie: &str) -> Option<String> {

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::authenticator::suspended;
-use super::begin::Proof;
+use super::begin::{Proof, end_replaced};
 use super::cookie::{self, RefreshIn};
 use super::delete_account;
 use super::event::{SessionEvent, started};
@@ -203,7 +203,7 @@ async fn register(
         must_change: false,
     };
     let (token, lasts) = (RefreshToken::random()?, app.tokens.config().refresh_ttl);
-    let plan = app.config.default_plan;
+    let (plan, replaces) = (app.config.default_plan, cookie::replaced(&headers, new.refresh));
     let ((user, organization), session) = anonymous
         .write_once(SystemReason::Authenticate, async |tx| {
             let created = create_organization(tx, &person, &organization_name, plan).await?;
@@ -214,6 +214,10 @@ async fn register(
             if app.mail.possible() {
                 verify_email::send(tx, &app.mail, user, vec![organization.id]).await?;
             }
+            let session = match end_replaced(tx, replaces.as_deref()).await? {
+                Some(ended) => session.also(ended),
+                None => session,
+            };
             Ok(created.and(session))
         })
         .await?;

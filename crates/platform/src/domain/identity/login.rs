@@ -231,7 +231,8 @@ async fn judge(anonymous: &Anonymous, app: &App, headers: &HeaderMap, login: Log
                 }
                 Next::Enter(proof) => {
                     let organization = login.organization.as_deref();
-                    let entering = Entering { proof, organization, client: client(login.refresh), lasts };
+                    let replaces = cookie::replaced(headers, login.refresh);
+                    let entering = Entering { proof, organization, client: client(login.refresh), lasts, replaces };
                     let entered = begin::enter(tx, &entering, &token).await?;
                     if entered.value().is_ok() {
                         lockout::succeeded(tx, &whose.subjects).await?;

@@ -158,7 +158,8 @@ async fn by_second_factor(anonymous: &Anonymous, app: &App, headers: &HeaderMap,
             };
             challenge.answered(tx).await?;
             let organization = challenge.state.organization.as_deref();
-            let into = Into { organization, refresh: challenge.state.refresh(), trust: login.trust_device };
+            let (refresh, trust) = (challenge.state.refresh(), login.trust_device);
+            let into = Into { organization, refresh, trust, replaces: cookie::replaced(headers, refresh) };
             let entered = let_in(tx, app, user, &proven, &whose, into).await?;
             Ok(entered.map(|finished| (whose, finished)))
         })
@@ -174,6 +175,7 @@ struct Into<'a> {
     organization: Option<&'a str>,
     refresh: RefreshIn,
     trust: bool,
+    replaces: Option<Vec<u8>>,
 }
 
 async fn let_in(
@@ -194,7 +196,8 @@ async fn let_in(
     if proven.kind() == Factor::RecoveryCode {
         events.extend(tell(|user| NewEvent::new(UserEvent::RECOVERY_CODE_USED, user.to_string())));
     }
-    let entering = Entering { proof, organization, client: client(into.refresh), lasts };
+    let replaces = into.replaces;
+    let entering = Entering { proof, organization, client: client(into.refresh), lasts, replaces };
     let entered = begin::enter(tx, &entering, &token).await?;
     let person = store::user(tx, user).await?;
     if entered.value().is_err() {
@@ -318,7 +321,8 @@ async fn passkey_login(
                 let finished = wait.map_or(Finished::Wrong, Finished::TooSoon);
                 return Ok(Audited::none("refused right below, with an event", (whose, finished)));
             };
-            let into = Into { organization: login.organization.as_deref(), refresh: login.refresh, trust: false };
+            let (organization, refresh) = (login.organization.as_deref(), login.refresh);
+            let into = Into { organization, refresh, trust: false, replaces: cookie::replaced(&headers, refresh) };
             let entered = let_in(tx, &app, user, &proven, &whose, into).await?;
             Ok(entered.map(|finished| (whose, finished)))
         })
