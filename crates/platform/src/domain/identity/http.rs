@@ -26,7 +26,7 @@ use super::mfa;
 use super::model::{Email, NewPerson, Session, User, Username, parse_name};
 use super::new_password::PasswordRules;
 use super::second_login::{self, TRUSTED_FOR};
-use super::sessions;
+use super::sessions::{self, may_end_current};
 use super::signup::create_organization;
 use super::standing::standing;
 use super::step_up;
@@ -338,6 +338,7 @@ pub(super) async fn logout(
                 Ends::OfRefresh(digest) => store::session_of_refresh(tx, &digest).await?,
             };
             let Some(session) = session else { return Ok(Audited::none("there is no such login", ())) };
+            may_end_current(&app, true)?;
             if !store::revoke(tx, session.id).await? {
                 return Ok(Audited::none("the login was over already", ()));
             }

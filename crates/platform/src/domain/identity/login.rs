@@ -24,6 +24,7 @@ use super::event::UserEvent;
 use super::http::{LoggedIn, OrganizationRef, answer, client};
 use super::known::{self, Brought};
 use super::lockout;
+use super::mfa_store;
 use super::model::{Session, User};
 use super::new_password::MAX_PASSWORD;
 use super::password::Turn;
@@ -202,6 +203,8 @@ async fn judge(anonymous: &Anonymous, app: &App, headers: &HeaderMap, login: Log
             if let Some(seconds) = lockout::wait_for(tx, &whose.subjects).await? {
                 return Ok(Audited::none("refused right below, with an event", Opened::TooSoon(seconds)));
             }
+            // The person before their password, as who sets another by mail locks them.
+            mfa_store::has_mfa(tx, user.id).await?;
             let still = match &renewed {
                 Some(new) => store::replace_password(tx, user.id, hash.as_deref(), new).await?,
                 None => store::is_password(tx, user.id, hash.as_deref()).await?,
