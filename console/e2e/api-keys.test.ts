@@ -1,5 +1,6 @@
 import { expectAccessible } from './accessible.ts';
 import { expect, newPerson, register, test } from './tenure.ts';
+import { code } from './totp.ts';
 
 test('a service account gets an API key, which works once copied until it is revoked', async ({
   page,
@@ -69,4 +70,57 @@ test('a service account gets an API key, which works once copied until it is rev
   await page.getByRole('button', { name: 'Revoke API key' }).click();
   await expect(page.getByText('Revoked', { exact: true })).toBeVisible();
   expect(await status('/workflows', second)).toBe(401);
+});
+
+test('a key that the password alone has made stops with the first factor, and is good once rotated', async ({
+  page,
+  origin,
+}) => {
+  await register(page, newPerson());
+  await page.getByRole('link', { name: 'API keys' }).click();
+  await page.getByRole('button', { name: 'New API key' }).first().click();
+  await page.getByLabel('Name', { exact: true }).fill('Hourly');
+  await page.getByText('workflow:read', { exact: true }).click();
+  await page.getByText('team:read', { exact: true }).click();
+  await page.getByRole('button', { name: 'Create API key' }).click();
+  const key = (await page.getByTestId('api-key').textContent()) ?? '';
+  await page.getByRole('button', { name: 'I have copied it' }).click();
+  const status = async (path: string, credential = key) =>
+    (await fetch(`${origin}/api/v1${path}`, { headers: { 'x-api-key': credential } })).status;
+
+  // Another name and less to do.
+  await page.getByRole('button', { name: 'Actions for Hourly' }).click();
+  await page.getByRole('menuitem', { name: 'Change' }).click();
+  await page.getByLabel('Name', { exact: true }).fill('Nightly');
+  await page.getByText('team:read', { exact: true }).click();
+  await expectAccessible(page);
+  await page.getByRole('button', { name: 'Save API key' }).click();
+  await expect(page.getByRole('row', { name: /Nightly/ })).toContainText('Active');
+  expect([await status('/workflows'), await status('/teams')]).toEqual([200, 403]);
+
+  await page.getByRole('button', { name: /^Account of/ }).click();
+  await page.getByRole('menuitem', { name: 'Profile' }).click();
+  const own = page.getByRole('region', { name: 'Your API keys' });
+  await expect(own.getByRole('row', { name: /Nightly/ })).toContainText('Active');
+  await page.getByRole('button', { name: 'Set up an app' }).click();
+  await expect(page.getByText('An API key of yours will stop')).toBeVisible();
+  await page.getByRole('button', { name: 'Show the picture to scan' }).click();
+  await page.getByText('Without a camera').click();
+  const secret = (await page.locator('details code').textContent()) ?? '';
+  await expectAccessible(page);
+  await page.getByLabel('Code', { exact: true }).fill(code(secret));
+  await page.getByRole('button', { name: 'Confirm' }).click();
+  await page.getByRole('button', { name: 'I have kept them' }).click();
+  expect(await status('/workflows')).toBe(403);
+  await expect(own.getByRole('row', { name: /Nightly/ })).toContainText('Blocked');
+  await expectAccessible(page);
+
+  await own.getByRole('link', { name: /API keys/ }).click();
+  await expect(page.getByRole('row', { name: /Nightly/ })).toContainText('rotate it');
+  await page.getByRole('button', { name: 'Actions for Nightly' }).click();
+  await page.getByRole('menuitem', { name: 'Rotate' }).click();
+  await page.getByRole('button', { name: 'Rotate API key' }).click();
+  const next = (await page.getByTestId('api-key').textContent()) ?? '';
+  await page.getByRole('button', { name: 'I have copied it' }).click();
+  expect([await status('/workflows'), await status('/workflows', next)]).toEqual([403, 200]);
 });

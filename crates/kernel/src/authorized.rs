@@ -133,15 +133,6 @@ fn owing(owed: Owed) -> Problem {
 }
 
 impl<P> Authorized<P> {
-    /// That a factor was proven just now, where a route asks for it in some cases only; in all it is [`crate::Recent`]'s.
-    ///
-    /// # Errors
-    /// 403 that says what is to be proven.
-    pub fn step_up(&self) -> Result<()> {
-        let assurance = &self.cx.identity.assurance;
-        if assurance.is_recent(self.kernel.clock().now()) { Ok(()) } else { Err(step_up(assurance).into()) }
-    }
-
     pub(crate) fn prove(kernel: Kernel, cx: Arc<Context>, idempotency: Option<IdempotencyKey>) -> Self {
         Self { kernel, cx, idempotency, permission: PhantomData }
     }
@@ -482,21 +473,22 @@ fn credential(headers: &HeaderMap) -> Result<Option<Credential<'_>>> {
 pub(crate) struct Asked {
     needs: PermissionSet,
     step_up: bool,
+    keys_pass: bool,
     owing: &'static [Owed],
 }
 
 impl Asked {
     /// A login that may do more than set up what is missing of it.
     pub(crate) const fn login() -> Self {
-        Self { needs: PermissionSet::NONE, step_up: false, owing: &[] }
+        Self { needs: PermissionSet::NONE, step_up: false, keys_pass: false, owing: &[] }
     }
 
     const fn of<D: Demand>() -> Self {
-        Self { needs: PermissionSet::NONE, step_up: D::STEP_UP, owing: D::OWING }
+        Self { needs: PermissionSet::NONE, step_up: D::STEP_UP, keys_pass: false, owing: D::OWING }
     }
 
     const fn permission<P: Permission>() -> Self {
-        Self { needs: P::NEEDS, step_up: P::STEP_UP, owing: &[] }
+        Self { needs: P::NEEDS, step_up: P::STEP_UP, keys_pass: P::KEYS_PASS, owing: &[] }
     }
 
     /// What is owed first, as until then there are no permissions; then who may not is told so, and not asked to prove
@@ -511,7 +503,9 @@ impl Asked {
         if missing != PermissionSet::NONE {
             return Err(denied(missing).into());
         }
-        if self.step_up && !identity.assurance.is_recent(kernel.clock().now()) {
+        // What was cut out of a key holds none itself.
+        let passes = self.keys_pass && identity.actor.key.is_some();
+        if self.step_up && !passes && !identity.assurance.is_recent(kernel.clock().now()) {
             return Err(step_up(&identity.assurance).into());
         }
         Ok(())

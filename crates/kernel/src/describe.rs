@@ -32,6 +32,7 @@ pub enum Guard {
 pub struct Description {
     pub(crate) guard: Option<Guard>,
     pub(crate) step_up: bool,
+    pub(crate) keys_pass: bool,
     pub(crate) owing: &'static [Owed],
     pub(crate) path: Vec<RefOr<Schema>>,
     pub(crate) query: Vec<Parameter>,
@@ -107,6 +108,7 @@ impl<P: Permission> Input for Authorized<P> {
     fn describe(description: &mut Description) {
         description.guard = Some(Guard::Permission(P::NEEDS, P::Mode::ACCESS));
         description.step_up = P::STEP_UP;
+        description.keys_pass = P::KEYS_PASS;
     }
 }
 

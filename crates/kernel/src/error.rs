@@ -60,6 +60,7 @@ codes! {
     MfaRequired         = "mfa-enrolment-required", FORBIDDEN,             "A second factor must be set up";
     EmailUnverified     = "email-unverified",      FORBIDDEN,              "The address is not confirmed";
     PermissionDenied    = "permission-denied",     FORBIDDEN,              "A permission is missing";
+    KeyBlocked          = "api-key-blocked",       FORBIDDEN,              "The API key lacks a second factor";
     TenantSuspended     = "tenant-suspended",      FORBIDDEN,              "The organisation is suspended";
     QuotaExceeded       = "quota-exceeded",        FORBIDDEN,              "A quota is used up";
     Denied              = "denied",                FORBIDDEN,              "A policy refuses this";

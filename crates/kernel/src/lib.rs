@@ -52,7 +52,7 @@ pub use id::*;
 pub use job::{Job, JobKind};
 pub use kernel::{Authenticator, Credential, Kernel, KernelConfig, Rejected, WeakKernel};
 pub use page::{Page, PageQuery};
-pub use permission::{Access, All, Mode, Permission, PermissionId, PermissionSet, Read, Recent, Write};
+pub use permission::{Access, All, Mode, Permission, PermissionId, PermissionSet, Read, Recent, RecentLogin, Write};
 pub use personal::Personal;
 pub use routes::{RouteInfo, Routes};
 pub use sealed::Sealed;

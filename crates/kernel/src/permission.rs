@@ -43,6 +43,8 @@ pub trait Permission: Send + Sync + 'static {
     const NEEDS: PermissionSet;
     /// Whether a factor must have been proven just before ([`Recent`]).
     const STEP_UP: bool = false;
+    /// Whether an API key passes all the same ([`RecentLogin`]).
+    const KEYS_PASS: bool = false;
 }
 
 /// Asks for `P`, and for a factor that the caller's login has proven within the last five minutes. Only a person's login
@@ -54,6 +56,18 @@ impl<P: Permission> Permission for Recent<P> {
     type Mode = P::Mode;
     const NEEDS: PermissionSet = P::NEEDS;
     const STEP_UP: bool = true;
+}
+
+/// As [`Recent`], of a person's login. An API key, which can prove nothing, passes: for a handler that lets it do something to
+/// itself and to nothing else.
+#[derive(Debug)]
+pub struct RecentLogin<P>(std::marker::PhantomData<fn() -> P>);
+
+impl<P: Permission> Permission for RecentLogin<P> {
+    type Mode = P::Mode;
+    const NEEDS: PermissionSet = P::NEEDS;
+    const STEP_UP: bool = true;
+    const KEYS_PASS: bool = true;
 }
 
 /// Asks for every permission of the tuple; it writes if its first one does.

@@ -113,6 +113,7 @@ pub(crate) const fn is_refusal(code: Code) -> bool {
             | Code::InvalidCredentials
             | Code::EmailUnverified
             | Code::PermissionDenied
+            | Code::KeyBlocked
             | Code::TenantSuspended
             | Code::QuotaExceeded
             | Code::Denied

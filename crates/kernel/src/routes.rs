@@ -37,6 +37,8 @@ pub struct RouteInfo {
     pub guard: Guard,
     /// Whether a factor must have been proven just before.
     pub step_up: bool,
+    /// Whether an API key passes without, to do something to itself.
+    pub keys_pass: bool,
     /// What a login may still owe that passes.
     pub owing: &'static [Owed],
     /// Why anybody may, where anybody may.
@@ -160,6 +162,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             path: path.to_owned(),
             guard: description.guard.unwrap_or(Guard::Public),
             step_up: description.step_up,
+            keys_pass: description.keys_pass,
             owing: description.owing,
             public_reason,
             sample: description.sample.clone(),
@@ -275,8 +278,13 @@ fn operation(route: &RouteInfo) -> utoipa::openapi::path::Operation {
         Guard::Authenticated => "Needs a login and no permission.".to_owned(),
         Guard::Public => "Needs no login.".to_owned(),
     };
-    let proof =
-        if route.step_up { " Needs a factor proven within the last five minutes (`step-up-required`)." } else { "" };
+    let proof = match (route.step_up, route.keys_pass) {
+        (false, _) => "",
+        (true, false) => " Needs a factor proven within the last five minutes (`step-up-required`).",
+        (true, true) => {
+            " Of a login it needs a factor proven within the last five minutes (`step-up-required`), of an API key none."
+        }
+    };
     let problem = |words: &str| {
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(ProblemDocument::name()))).build();
         ResponseBuilder::new().description(words).content("application/problem+json", content).build()

@@ -1,4 +1,4 @@
-import { Ban, Gauge, KeySquare, Plus, RotateCw } from 'lucide-react';
+import { Ban, Gauge, KeySquare, Pencil, Plus, RotateCw } from 'lucide-react';
 import { useState } from 'react';
 import { useMay, useMe } from '~/api/query';
 import type { ApiKey } from '~/api/types';
@@ -12,22 +12,17 @@ import { Page } from '~/ui/page';
 import { Empty } from '~/ui/states';
 import { List } from '~/ui/table';
 import { Time } from '~/ui/time';
-import { useApiKeys, useRevokeApiKey, useRotateApiKey, useSetKeyLimit } from './api';
+import { useApiKeys, useChangeApiKey, useRevokeApiKey, useRotateApiKey } from './api';
+import { EditKey } from './EditKey';
 import { Issued } from './Issued';
+import { KeyState } from './KeyState';
 import { NewKey } from './NewKey';
 
 type Open =
   | { kind: 'new' }
   | { kind: 'issued'; key: string }
-  | { kind: 'rotate' | 'revoke' | 'limit'; apiKey: ApiKey }
+  | { kind: 'edit' | 'rotate' | 'revoke' | 'limit'; apiKey: ApiKey }
   | undefined;
-
-const STATES = {
-  active: { label: 'Active', tone: 'ok' },
-  retiring: { label: 'Replaced', tone: 'wait' },
-  expired: { label: 'Expired', tone: 'idle' },
-  revoked: { label: 'Revoked', tone: 'idle' },
-} as const;
 
 export function ApiKeysPage() {
   const pages = useApiKeys();
@@ -42,8 +37,9 @@ export function ApiKeysPage() {
       <Plus aria-hidden /> New API key
     </Button>
   );
-  const mayRotate = ({ owner, state }: ApiKey) =>
-    mayWrite && state === 'active' && (owner.kind === 'user' ? owner.id === me : mayManage);
+  const holds = ({ owner }: ApiKey) => mayWrite && (owner.kind === 'user' ? owner.id === me : mayManage);
+  const mayRotate = (key: ApiKey) => holds(key) && key.state === 'active';
+  const mayChange = (key: ApiKey) => holds(key) && (key.state === 'active' || key.state === 'retiring');
   const mayRevoke = ({ owner, state }: ApiKey) =>
     mayWrite && (state === 'active' || state === 'retiring') && (owner.kind === 'user' || mayManage);
 
@@ -77,10 +73,7 @@ export function ApiKeysPage() {
           { header: 'May', wideOnly: true, cell: (key) => <Scopes apiKey={key} /> },
           {
             header: 'State',
-            fit: true,
-            cell: ({ state }) => (
-              <span className={`badge tone-${STATES[state].tone}`}>{STATES[state].label}</span>
-            ),
+            cell: (key) => <KeyState apiKey={key} />,
           },
           { header: 'Ends', fit: true, wideOnly: true, cell: (key) => <End apiKey={key} /> },
           {
@@ -105,6 +98,13 @@ export function ApiKeysPage() {
             cell: (apiKey) => (
               <RowMenu label={`Actions for ${apiKey.name}`}>
                 <MenuItem
+                  label="Change"
+                  isDisabled={!mayChange(apiKey)}
+                  onAction={() => setOpen({ kind: 'edit', apiKey })}
+                >
+                  <Pencil aria-hidden /> Change…
+                </MenuItem>
+                <MenuItem
                   label="Rotate"
                   isDisabled={!mayRotate(apiKey)}
                   onAction={() => setOpen({ kind: 'rotate', apiKey })}
@@ -113,7 +113,7 @@ export function ApiKeysPage() {
                 </MenuItem>
                 <MenuItem
                   label="Rate limit"
-                  isDisabled={!mayRotate(apiKey)}
+                  isDisabled={!mayChange(apiKey)}
                   onAction={() => setOpen({ kind: 'limit', apiKey })}
                 >
                   <Gauge aria-hidden /> Rate limit…
@@ -134,6 +134,11 @@ export function ApiKeysPage() {
       {open?.kind === 'new' && (
         <Dialog title="New API key" isOpen onClose={close}>
           <NewKey onIssued={issued} onCancel={close} />
+        </Dialog>
+      )}
+      {open?.kind === 'edit' && (
+        <Dialog title={`Change “${open.apiKey.name}”`} isOpen onClose={close}>
+          <EditKey apiKey={open.apiKey} onDone={close} />
         </Dialog>
       )}
       {open?.kind === 'rotate' && (
@@ -216,7 +221,7 @@ function Rotate({ apiKey, onIssued, onCancel }: RotateProps) {
 }
 
 function Limit({ apiKey, onDone }: { apiKey: ApiKey; onDone: () => void }) {
-  const save = useSetKeyLimit(apiKey.id);
+  const save = useChangeApiKey(apiKey.id);
   return (
     <LimitForm
       limit={apiKey.rate_limit}
@@ -224,7 +229,7 @@ function Limit({ apiKey, onDone }: { apiKey: ApiKey; onDone: () => void }) {
       problem={save.error}
       isPending={save.isPending}
       onCancel={onDone}
-      onSave={(limit) => save.mutate(limit, { onSuccess: onDone })}
+      onSave={(limit) => save.mutate({ rate_limit: limit }, { onSuccess: onDone })}
     />
   );
 }

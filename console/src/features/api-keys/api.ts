@@ -2,13 +2,20 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { api, unwrap } from '~/api/client';
 import type { Problem } from '~/api/problem';
 import { usePages } from '~/api/query';
-import type { ApiKey, RateLimit, Schemas } from '~/api/types';
+import type { ApiKey, Schemas } from '~/api/types';
 import { toast } from '~/ui/toast';
 
 const KEY = ['api-keys'];
 
 export function useApiKeys() {
   return usePages(KEY, (cursor) => unwrap(api.GET('/api/v1/api-keys', { params: { query: { cursor } } })));
+}
+
+/** One's own alone, also for who sees everybody's. */
+export function useOwnApiKeys(enabled: boolean) {
+  const own = (cursor: string | undefined) =>
+    unwrap(api.GET('/api/v1/api-keys', { params: { query: { mine: true, cursor } } }));
+  return usePages([...KEY, 'mine'], own, { enabled });
 }
 
 /** `onIssued` gets the key, also when whoever asked for it has closed the form meanwhile. */
@@ -39,13 +46,12 @@ export function useRotateApiKey(id: string, onIssued: (key: string) => void) {
   );
 }
 
-export function useSetKeyLimit(id: string) {
+export function useChangeApiKey(id: string) {
   const client = useQueryClient();
-  return useMutation<ApiKey, Problem, RateLimit>({
-    mutationFn: (rate_limit) =>
-      unwrap(api.PATCH('/api/v1/api-keys/{id}', { params: { path: { id } }, body: { rate_limit } })),
+  return useMutation<ApiKey, Problem, Schemas['ApiKeyChange']>({
+    mutationFn: (body) => unwrap(api.PATCH('/api/v1/api-keys/{id}', { params: { path: { id } }, body })),
     onSuccess: (key) => {
-      toast(`Rate limit of “${key.name}” saved`);
+      toast(`API key “${key.name}” saved`);
       return client.invalidateQueries({ queryKey: KEY });
     },
   });

@@ -13,7 +13,7 @@ const LISTS = [
   ['workflows', 'Workflows', 'go to who takes over'],
   ['plugins', 'Plugins', 'go to who takes over'],
   ['api_keys', 'API keys', 'are revoked'],
-  ['service_account_keys', 'Keys they made for service accounts', 'stay: rotate them'],
+  ['service_account_keys', 'Keys of service accounts they answer for', 'go to who takes over: rotate them'],
   ['teams', 'Teams', 'are left'],
 ] as const satisfies [keyof Assets, string, string][];
 const COUNTS = [

@@ -53,6 +53,7 @@ const MFA = {
   passkeys: 0,
   recovery_codes: 0,
   passkeys_possible: true,
+  api_keys_made_without: 0,
   password_min_length: 14,
 };
 

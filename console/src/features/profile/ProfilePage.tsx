@@ -9,6 +9,7 @@ import { ChangePassword } from './ChangePassword';
 import { HandedOn } from './HandedOn';
 import { LoginHistory } from './LoginHistory';
 import { OwnData } from './OwnData';
+import { OwnKeys } from './OwnKeys';
 import { SecondFactors } from './SecondFactors';
 import { Sessions } from './Sessions';
 import { TrustedDevices } from './TrustedDevices';
@@ -47,6 +48,7 @@ export function ProfilePage() {
             {hasLogins && <SecondFactors />}
             {hasLogins && <TrustedDevices />}
             {hasLogins && <Sessions />}
+            <OwnKeys />
             {hasLogins && <HandedOn />}
             {hasLogins && <ChangePassword username={user.username} />}
             {hasLogins && <ChangeEmail />}

@@ -121,11 +121,13 @@ export function SecondFactors({ onDone }: { onDone?: () => void }) {
       </Loaded>
       {open?.kind === 'app' && (
         <Dialog title="Set up an authenticator app" isOpen onClose={close}>
+          <KeysThatStop mfa={mfa.data} />
           <SetUpApp onAdded={added} onCancel={close} />
         </Dialog>
       )}
       {open?.kind === 'passkey' && (
         <Dialog title="Add a passkey" isOpen onClose={close}>
+          <KeysThatStop mfa={mfa.data} />
           <AddPasskey onAdded={added} onCancel={close} />
         </Dialog>
       )}
@@ -140,6 +142,21 @@ export function SecondFactors({ onDone }: { onDone?: () => void }) {
       {open?.kind === 'remove-app' && <RemoveApp onDone={close} />}
       {open?.kind === 'remove-passkey' && <RemovePasskey passkey={open.passkey} onDone={close} />}
     </Panel>
+  );
+}
+
+/** The first factor is asked for on every way in, also on that of a key which the password alone has made. */
+function KeysThatStop({ mfa }: { mfa: Schemas['MfaStatus'] | undefined }) {
+  if (!mfa || mfa.enabled || mfa.api_keys_made_without === 0) return null;
+  const one = mfa.api_keys_made_without === 1;
+  return (
+    <Notice tone="warn" title={one ? 'An API key of yours will stop' : 'API keys of yours will stop'}>
+      <p>
+        {one ? 'One was' : `${mfa.api_keys_made_without} were`} made by a login without a second factor.{' '}
+        {one ? 'It is' : 'They are'} refused from then on, until you rotate {one ? 'it' : 'them'} or make
+        another.
+      </p>
+    </Notice>
   );
 }
 

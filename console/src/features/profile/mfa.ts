@@ -29,14 +29,14 @@ export function useDevices() {
   );
 }
 
-/** A change of one's own factors: what depends on them is asked for again, sessions among it. */
+/** A change of one's own factors: what depends on them is asked for again: sessions, and which keys are refused. */
 function useChange<Answer, Given = void>(change: (given: Given) => Promise<Answer>, said?: string) {
   const client = useQueryClient();
   return useMutation<Answer, Problem, Given>({
     mutationFn: change,
     onSuccess: async () => {
       if (said) toast(said);
-      for (const queryKey of [KEY, ['sessions']]) await client.invalidateQueries({ queryKey });
+      for (const queryKey of [KEY, ['sessions'], ['api-keys']]) await client.invalidateQueries({ queryKey });
     },
   });
 }

@@ -3,6 +3,7 @@ import { useState } from 'react';
 import { useMay } from '~/api/query';
 import type { ServiceAccount } from '~/api/types';
 import { RoleChoice } from '~/features/members/RoleChoice';
+import { PermissionChoice } from '~/features/roles/PermissionChoice';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { Form, TextField } from '~/ui/form';
@@ -160,7 +161,7 @@ interface FieldsProps {
   account: ServiceAccount | undefined;
   change: ReturnType<typeof useCreateServiceAccount> | ReturnType<typeof useUpdateServiceAccount>;
   action: string;
-  onSubmit: (values: { name: string; description: string; roles: string[] }) => void;
+  onSubmit: (values: { name: string; description: string; roles: string[]; permissions: string[] }) => void;
   onDone: () => void;
 }
 
@@ -168,11 +169,12 @@ function Fields({ account, change, action, onSubmit, onDone }: FieldsProps) {
   const [name, setName] = useState(account?.name ?? '');
   const [description, setDescription] = useState(account?.description ?? '');
   const [roles, setRoles] = useState(account?.roles ?? ['executor']);
+  const [permissions, setPermissions] = useState(account?.permissions ?? []);
   return (
     <Form
       problem={change.error}
-      fields={['name', 'description']}
-      onSubmit={() => onSubmit({ name, description, roles })}
+      fields={['name', 'description', 'permissions']}
+      onSubmit={() => onSubmit({ name, description, roles, permissions })}
     >
       <TextField
         label="Name"
@@ -193,6 +195,15 @@ function Fields({ account, change, action, onSubmit, onDone }: FieldsProps) {
         hint="Optional. What it is for, or whom to ask."
       />
       <RoleChoice value={roles} onChange={setRoles} />
+      <details open={permissions.length > 0}>
+        <summary>Single permissions beside the roles ({permissions.length})</summary>
+        <PermissionChoice
+          value={permissions}
+          onChange={setPermissions}
+          error={change.error?.field('permissions')}
+        />
+      </details>
+      <p className="muted small">Nobody can grant what they do not hold.</p>
       <div className="form-actions">
         <Button onPress={onDone}>Cancel</Button>
         <Button type="submit" tone="primary" isPending={change.isPending}>

@@ -137,6 +137,45 @@ async fn the_cookie_needs_our_own_pages() {
     let _ = answer(ours(refresh())).await.expect(200);
 }
 
+/// Over loopback there is no TLS; everywhere else no cookie travels without.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_is_secure_wherever_the_browser_did_not_come_over_loopback() {
+    let app = TestApp::start().await;
+    let _ = app.register("ada", "Engines").await;
+    let login = json!({"username": "ada", "password": PASSWORD, "refresh": "cookie"});
+    for (host, loopback) in [
+        ("localhost:8080", true),
+        ("127.0.0.1", true),
+        ("[::1]", true),
+        ("[::1]:8080", true),
+        ("tenure.example.com", false),
+        ("tenure.example.com:8443", false),
+        ("localhost.example.com", false),
+        ("127.0.0.1.example.com:80", false),
+        ("10.0.0.7:8080", false),
+        ("[2001:db8::1]:8080", false),
+    ] {
+        let ours = |path: &str| {
+            let request = app.request(Method::POST, path, None).header("Host", host).header("X-Tenure-Console", "1");
+            request.header("Origin", format!("https://{host}"))
+        };
+        let logged_in = answer(ours("/auth/login").json(&login)).await;
+        let cookie = logged_in.headers["set-cookie"].to_str().unwrap().to_owned();
+        let token = logged_in.expect(200)["access_token"].as_str().unwrap().to_owned();
+        let pair = cookie.split(';').next().unwrap();
+        let refreshed = answer(ours("/auth/refresh").header("Cookie", pair).json(&json!({}))).await;
+        let next = refreshed.headers["set-cookie"].to_str().unwrap().to_owned();
+        let pair = next.split(';').next().unwrap();
+        let out = ours("/auth/logout").bearer_auth(&token).header("Cookie", pair).json(&json!({}));
+        let gone = answer(out).await.headers["set-cookie"].to_str().unwrap().to_owned();
+        assert!(gone.contains("Max-Age=0"), "{gone}");
+        for cookie in [&cookie, &next, &gone] {
+            let secure = cookie.split("; ").any(|attribute| attribute == "Secure");
+            assert_eq!(secure, !loopback, "{host}: {cookie}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn closed_registration_is_closed_and_recorded() {
     let platform = PlatformConfig { registration: Registration::Closed, ..PlatformConfig::default() };

@@ -32,6 +32,7 @@ mod identity;
 mod imports;
 mod isolation;
 mod invitations;
+mod keys_and_factors;
 mod lockout;
 mod logins;
 mod mail;

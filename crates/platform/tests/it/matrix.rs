@@ -53,7 +53,11 @@ async fn routes_and_their_guards() {
             Guard::Authenticated => "a login".to_owned(),
             Guard::Public => format!("public: {}", route.public_reason.unwrap_or("?")),
         };
-        let proof = if route.step_up { ", proven just now" } else { "" };
+        let proof = match (route.step_up, route.keys_pass) {
+            (false, _) => "",
+            (true, false) => ", proven just now",
+            (true, true) => ", a login proven just now",
+        };
         let owing = route.owing.iter().map(|owed| match owed {
             Owed::NewPassword => ", also with a password of somebody else's",
             Owed::SecondFactor => ", also without the second factor that is asked for",

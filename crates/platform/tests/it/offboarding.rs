@@ -6,9 +6,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tenure_platform::domain::access::SystemRole;
 use tenure_platform::domain::offboarding::{PERSON_COLUMNS, Then};
-use tenure_platform::testkit::TestApp;
+use tenure_platform::testkit::{Actor, TestApp};
 
-use crate::engine::save;
+use crate::api_keys::with_key;
+use crate::delegation::account;
+use crate::engine::{save, until};
 use crate::policies::single;
 
 /// What other columns of the type `uuid` hold: anything that is called otherwise may be a person.
@@ -151,6 +153,55 @@ async fn who_leaves_leaves_nothing_that_acts_or_that_nobody_owns() {
         activity["items"].as_array().unwrap().iter().map(|event| event["action"].as_str().unwrap()).collect();
     assert!(did.contains(&"workflow.created") && did.contains(&"api-key.created"), "{did:?}");
     assert!(activity["items"].as_array().unwrap().iter().all(|event| event["actor"]["id"] == *dev.user_id()));
+}
+
+/// A service account's key stays when the one leaves who made it: who takes over answers for what it starts, and may not approve
+/// that.
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_stays_answers_for_what_service_accounts_start() {
+    let app = crate::guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let bob = app.member(&ada, SystemRole::Admin).await;
+    let heir = app.member(&ada, SystemRole::Operator).await;
+    let permissions = ["workflow:read", "workflow:execute", "api_key:write"];
+    let (_, robots, path) = account(&app, &bob, "Robot", &permissions).await;
+    let (_, _, revoked) = account(&app, &bob, "Other robot", &permissions).await;
+    let _ = app.post(&bob, &format!("{revoked}/revoke"), json!({})).await.expect(200);
+    let _ = account(&app, &ada, "Third robot", &permissions).await;
+    let asks = single("asks", json!({"type": "approval", "approvers": {"roles": ["admin", "operator"]}}));
+    let workflow = save(&app, &ada, asks).await;
+
+    let of_bob = format!("/users/{}", bob.user_id());
+    let assets = app.get(&ada, &format!("{of_bob}/assets")).await.expect(200);
+    assert_eq!(assets["service_account_keys"]["total"], 1, "{assets:#}");
+    let done = app.post(&ada, &format!("{of_bob}/offboard"), json!({"to": heir.user_id()})).await.expect(200);
+    assert_eq!((&done["service_account_keys"], &done["revoked_keys"]), (&json!(1), &json!(0)), "{done:#}");
+    let events = app.get(&ada, "/audit/events?action=api-key.handed-over").await.expect(200);
+    let events = events["items"].as_array().unwrap();
+    assert_eq!(events.len(), 1, "{events:#?}");
+    assert!(path.ends_with(events[0]["resource"]["id"].as_str().unwrap()));
+    let assets = app.get(&ada, &format!("/users/{}/assets", heir.user_id())).await.expect(200);
+    assert_eq!(assets["service_account_keys"]["total"], 1, "{assets:#}");
+
+    // It works on, also as what it rotated itself into, and the log knows who made it.
+    let rotated = with_key(&app, &robots, Method::POST, &format!("{path}/rotate"), None).await.expect(201);
+    for shown in [&app.get(&ada, &path).await.expect(200), &rotated["api_key"]] {
+        assert_eq!(
+            (shown["answerable"].as_str(), shown["created_by"].as_str()),
+            (Some(heir.user_id()), Some(bob.user_id()))
+        );
+    }
+    for key in [&*robots, rotated["key"].as_str().unwrap()] {
+        let start = format!("/workflows/{workflow}/executions");
+        let execution = with_key(&app, key, Method::POST, &start, Some(json!({"input": {}}))).await.expect(202);
+        let id = execution["id"].as_str().unwrap();
+        let _ = until(&app, &ada, id, &["waiting"]).await;
+        let approval = async |who: &Actor| {
+            app.get(who, &format!("/approvals?execution_id={id}")).await.expect(200)["items"][0].clone()
+        };
+        assert_eq!(approval(&heir).await["can_decide"], false);
+        assert_eq!(approval(&ada).await["can_decide"], true);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

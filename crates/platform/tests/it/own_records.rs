@@ -16,6 +16,7 @@ use crate::policies::single;
 /// Where the document tells of each column that names somebody in an organisation: a list of its own, or the kind and relation
 /// of a record.
 const TOLD: &[(&str, &str, &str, &str)] = &[
+    ("api_keys", "answerable", "api-key", "answers for"),
     ("api_keys", "created_by", "api-key", "created"),
     ("api_keys", "user_id", "api_keys", ""),
     ("approval_decisions", "user_id", "approval", "approve"),

@@ -10,6 +10,7 @@ use tenure_platform::testkit::{Actor, PASSWORD, Setup, TestApp};
 
 use crate::engine::{run, save};
 use crate::guests;
+use crate::mfa::{AuthApp, at_rest, login, with};
 use crate::policies::single;
 
 async fn role(app: &TestApp, actor: &Actor, name: &str, permissions: &[&str]) {
@@ -208,6 +209,39 @@ async fn what_a_member_may_do_is_explained() {
     let locked = of("secret:read").await;
     assert_eq!(locked["allowed"], false);
     assert!(locked["why"].as_str().unwrap().ends_with("but the membership is locked"), "{locked}");
+}
+
+/// Who may do nothing before they have done something else is not said to be allowed anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_login_owes_is_part_of_the_explanation() {
+    let (app, clock) = at_rest().await;
+    let ada = app.register("ada", "Engines").await;
+    let new = json!({"email": "bob@example.com", "username": "bob", "full_name": "Bob", "password": PASSWORD, "roles": ["auditor"]});
+    let bob = app.post(&ada, "/users", new).await.expect(201)["id"].as_str().unwrap().to_owned();
+    let read = async |of: &str| {
+        let explained = app.get(&ada, &format!("/permissions/explain?user={of}")).await.expect(200);
+        let all = explained["permissions"].as_array().unwrap();
+        let read = all.iter().find(|item| item["permission"] == "audit:read").unwrap().clone();
+        (explained["owes"].clone(), read["allowed"].clone(), read["why"].as_str().unwrap().to_owned())
+    };
+    let of_bob = with(&ada, &login(&app, "bob", PASSWORD).await.expect(200));
+    let (owes, allowed, why) = read(&bob).await;
+    assert_eq!((&owes, &allowed), (&json!("new_password"), &json!(false)));
+    assert!(why.ends_with("but they have to choose a password of their own first"), "{why}");
+    // As the login itself finds.
+    app.get(&of_bob, "/audit/events").await.problem(403, "password-change-required");
+    let change = json!({"current_password": PASSWORD, "new_password": "another loud yellow morning"});
+    let _ = app.post(&of_bob, "/auth/password", change).await.expect(204);
+    assert_eq!(read(&bob).await.1, true);
+
+    let _ = AuthApp::set_up(&app, &clock, &ada).await;
+    let _ = app.put(&ada, "/organization/security", json!({"require_mfa": true})).await.expect(200);
+    let (owes, allowed, why) = read(&bob).await;
+    assert_eq!((&owes, &allowed), (&json!("second_factor"), &json!(false)));
+    assert!(why.contains("second factor"), "{why}");
+    assert_eq!(read(ada.user_id()).await.0, Value::Null, "who has one owes nothing");
+    let _ = AuthApp::set_up(&app, &clock, &of_bob).await;
+    assert_eq!(read(&bob).await.1, true);
 }
 
 /// Before each step that acts the engine asks what its person may do now: of roles as the API does.

@@ -103,6 +103,25 @@ async fn what_a_key_started_stops_acting_with_the_key() {
     ends_well(&app, &ada, &logged_out).await;
 }
 
+/// As a key that is shown: one that a password alone has made does nothing once its owner has a second factor.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_key_made_without_the_second_factor_started_stops_acting() {
+    let app = guests::app().await;
+    let (ada, clock) = (app.register("ada", "Engines").await, app.app.kernel.clock().clone());
+    let workflow = save(&app, &ada, rests_and_acts("nightly")).await;
+    let (key, _) = parts(&make(&app, &ada, &["workflow:*"], json!({})).await.expect(201));
+    let (_, robots, _) = account(&app, &ada, "Robot", &["workflow:read", "workflow:execute"]).await;
+    let token = cut(&app, &key, &[("scope", "workflow:execute")]).await;
+    let (of_key, of_token) = (started(&app, &key, &workflow).await, started(&app, &token, &workflow).await);
+    let of_robot = started(&app, &robots, &workflow).await;
+    let _ = AuthApp::set_up(&app, &clock, &ada).await;
+    is_stopped(&app, &ada, &of_key).await;
+    is_stopped(&app, &ada, &of_token).await;
+    ends_well(&app, &ada, &of_robot).await;
+    let (key, _) = parts(&make(&app, &ada, &["workflow:*"], json!({})).await.expect(201));
+    ends_well(&app, &ada, &started(&app, &key, &workflow).await).await;
+}
+
 /// As a key that is shown: it works while its owner has the second factor that the organisation asks for.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_key_started_stops_acting_with_the_second_factor_of_its_owner() {
@@ -123,7 +142,7 @@ async fn what_a_key_started_stops_acting_with_the_second_factor_of_its_owner() {
     ends_well(&app, &ada, &of_robot).await;
     // Where nobody asks for one a key is good without.
     let start = format!("/workflows/{workflow}/executions");
-    with(&app, &key, Method::POST, &start, Some(json!({"input": {}}))).await.problem(401, "unauthenticated");
+    with(&app, &key, Method::POST, &start, Some(json!({"input": {}}))).await.problem(403, "api-key-blocked");
     let _ = app.put(&ada, "/organization/security", json!({"require_mfa": false})).await.expect(200);
     ends_well(&app, &ada, &started(&app, &key, &workflow).await).await;
 }

@@ -138,6 +138,13 @@ fn issued(issued: &Value, json: bool) {
     output::note(format_args!("{id}: keep it now, it is not shown again"));
 }
 
+/// Whether it works: one that has not ended may be refused for want of a second factor.
+fn state(key: &Value) -> String {
+    let state = text(key, "state");
+    let blocked = key.get("blocked").is_some_and(Value::is_string) && matches!(&*state, "active" | "retiring");
+    if blocked { "blocked".to_owned() } else { state }
+}
+
 async fn list(remote: &Remote, json: bool) -> Outcome {
     let keys = pages::all(remote, "/api-keys", "").await?;
     if json {
@@ -154,7 +161,7 @@ async fn list(remote: &Remote, json: bool) -> Outcome {
         output::line(format_args!(
             "{:30}  {:8}  {:24}  {:24}  {:20}  {}",
             text(key, "id"),
-            text(key, "state"),
+            state(key),
             cut(&text(key, "name"), 24),
             cut(&text(key, "owner_name"), 24),
             when(key, "last_used_at"),

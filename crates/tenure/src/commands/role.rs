@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::board::{cut, text};
 use super::remote::{Connection, Remote};
 use super::user::list_of;
-use super::{Outcome, block_on, user};
+use super::{Failure, Outcome, block_on, user};
 use crate::output;
 
-/// List, make, clone and delete roles of a running server, and give them to members
+/// List, make, clone, change and delete roles of a running server, and give them to members
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -36,6 +36,11 @@ enum Verb {
     /// Make a role with the permissions of another
     #[command(after_help = "Examples:\n  tenure role clone operator night-shift")]
     Clone(CloneOf),
+    /// Change what a role permits, or its description
+    #[command(after_help = "Examples:\n  \
+        tenure role change night-shift --add workflow:execute --remove 'execution:*'\n  \
+        tenure role change night-shift --description 'Keeps things running'")]
+    Change(Change),
     /// Delete a role that nobody has
     #[command(after_help = "Examples:\n  tenure role delete night-shift")]
     Delete(Name),
@@ -65,6 +70,22 @@ struct Create {
     /// What it is for
     #[arg(long, default_value = "")]
     description: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct Change {
+    /// The role's name
+    #[arg(value_parser = role_name)]
+    name: String,
+    /// A permission, or a wildcard, that it gets; several times for several
+    #[arg(long, value_name = "PERMISSION", required_unless_present_any = ["remove", "description"])]
+    add: Vec<String>,
+    /// A permission, or a wildcard, that it loses, as it is written in the role; several times for several
+    #[arg(long, value_name = "PERMISSION")]
+    remove: Vec<String>,
+    /// What it is for
+    #[arg(long)]
+    description: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -112,6 +133,10 @@ pub(super) fn run(args: Args) -> Outcome {
                     json!({"name": name, "description": of.get("description"), "permissions": of.get("permissions")});
                 show(&remote.call(Method::POST, "/roles", Some(&body)).await?, json);
             }
+            Verb::Change(wanted) => {
+                let body = changed(&role(&remote, &wanted.name).await?, &wanted)?;
+                show(&remote.call(Method::PATCH, &format!("/roles/{}", wanted.name), Some(&body)).await?, json);
+            }
             Verb::Delete(Name { name }) => {
                 remote.call(Method::DELETE, &format!("/roles/{name}"), None).await?;
                 if json {
@@ -131,7 +156,37 @@ pub(super) fn run(args: Args) -> Outcome {
     })
 }
 
-async fn role(remote: &Remote, name: &str) -> Result<Value, super::Failure> {
+/// What to ask of the server: it takes all permissions of a role at once.
+fn changed(role: &Value, wanted: &Change) -> Result<Value, Failure> {
+    let mut body = serde_json::Map::new();
+    if let Some(description) = &wanted.description {
+        body.insert("description".to_owned(), json!(description));
+    }
+    if wanted.add.is_empty() && wanted.remove.is_empty() {
+        return Ok(body.into());
+    }
+    let written = role.get("permissions").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let mut permissions: Vec<&str> = written.collect();
+    for pattern in &wanted.remove {
+        if !permissions.contains(&pattern.as_str()) {
+            let name = &wanted.name;
+            return Err(Failure::Failed(format!(
+                "{pattern:?} is not written in {name}, which has {}; what a wildcard covers goes with the wildcard",
+                permissions.join(", ")
+            )));
+        }
+    }
+    permissions.retain(|written| !wanted.remove.iter().any(|pattern| pattern == written));
+    for pattern in &wanted.add {
+        if !permissions.contains(&pattern.as_str()) {
+            permissions.push(pattern);
+        }
+    }
+    body.insert("permissions".to_owned(), json!(permissions));
+    Ok(body.into())
+}
+
+async fn role(remote: &Remote, name: &str) -> Result<Value, Failure> {
     remote.call(Method::GET, &format!("/roles/{name}"), None).await
 }
 

@@ -360,7 +360,7 @@ async fn offboard(remote: &Remote, args: &Offboard, json: bool) -> Outcome {
         ("workflows", "go to who takes over"),
         ("plugins", "go to who takes over"),
         ("api_keys", "are revoked"),
-        ("service_account_keys", "stay; rotate them"),
+        ("service_account_keys", "go to who takes over, who answers for them; rotate them"),
         ("teams", "are left"),
         ("approvals", "wait for somebody else"),
         ("executions", "end at their next step that acts"),

@@ -58,6 +58,17 @@ fn people_and_roles_are_administered_from_outside() {
     assert!(code == 0 && json(&made)["permits"][0] == "team:read", "{made} {errors}");
     let (_, shown, _) = does(&["role", "show", "reader"]);
     assert!(shown.contains("  team:read"), "{shown}");
+    let (code, changed, errors) =
+        does(&["role", "change", "reader", "--add", "secret:*", "--remove", "team:read", "--json"]);
+    assert!(code == 0 && json(&changed)["permissions"] == serde_json::json!(["secret:*"]), "{changed} {errors}");
+    let (code, changed, _) = does(&["role", "change", "reader", "--add", "audit:read", "--description", "Reads"]);
+    assert!(code == 0 && changed.contains("reader: Reads") && changed.contains("  audit:read"), "{changed}");
+    // What is not written there is not taken away, and a command that changes nothing is no command.
+    let (code, _, errors) = does(&["role", "change", "reader", "--remove", "secret:read"]);
+    assert!(code == 1 && errors.contains("not written in reader"), "{errors}");
+    assert_eq!(does(&["role", "change", "reader"]).0, 2);
+    let (code, _, errors) = does(&["role", "change", "operator", "--add", "audit:read"]);
+    assert!(code == 1 && errors.contains("system"), "{errors}");
 
     // A rule that refuses one of them is told of that one.
     let (code, done, errors) = does(&["user", "lock", "ada", "grace"]);
@@ -67,6 +78,36 @@ fn people_and_roles_are_administered_from_outside() {
     );
     let (code, done, _) = does(&["user", "deactivate", "grace"]);
     assert!(code == 0 && done.contains("changed"), "{done}");
+
+    // Somebody who has agreed to be a member is locked, unlocked, deactivated and activated.
+    let of_bob = server.register("bob");
+    let person = serde_json::json!({"email": "bob@example.com", "username": "robert", "full_name": "Bob", "password": "a loud yellow morning"});
+    let bearer = format!("Bearer {token}");
+    let as_ada = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    assert_eq!(server.ask("POST", "/api/v1/users", &as_ada, &person.to_string()).status, 201);
+    let here = server.me(&token).json()["organization"]["slug"].as_str().unwrap().to_owned();
+    let enter = serde_json::json!({"organization": here, "accept": true}).to_string();
+    let bearer = format!("Bearer {of_bob}");
+    let entered = server.ask(
+        "POST",
+        "/api/v1/auth/switch",
+        &[("authorization", bearer.as_str()), ("content-type", "application/json")],
+        &enter,
+    );
+    let inside = entered.json()["access_token"].as_str().unwrap().to_owned();
+    let status =
+        || json(&does(&["user", "show", "bob@example.com", "--json"]).1)["status"].as_str().unwrap().to_owned();
+    assert_eq!(status(), "active");
+    for (verb, becomes) in
+        [("lock", "locked"), ("unlock", "active"), ("deactivate", "deactivated"), ("activate", "active")]
+    {
+        let (code, done, errors) = does(&["user", verb, "bob@example.com"]);
+        assert!(code == 0 && done.contains("changed"), "{verb}: {done} {errors}");
+        assert_eq!(status(), becomes);
+        if becomes != "active" {
+            server.eventually("their login is refused", |server| server.me(&inside).status == 401);
+        }
+    }
 
     // An import: tried, carried out with a line that is refused, undone.
     let file = nowhere.path().join("people.csv");

@@ -138,8 +138,8 @@ pub async fn of_holder(tx: &mut SystemTx, tenant: TenantId, (principal, key): Ho
     }
 }
 
-/// A key ends with the second factor that its tenant asks of its owner, as it does when it is shown. Without a key a login's
-/// proof was asked for when it began.
+/// A key that is blocked for want of a second factor does nothing here either, as when it is shown. Without a key a login's proof
+/// was asked for when it began.
 async fn person(tx: &mut SystemTx, tenant: TenantId, user: UserId, key: Option<KeyId>) -> Result<Option<Standing>> {
     let row = sqlx::query!(
         r#"select m.roles, k.scopes as "scopes?",
@@ -151,7 +151,7 @@ async fn person(tx: &mut SystemTx, tenant: TenantId, user: UserId, key: Option<K
                 and k.revoked_at is null and (k.expires_at is null or k.expires_at > $4)
            where m.tenant_id = $1 and m.user_id = $2 and m.status = 'active' and t.status = 'active'
              and ($3::uuid is null or k.id is not null
-                  and (m.mfa or not coalesce((select require_mfa from tenant_security ts where ts.tenant_id = m.tenant_id), false)))"#,
+                  and key_block(k.second_factor, m.mfa, (select require_mfa from tenant_security ts where ts.tenant_id = m.tenant_id)) is null)"#,
         tenant.uuid(),
         user.uuid(),
         key.map(KeyId::uuid),

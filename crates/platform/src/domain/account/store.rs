@@ -99,6 +99,8 @@ pub(super) async fn records<M: Mode>(tx: &mut TenantTx<M>, user: UserId, most: i
                union all
                select 'api-key', id, name, 'created', created_at from api_keys where tenant_id = $1 and created_by = $2
                union all
+               select 'api-key', id, name, 'answers for', created_at from api_keys where tenant_id = $1 and answerable = $2
+               union all
                select 'invitation', id, null, 'sent', created_at from invitations where tenant_id = $1 and invited_by = $2
                union all
                select 'invitation', id, null, 'accepted', updated_at from invitations where tenant_id = $1 and accepted_by = $2

@@ -19,6 +19,7 @@ use tenure_kernel::{
     PermissionSet, Problem, Rejected, Result, SystemReason, Timestamp, TokenId, WeakKernel,
 };
 
+use super::model::KeyBlock;
 use super::store::{self, LastUse, Standing};
 use super::text::{self, KeyDigest};
 use crate::domain::access;
@@ -40,6 +41,8 @@ struct Known {
     /// Not revoked, and its owner may act.
     alive: bool,
     tenant_active: bool,
+    /// Why it is refused although it is alive.
+    blocked: Option<KeyBlock>,
     ends_at: Option<Timestamp>,
     networks: Arc<[IpNet]>,
 }
@@ -172,6 +175,9 @@ impl CredentialAuthenticator {
         if !known.tenant_active {
             return Err(Some(suspended().into()));
         }
+        if let Some(block) = known.blocked {
+            return Err(Some(block.problem().into()));
+        }
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         used.insert(id, LastUse { at: now, address });
         Ok(Arc::clone(&known.identity))
@@ -295,6 +301,7 @@ impl Known {
             // A network that cannot be read must not mean any network.
             alive: standing.alive && networks.is_ok(),
             tenant_active: standing.tenant_active,
+            blocked: standing.blocked,
             ends_at: standing.ends.at(),
             networks: networks.unwrap_or_default(),
         }

@@ -6,6 +6,7 @@ tenure_kernel::actions! {
         CREATED = "created", "An API key was made.";
         UPDATED = "updated", "An API key was renamed, cut down further, or may be used from elsewhere or more often.";
         ROTATED = "rotated", "Another API key took the place of this one, which works on until its grace is over.";
+        HANDED_OVER = "handed-over", "Somebody else answers for what a service account starts with this API key.";
         REVOKED = "revoked", "An API key was revoked.";
     }
 }

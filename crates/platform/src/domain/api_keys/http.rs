@@ -7,9 +7,9 @@ use tenure_kernel::bus::Message;
 use tenure_kernel::permission::{ApiKeyRead, ApiKeyWrite, ServiceAccountWrite};
 use tenure_kernel::{
     Actor, Audited, Authorized, Code, Created, Json, JsonOrNothing, KeyId, Page, PageQuery, Path, Permission as _,
-    Personal, Problem, Query, Recent, Result, Sample, ServiceAccountId, TenantTx, Timestamp, Write,
+    Personal, Problem, Query, Recent, RecentLogin, Result, Sample, ServiceAccountId, TenantTx, Timestamp, Write,
 };
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::event::ApiKeyEvent;
 use super::model::{ApiKey, Environment, KeyOwner, KeyState, parse_name, parse_networks, parse_scopes};
@@ -30,7 +30,7 @@ pub fn routes() -> Routes {
         .post("/api-keys", create, "Make an API key of your own, or of a service account.\n\nThe latter needs `service_account:write` too.\n\nThe key is in this answer and never again. It may do what you may do at the moment of its use, cut down to its scopes; nobody gives it a permission that they do not hold. An API key makes no API keys.")
         .get("/api-keys/{id}", get, "See an API key, never the key itself.")
         .patch("/api-keys/{id}", update, "Rename an API key, change where and how often it may be used, or cut it down further.\n\nFor more permissions make another. Takes effect on every node within a second.")
-        .post("/api-keys/{id}/rotate", rotate, "Replace an API key by a new one of the same name, scopes, networks, limits and end.\n\nThe old one works on through a grace of 7 days unless told otherwise. Its owner may do this, with a factor proven within the last five minutes (`step-up-required`), and the key itself.")
+        .post("/api-keys/{id}/rotate", rotate, "Replace an API key by a new one of the same name, scopes, networks, limits and end.\n\nThe old one works on through a grace of 7 days unless told otherwise. Its owner may do this, and the key itself. A key that is `blocked` because it was made without the second factor of its owner is made good by a login that has proven that.")
         .post("/api-keys/{id}/revoke", revoke, "Revoke an API key, for good.\n\nTakes effect on every node within a second. Its owner may do this, and who holds `user:write`.")
 }
 
@@ -109,8 +109,24 @@ pub struct IssuedKey {
     api_key: ApiKey,
 }
 
-async fn list(cx: Authorized<ApiKeyRead>, Query(page): Query<PageQuery>) -> Result<Json<Page<ApiKey>>> {
-    cx.read(async |tx| store::list(tx, &page).await).await.map(Json)
+/// Which keys to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct KeyQuery {
+    /// `true` for your own alone.
+    #[serde(default)]
+    mine: bool,
+    /// How many items at most, 1 to 200; 50 unless told.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u16>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+async fn list(cx: Authorized<ApiKeyRead>, Query(query): Query<KeyQuery>) -> Result<Json<Page<ApiKey>>> {
+    let page = PageQuery { limit: query.limit, cursor: query.cursor };
+    cx.read(async |tx| store::list(tx, &page, query.mine).await).await.map(Json)
 }
 
 async fn get(cx: Authorized<ApiKeyRead>, Path(id): Path<KeyId>) -> Result<Json<ApiKey>> {
@@ -180,7 +196,7 @@ async fn update(
 }
 
 async fn rotate(
-    cx: Authorized<ApiKeyWrite>,
+    cx: Authorized<RecentLogin<ApiKeyWrite>>,
     Path(id): Path<KeyId>,
     JsonOrNothing(rotation): JsonOrNothing<Rotation>,
 ) -> Result<Created<IssuedKey>> {
@@ -195,7 +211,6 @@ async fn rotate(
             let actor = *tx.cx().actor();
             if actor.key != Some(id) {
                 only_a_login(&actor)?;
-                cx.step_up()?;
             }
             only_its_owner(tx, &old)?;
             still_works(&old)?;
@@ -204,6 +219,7 @@ async fn rotate(
                     Problem::conflict("this key was rotated already; rotate the one that took its place").into()
                 );
             }
+            let blank = blank(tx, old.name.clone(), old.owner, old.owner_name.clone());
             let new = ApiKey {
                 environment: old.environment,
                 scopes: old.scopes.clone(),
@@ -213,7 +229,10 @@ async fn rotate(
                 rotated_from: Some(old.id),
                 // Who answers for what a key does stays known when it rotates itself, and the old one is gone.
                 created_by: actor.user().or(old.created_by),
-                ..blank(tx, old.name.clone(), old.owner, old.owner_name.clone())
+                answerable: blank.answerable.or(old.answerable),
+                // By a login that has proven a second factor a key becomes good; by itself it stays what it was.
+                second_factor: if actor.session.is_some() { blank.second_factor } else { old.second_factor },
+                ..blank
             };
             tx.announce(Message::KeyChanged { key: id }).await?;
             let retires = tx.now().after(grace);
@@ -251,6 +270,8 @@ fn blank(tx: &TenantTx<Write>, name: String, owner: KeyOwner, owner_name: Person
         owner_name,
         environment: Environment::default(),
         state: KeyState::Active,
+        blocked: None,
+        second_factor: tx.cx().identity.assurance.mfa,
         scopes: Vec::new(),
         allowed_cidrs: Vec::new(),
         rate_limit: RateLimit::default(),
@@ -259,6 +280,7 @@ fn blank(tx: &TenantTx<Write>, name: String, owner: KeyOwner, owner_name: Person
         revoked_at: None,
         rotated_from: None,
         created_by: tx.cx().actor().user(),
+        answerable: tx.cx().actor().user().filter(|_| matches!(owner, KeyOwner::ServiceAccount { .. })),
         created_at: tx.now(),
         updated_at: tx.now(),
         last_used_at: None,

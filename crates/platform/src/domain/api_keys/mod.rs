@@ -14,6 +14,6 @@ pub use authenticator::CredentialAuthenticator;
 pub use event::ApiKeyEvent;
 pub use http::routes;
 pub use model::ApiKey;
-pub use store::maker;
+pub use store::answerable;
 pub(crate) use text::looks_like_a_key;
 pub use upkeep::sweep;

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tenure_kernel::text;
-use tenure_kernel::{KeyId, PermissionSet, Personal, Problem, Resource, Result, ServiceAccountId, Timestamp, UserId};
+use tenure_kernel::{
+    Code, Error, KeyId, PermissionSet, Personal, Problem, Resource, Result, ServiceAccountId, Timestamp, UserId,
+};
 use utoipa::ToSchema;
 
 use crate::domain::rate_limits::RateLimit;
@@ -25,8 +27,14 @@ pub struct ApiKey {
     pub owner_name: Personal<String>,
     /// Which environment it is meant for.
     pub environment: Environment,
-    /// Whether it works.
+    /// Whether it has ended.
     pub state: KeyState,
+    /// Why it is refused although it has not ended; null where nothing stands in its way.
+    #[serde(default)]
+    pub blocked: Option<KeyBlock>,
+    /// Whether the login that made it had proven a second factor.
+    #[serde(default)]
+    pub second_factor: bool,
     /// The permissions it is cut down to: it may do what its owner may do at that moment and what stands here.
     pub scopes: Vec<String>,
     /// The networks it may be used from; from anywhere, if there are none.
@@ -43,6 +51,10 @@ pub struct ApiKey {
     pub rotated_from: Option<KeyId>,
     /// Who made it; null where no person did.
     pub created_by: Option<UserId>,
+    /// Who answers for what a service account starts with it: who made it, or who took over from them when they left. Null for a
+    /// person's, who answers themselves.
+    #[serde(default)]
+    pub answerable: Option<UserId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -125,6 +137,41 @@ pub enum KeyState {
     Expired,
     /// It was revoked.
     Revoked,
+}
+
+/// Why a key of a person is refused although it has not ended. A second factor that is set up is asked for on every way in: also
+/// on that of a key, by what the login had proven that made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyBlock {
+    /// Its owner has a second factor, and the login that made it had proven none.
+    MadeWithoutSecondFactor,
+    /// The organisation asks for a second factor, and its owner has none.
+    OwnerWithoutSecondFactor,
+}
+
+impl KeyBlock {
+    /// From what `key_block` says.
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        match text {
+            "made_without_second_factor" => Ok(Self::MadeWithoutSecondFactor),
+            "owner_without_second_factor" => Ok(Self::OwnerWithoutSecondFactor),
+            _ => Err(Error::internal("a key that is blocked for an unknown reason")),
+        }
+    }
+
+    /// 403 for who holds the key: what is to be done about it.
+    pub(super) fn problem(self) -> Problem {
+        let detail = match self {
+            Self::MadeWithoutSecondFactor => {
+                "the owner of this API key has a second factor, and it was made by a login that had proven none: log in with the second factor and rotate it, or make another"
+            }
+            Self::OwnerWithoutSecondFactor => {
+                "your organisation asks for a second factor, and the owner of this API key has none: set one up under /api/v1/auth/mfa, then rotate the key or make another"
+            }
+        };
+        Problem::new(Code::KeyBlocked, detail).with("blocked", serde_json::json!(self))
+    }
 }
 
 /// When a key ends.

@@ -12,7 +12,7 @@ use tenure_kernel::{
 };
 use uuid::Uuid;
 
-use super::model::{ApiKey, Ends, Environment, KeyOwner};
+use super::model::{ApiKey, Ends, Environment, KeyBlock, KeyOwner};
 use super::text::KeyDigest;
 use crate::domain::rate_limits;
 use crate::domain::rate_limits::store::{limit, stored};
@@ -34,6 +34,9 @@ struct Row {
     revoked_at: Option<Timestamp>,
     rotated_from: Option<KeyId>,
     created_by: Option<UserId>,
+    answerable: Option<UserId>,
+    second_factor: bool,
+    blocked: Option<String>,
     created_at: Timestamp,
     updated_at: Timestamp,
     last_used_at: Option<Timestamp>,
@@ -56,6 +59,8 @@ impl Row {
             environment: Environment::parse(&self.environment)
                 .ok_or_else(|| Error::internal("a key of an unknown environment"))?,
             state: ends.state(now),
+            blocked: self.blocked.as_deref().map(KeyBlock::parse).transpose()?,
+            second_factor: self.second_factor,
             scopes: self.scopes,
             allowed_cidrs: self.allowed_cidrs,
             rate_limit: limit(self.rate_per_minute, self.rate_per_hour, self.rate_per_day),
@@ -64,6 +69,7 @@ impl Row {
             revoked_at: self.revoked_at,
             rotated_from: self.rotated_from,
             created_by: self.created_by,
+            answerable: self.answerable,
             created_at: self.created_at,
             updated_at: self.updated_at,
             last_used_at: self.last_used_at,
@@ -114,7 +120,9 @@ impl Load for ApiKey {
             r#"select k.id as "id: KeyId", k.name, k.user_id as "user_id: UserId", k.service_account_id as "service_account_id: ServiceAccountId",
                       coalesce(m.full_name, s.name) as owner_name, k.environment, k.scopes,
                       k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.rate_per_day, k.expires_at, k.retires_at, k.revoked_at, k.rotated_from as "rotated_from: KeyId",
-                      k.created_by as "created_by: UserId", k.created_at, k.updated_at, k.last_used_at, k.last_used_address
+                      k.created_by as "created_by: UserId", k.created_at, k.updated_at, k.last_used_at, k.last_used_address,
+                      k.answerable as "answerable: UserId", k.second_factor,
+                      key_block(k.second_factor, m.mfa, (select require_mfa from tenant_security ts where ts.tenant_id = k.tenant_id)) as blocked
                from api_keys k left join memberships m on m.tenant_id = k.tenant_id and m.user_id = k.user_id
                left join service_accounts s on s.tenant_id = k.tenant_id and s.id = k.service_account_id
                where k.tenant_id = $1 and k.id = $2
@@ -132,19 +140,22 @@ impl Load for ApiKey {
     }
 }
 
-/// The newest first.
-pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, page: &PageQuery) -> Result<Page<ApiKey>> {
+/// The newest first; the actor's own alone, if they ask for `mine`.
+pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, page: &PageQuery, mine: bool) -> Result<Page<ApiKey>> {
     let (before, reach, now) = (page.after::<KeyId>()?, Reach::of(tx), tx.now());
     let rows = sqlx::query_as!(
         Row,
         r#"select k.id as "id: KeyId", k.name, k.user_id as "user_id: UserId", k.service_account_id as "service_account_id: ServiceAccountId",
                       coalesce(m.full_name, s.name) as owner_name, k.environment, k.scopes,
                   k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.rate_per_day, k.expires_at, k.retires_at, k.revoked_at, k.rotated_from as "rotated_from: KeyId",
-                  k.created_by as "created_by: UserId", k.created_at, k.updated_at, k.last_used_at, k.last_used_address
+                  k.created_by as "created_by: UserId", k.created_at, k.updated_at, k.last_used_at, k.last_used_address,
+                  k.answerable as "answerable: UserId", k.second_factor,
+                  key_block(k.second_factor, m.mfa, (select require_mfa from tenant_security ts where ts.tenant_id = k.tenant_id)) as blocked
            from api_keys k left join memberships m on m.tenant_id = k.tenant_id and m.user_id = k.user_id
                left join service_accounts s on s.tenant_id = k.tenant_id and s.id = k.service_account_id
            where k.tenant_id = $1 and ($2::uuid is null or k.id < $2)
              and (k.user_id = $4 or k.service_account_id = $5 or ($6 and k.user_id is not null) or ($7 and k.service_account_id is not null))
+             and (not $8 or k.user_id = $4 or k.service_account_id = $5)
            order by k.id desc limit $3"#,
         tx.tenant().uuid(),
         before.map(KeyId::uuid),
@@ -152,7 +163,8 @@ pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, page: &PageQuery) -> Res
         reach.user,
         reach.account,
         reach.people,
-        reach.accounts
+        reach.accounts,
+        mine
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -168,8 +180,8 @@ pub(super) async fn insert(tx: &mut TenantTx<Write>, key: ApiKey, digest: &KeyDi
     };
     sqlx::query!(
         "insert into api_keys (tenant_id, id, user_id, name, environment, digest, scopes, allowed_cidrs, expires_at, rotated_from,
-                               created_by, created_at, updated_at, service_account_id, rate_per_minute, rate_per_hour, rate_per_day)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16)",
+                               created_by, created_at, updated_at, service_account_id, rate_per_minute, rate_per_hour, rate_per_day, answerable, second_factor)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16, $17, $18)",
         tx.tenant().uuid(),
         key.id.uuid(),
         user,
@@ -185,7 +197,9 @@ pub(super) async fn insert(tx: &mut TenantTx<Write>, key: ApiKey, digest: &KeyDi
         account,
         stored(key.rate_limit.per_minute),
         stored(key.rate_limit.per_hour),
-        stored(key.rate_limit.per_day)
+        stored(key.rate_limit.per_day),
+        key.answerable.map(UserId::uuid),
+        key.second_factor
     )
     .execute(&mut *tx)
     .await?;
@@ -244,6 +258,7 @@ pub(super) struct Standing {
     /// Not revoked, and its owner may act.
     pub(super) alive: bool,
     pub(super) tenant_active: bool,
+    pub(super) blocked: Option<KeyBlock>,
     pub(super) ends: Ends,
     pub(super) scopes: Vec<String>,
     pub(super) allowed_cidrs: Vec<String>,
@@ -259,9 +274,8 @@ pub(super) async fn standing(tx: &mut SystemTx, limits: &Rates, id: KeyId) -> Re
         r#"select k.tenant_id as "tenant: TenantId", k.user_id as "user: UserId", k.service_account_id as "account: ServiceAccountId",
                   k.digest, k.scopes, k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.rate_per_day, k.expires_at, k.retires_at, k.revoked_at,
                   k.revoked_at is null and t.status <> 'deleted'
-                      and coalesce(u.status = 'active' and m.status = 'active'
-                                   and (u.mfa or not coalesce((select require_mfa from tenant_security ts where ts.tenant_id = k.tenant_id), false)),
-                               s.status = 'active', false) as "alive!",
+                      and coalesce(u.status = 'active' and m.status = 'active', s.status = 'active', false) as "alive!",
+                  key_block(k.second_factor, u.mfa, (select require_mfa from tenant_security ts where ts.tenant_id = k.tenant_id)) as blocked,
                   t.status = 'active' as "tenant_active!",
                   coalesce(m.roles, s.roles, '{}') as "roles!",
                   coalesce(m.permissions, s.permissions, '{}')
@@ -287,6 +301,7 @@ pub(super) async fn standing(tx: &mut SystemTx, limits: &Rates, id: KeyId) -> Re
         digest: row.digest.try_into().map_err(|_| Error::internal("a digest has not 32 bytes"))?,
         alive: row.alive,
         tenant_active: row.tenant_active,
+        blocked: row.blocked.as_deref().map(KeyBlock::parse).transpose()?,
         ends: Ends { expires: row.expires_at, retires: row.retires_at, revoked: row.revoked_at },
         scopes: row.scopes,
         allowed_cidrs: row.allowed_cidrs,
@@ -331,17 +346,18 @@ pub(super) async fn note_uses(tx: &mut SystemTx, uses: &HashMap<KeyId, LastUse>)
     Ok(())
 }
 
-/// The person who made a key, or who made the one that it took the place of by itself.
+/// The person who answers for what a key starts: who made it, or the one that it took the place of by itself, or who took over
+/// when they left.
 ///
 /// # Errors
 /// PostgreSQL's.
-pub async fn maker(tx: &mut TenantTx<Write>, key: KeyId) -> Result<Option<UserId>> {
-    let maker = sqlx::query_scalar!(
-        r#"select created_by as "maker: UserId" from api_keys where tenant_id = $1 and id = $2"#,
+pub async fn answerable(tx: &mut TenantTx<Write>, key: KeyId) -> Result<Option<UserId>> {
+    let person = sqlx::query_scalar!(
+        r#"select answerable as "person: UserId" from api_keys where tenant_id = $1 and id = $2"#,
         tx.tenant().uuid(),
         key.uuid()
     )
     .fetch_optional(&mut *tx)
     .await?;
-    Ok(maker.flatten())
+    Ok(person.flatten())
 }

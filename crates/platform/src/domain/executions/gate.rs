@@ -132,7 +132,7 @@ async fn starter(tx: &mut TenantTx<Write>) -> Result<Starter> {
     let identity = Arc::clone(&tx.cx().identity);
     let actor = identity.actor;
     let answerable = match (actor.on_behalf_of, actor.counted_key()) {
-        (None, Some(key)) if actor.user().is_none() => api_keys::maker(tx, key).await?,
+        (None, Some(key)) if actor.user().is_none() => api_keys::answerable(tx, key).await?,
         (person, _) => person,
     };
     let nobody = || Problem::new(Code::PermissionDenied, "only people and service accounts start executions");

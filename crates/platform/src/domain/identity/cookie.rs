@@ -1,6 +1,7 @@
 //! The refresh token in a cookie: for the console, whose scripts must never hold it.
 
 use axum::http::header::{COOKIE, HOST, ORIGIN};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use tenure_kernel::{Code, Error, Problem, Result};
@@ -34,8 +35,9 @@ pub(super) fn set_device(headers: &HeaderMap, value: &str, max_age: u64) -> Resu
 /// `Secure` unless the browser came over loopback, where there is no TLS.
 fn set_named(cookie: &str, headers: &HeaderMap, value: &str, max_age: u64) -> Result<HeaderValue> {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let secure = if matches!(name, "localhost" | "127.0.0.1" | "[::1]") { "" } else { "; Secure" };
+    let host: Option<Authority> = host.parse().ok();
+    let loopback = host.is_some_and(|host| matches!(host.host(), "localhost" | "127.0.0.1" | "[::1]"));
+    let secure = if loopback { "" } else { "; Secure" };
     HeaderValue::try_from(format!(
         "{cookie}={value}; Path=/api/v1/auth; HttpOnly; SameSite=Strict; Max-Age={max_age}{secure}"
     ))

@@ -200,11 +200,11 @@ async fn judge(anonymous: &Anonymous, app: &App, headers: &HeaderMap, login: Log
         .system(SystemReason::Authenticate)
         .from(anonymous.origin())
         .run(async |tx| {
+            // The person before their password, as who sets another by mail locks them.
+            mfa_store::has_mfa(tx, user.id).await?;
             if let Some(seconds) = lockout::wait_for(tx, &whose.subjects).await? {
                 return Ok(Audited::none("refused right below, with an event", Opened::TooSoon(seconds)));
             }
-            // The person before their password, as who sets another by mail locks them.
-            mfa_store::has_mfa(tx, user.id).await?;
             let still = match &renewed {
                 Some(new) => store::replace_password(tx, user.id, hash.as_deref(), new).await?,
                 None => store::is_password(tx, user.id, hash.as_deref()).await?,

@@ -59,6 +59,9 @@ pub struct MfaStatus {
     recovery_codes: i64,
     /// Whether there can be passkeys: the installation is reached by a domain.
     passkeys_possible: bool,
+    /// How many of your API keys that have not ended, in all your organisations, were made by a login that had proven no second
+    /// factor: they are refused while you have one, until they are rotated.
+    api_keys_made_without: i64,
     /// Characters that a new password needs.
     password_min_length: usize,
 }
@@ -66,13 +69,14 @@ pub struct MfaStatus {
 async fn status(cx: Authenticated<Owing>, State(app): State<App>) -> Result<Json<MfaStatus>> {
     let (user, _) = person(&cx)?;
     let tenant = cx.cx().tenant();
-    let (has, required, rules) = cx
+    let (has, required, rules, made_without) = cx
         .kernel()
         .system(SystemReason::Authenticate)
         .run(async |tx| {
+            let (has, required) = (mfa_store::has(tx, user).await?, mfa_store::is_required(tx, tenant).await?);
             // Of the length alone.
             let rules = PasswordRules::of_person(tx, user, [""; 3]).await?;
-            let found = (mfa_store::has(tx, user).await?, mfa_store::is_required(tx, tenant).await?, rules);
+            let found = (has, required, rules, mfa_store::keys_made_without(tx, user).await?);
             Ok(Audited::none("a person looks at their own factors", found))
         })
         .await?;
@@ -84,6 +88,7 @@ async fn status(cx: Authenticated<Owing>, State(app): State<App>) -> Result<Json
         passkeys: has.passkeys,
         recovery_codes: has.recovery_codes,
         passkeys_possible: app.passkeys.are_possible(),
+        api_keys_made_without: made_without,
         password_min_length: rules.least(),
     }))
 }

@@ -57,6 +57,21 @@ pub(super) async fn has(tx: &mut SystemTx, user: UserId) -> Result<Has> {
     })
 }
 
+/// How many of their API keys that have not ended, in whatever organisation, a login made that had proven no second factor.
+pub(super) async fn keys_made_without(tx: &mut SystemTx, user: UserId) -> Result<i64> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!"
+           from memberships m join api_keys k on k.tenant_id = m.tenant_id and k.user_id = m.user_id
+           where m.user_id = $1 and not k.second_factor and k.revoked_at is null
+             and coalesce(least(k.expires_at, k.retires_at) > $2, true)"#,
+        user.uuid(),
+        tx.now()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok(count)
+}
+
 /// A person's secret.
 pub(super) struct Totp {
     pub(super) secret: TotpSecret,

@@ -50,12 +50,7 @@ pub(super) async fn standing(tx: &mut SystemTx, session: SessionId) -> Result<Op
         (row.passkey, Factor::Passkey),
         (row.has_mfa && row.recovery, Factor::RecoveryCode),
     ];
-    // The password first: what is set up beside it would otherwise be set up by whoever else knows it.
-    let owes = match (row.password_is_due, row.required && !row.mfa) {
-        (true, _) => Some(Owed::NewPassword),
-        (false, true) => Some(Owed::SecondFactor),
-        (false, false) => None,
-    };
+    let owes = first_owed(row.password_is_due, row.required && !row.mfa);
     let assurance = Assurance {
         proven_at: row.proven_at,
         mfa: row.mfa,
@@ -73,4 +68,31 @@ pub(super) async fn standing(tx: &mut SystemTx, session: SessionId) -> Result<Op
         teams: row.teams.into(),
         assurance,
     }))
+}
+
+/// What every login of this member has to do before it reaches anything else.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn owed(tx: &mut SystemTx, tenant: TenantId, user: UserId) -> Result<Option<Owed>> {
+    let row = sqlx::query!(
+        r#"select u.mfa, coalesce((select require_mfa from tenant_security ts where ts.tenant_id = $1), false) as "required!",
+                  exists (select from credentials c where c.user_id = u.id and c.kind = 'password'
+                          and (c.must_change or c.needs_mfa and not u.mfa)) as "password_is_due!"
+           from users u where u.id = $2"#,
+        tenant.uuid(),
+        user.uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(row.and_then(|row| first_owed(row.password_is_due, row.required && !row.mfa)))
+}
+
+/// The password first: what is set up beside it would otherwise be set up by whoever else knows it.
+const fn first_owed(password: bool, second_factor: bool) -> Option<Owed> {
+    match (password, second_factor) {
+        (true, _) => Some(Owed::NewPassword),
+        (false, true) => Some(Owed::SecondFactor),
+        (false, false) => None,
+    }
 }

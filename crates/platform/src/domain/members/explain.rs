@@ -1,6 +1,7 @@
 //! What a member may do, and why.
 
 use serde::Serialize;
+use tenure_kernel::context::Owed;
 use tenure_kernel::{PermissionId, PermissionSet, UserId};
 use utoipa::ToSchema;
 
@@ -14,8 +15,29 @@ pub struct Explanation {
     user: UserId,
     /// Where their membership stands: only an active one may do anything.
     status: MemberStatus,
+    /// What each of their logins has to do first: until then it may do nothing.
+    owes: Option<Owes>,
     /// Every one there is, in the order of the catalogue.
     permissions: Vec<Explained>,
+}
+
+/// What a login has to do before it reaches anything else.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Owes {
+    /// Choose a password of its person's own.
+    NewPassword,
+    /// Set up the second factor that the organisation asks for.
+    SecondFactor,
+}
+
+impl From<Owed> for Owes {
+    fn from(owed: Owed) -> Self {
+        match owed {
+            Owed::NewPassword => Self::NewPassword,
+            Owed::SecondFactor => Self::SecondFactor,
+        }
+    }
 }
 
 /// One permission.
@@ -52,7 +74,23 @@ impl std::fmt::Display for Reason {
     }
 }
 
-pub(super) fn explain(member: Member, roles: &[Role]) -> Explanation {
+/// What stands between a member and what their roles give, as the end of a sentence; nothing if nothing does.
+fn hindrance(status: MemberStatus, owes: Option<Owes>) -> Option<String> {
+    match (status, owes) {
+        (MemberStatus::Active, None) => None,
+        (MemberStatus::Active, Some(Owes::NewPassword)) => {
+            Some("they have to choose a password of their own first".into())
+        }
+        (MemberStatus::Active, Some(Owes::SecondFactor)) => {
+            Some("they have to set up the second factor first that the organisation asks for".into())
+        }
+        (status, _) => Some(format!("the membership is {}", status.as_str())),
+    }
+}
+
+pub(super) fn explain(member: Member, roles: &[Role], owed: Option<Owed>) -> Explanation {
+    let owes = owed.map(Owes::from);
+    let hindrance = hindrance(member.status, owes);
     let explained = |id: &PermissionId| {
         let gives =
             |pattern: &String| PermissionSet::from_patterns([pattern.as_str()]).contains(PermissionSet::of(&[*id]));
@@ -61,21 +99,20 @@ pub(super) fn explain(member: Member, roles: &[Role]) -> Explanation {
             .map(|role| Reason::Role(role.name.clone()))
             .chain(member.permissions.iter().filter(|pattern| gives(pattern)).cloned().map(Reason::Permission))
             .collect();
-        let allowed = member.status == MemberStatus::Active && !because.is_empty();
+        let allowed = hindrance.is_none() && !because.is_empty();
         let given: Vec<String> = because.iter().map(ToString::to_string).collect();
         let hold = if because.len() > 1 { "hold" } else { "holds" };
-        let why = match (because.is_empty(), allowed) {
+        let why = match (because.is_empty(), &hindrance) {
             (true, _) => "none of their roles holds it".to_owned(),
-            (false, true) => format!("{} {hold} it", given.join(" and ")),
-            (false, false) => {
-                format!("{} {hold} it, but the membership is {}", given.join(" and "), member.status.as_str())
-            }
+            (false, None) => format!("{} {hold} it", given.join(" and ")),
+            (false, Some(hindrance)) => format!("{} {hold} it, but {hindrance}", given.join(" and ")),
         };
         Explained { permission: id.as_str(), description: id.description(), allowed, because, why }
     };
     Explanation {
         user: member.id,
         status: member.status,
+        owes,
         permissions: PermissionId::ALL.iter().map(explained).collect(),
     }
 }

@@ -107,13 +107,24 @@ async fn explained(
     cx: Authorized<All<(UserRead, RoleRead)>>,
     Query(query): Query<ExplainQuery>,
 ) -> Result<Json<Explanation>> {
-    cx.read(async |tx| {
-        let member = tx.load::<Member>(query.user).await?.into_inner();
-        let (tenant, roles) = (tx.tenant(), member.roles.clone());
-        Ok(explain(member, &roles::of_names(&mut *tx, tenant, &roles).await?))
-    })
-    .await
-    .map(Json)
+    let (member, roles) = cx
+        .read(async |tx| {
+            let member = tx.load::<Member>(query.user).await?.into_inner();
+            let tenant = tx.tenant();
+            let roles = roles::of_names(&mut *tx, tenant, &member.roles).await?;
+            Ok((member, roles))
+        })
+        .await?;
+    let tenant = cx.tenant();
+    let owed = cx
+        .kernel()
+        .system(SystemReason::ManagePeople)
+        .run(async |tx| {
+            let owed = identity::owed(tx, tenant, query.user).await?;
+            Ok(Audited::none("asks what a member's logins owe", owed))
+        })
+        .await?;
+    Ok(Json(explain(member, &roles, owed)))
 }
 
 async fn create(

@@ -30,6 +30,7 @@ const fn column(table: &'static str, column: &'static str, then: Then) -> Person
 
 /// All of them, by table.
 pub const PERSON_COLUMNS: &[PersonColumn] = &[
+    column("api_keys", "answerable", Then::Transferred),
     column("api_keys", "created_by", Then::History),
     column("api_keys", "user_id", Then::Ended),
     column("approval_decisions", "user_id", Then::History),

@@ -22,7 +22,7 @@ use crate::domain::workflows::WorkflowEvent;
 pub fn routes() -> Routes {
     Routes::new("Members")
         .get("/users/{id}/assets", assets, "See what a member owns and what acts in their name, before they are offboarded.")
-        .post("/users/{id}/offboard", offboard, "Give what a member owns to somebody who stays, and end what acts in their name.\n\nIn one transaction: their workflows and plugins get the new owner, their API keys are revoked and the invitations that they sent taken back, they leave every team, their membership is deactivated, and with it their sessions end within a second. Ownership is responsibility and gives no permission. What they did stays on the log.")
+        .post("/users/{id}/offboard", offboard, "Give what a member owns to somebody who stays, and end what acts in their name.\n\nIn one transaction: their workflows and plugins get the new owner, who also answers for what service accounts start with keys that they made, their own API keys are revoked and the invitations that they sent taken back, they leave every team, their membership is deactivated, and with it their sessions end within a second. Ownership is responsibility and gives no permission. What they did stays on the log.")
 }
 
 /// Who takes over.
@@ -89,6 +89,7 @@ async fn offboard(
         let deactivated = members::deactivate(tx, held, id, to).await?;
         receives(tx, to).await?;
         let (workflows, plugins) = store::transfer(tx, id, to).await?;
+        let handed_over = store::hand_over_keys(tx, id, to).await?;
         let (keys, teams) = (store::revoke_keys(tx, id).await?, store::leave_teams(tx, id).await?);
         let invitations = store::revoke_invitations(tx, id).await?;
         tx.announce(Message::UserChanged { user: id }).await?;
@@ -99,6 +100,9 @@ async fn offboard(
         }
         for id in &plugins {
             told = told.also(NewEvent::new(PluginEvent::OWNER_CHANGED, id.to_string()).detail("owner_id", to));
+        }
+        for key in &handed_over {
+            told = told.also(NewEvent::new(ApiKeyEvent::HANDED_OVER, key.to_string()).detail("answerable", to));
         }
         for key in &keys {
             told = told.also(NewEvent::new(ApiKeyEvent::REVOKED, key.to_string()).detail("user", id));
@@ -114,6 +118,7 @@ async fn offboard(
             member,
             workflows: workflows.len(),
             plugins: plugins.len(),
+            service_account_keys: handed_over.len(),
             revoked_keys: keys.len(),
             revoked_invitations: invitations.len(),
             left_teams: teams.len(),

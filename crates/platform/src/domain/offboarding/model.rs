@@ -12,7 +12,8 @@ pub struct Assets {
     pub plugins: AssetList,
     /// API keys that act for them; they are revoked.
     pub api_keys: AssetList,
-    /// API keys that they made for service accounts. They stay; rotate them, since they may have been copied.
+    /// API keys of service accounts that they made, or took over. They stay, and whoever takes over answers for what they start;
+    /// rotate them, since they may have been copied.
     pub service_account_keys: AssetList,
     /// Teams that they are in; they leave them.
     pub teams: AssetList,
@@ -53,6 +54,9 @@ pub struct Offboarded {
     pub workflows: usize,
     /// How many plugins have a new owner.
     pub plugins: usize,
+    /// For how many API keys of service accounts somebody else answers now.
+    #[serde(default)]
+    pub service_account_keys: usize,
     /// How many API keys were revoked.
     pub revoked_keys: usize,
     /// How many invitations of theirs were taken back.

@@ -59,11 +59,11 @@ pub(super) async fn plugins<M: Mode>(tx: &mut TenantTx<M>, owner: UserId) -> Res
     Ok(AssetList { total, items })
 }
 
-/// Keys that work: those that act for them, or those that they made for service accounts.
+/// Keys that work: those that act for them, or those of service accounts for which they answer.
 pub(super) async fn keys<M: Mode>(tx: &mut TenantTx<M>, owner: UserId, of_accounts: bool) -> Result<AssetList> {
     let rows = sqlx::query!(
         r#"select id as "id: KeyId", name, count(*) over () as "total!" from api_keys
-           where tenant_id = $1 and (not $2 and user_id = $3 or $2 and service_account_id is not null and created_by = $3)
+           where tenant_id = $1 and (not $2 and user_id = $3 or $2 and answerable = $3)
              and revoked_at is null and (expires_at is null or expires_at > $4) and (retires_at is null or retires_at > $4)
            order by name, id limit $5"#,
         tx.tenant().uuid(),
@@ -172,6 +172,20 @@ pub(super) async fn transfer(
     .fetch_all(&mut *tx)
     .await?;
     Ok((workflows, plugins))
+}
+
+/// Has somebody else answer for what the service accounts' keys start for which they do; the keys that have not been revoked.
+pub(super) async fn hand_over_keys(tx: &mut TenantTx<Write>, from: UserId, to: UserId) -> Result<Vec<KeyId>> {
+    let keys = sqlx::query!(
+        r#"update api_keys set answerable = $3 where tenant_id = $1 and answerable = $2
+           returning id as "id: KeyId", revoked_at is null as "stands!""#,
+        tx.tenant().uuid(),
+        from.uuid(),
+        to.uuid()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(keys.into_iter().filter(|key| key.stands).map(|key| key.id).collect())
 }
 
 /// Revokes the keys that act for them.
