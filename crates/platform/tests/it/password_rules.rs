@@ -118,6 +118,7 @@ async fn an_organisation_asks_for_longer_passwords_wherever_one_is_chosen() {
     let elsewhere = json!({"email": "bob@example.com", "username": "bobby", "full_name": "Bob", "password": format!("{OWN} again")});
     let _ = app.post(&ada, "/users", elsewhere).await.expect(201);
     assert_eq!(app.get(&bob, "/auth/mfa").await.expect(200)["password_min_length"], 12);
+    app.confirmed("bob").await;
     let _ = app.post(&bob, "/auth/switch", json!({"organization": "engines", "accept": true})).await.expect(200);
     let _ = asks(&bob, json!({"password_min_length": 13})).await.expect(200);
     assert_eq!(app.get(&bob, "/auth/mfa").await.expect(200)["password_min_length"], 22);
