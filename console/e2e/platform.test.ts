@@ -95,7 +95,38 @@ test('a link makes the first administrator, who bounds and suspends organisation
     await expect(page.getByText('active', { exact: true })).toBeVisible();
     expect((await acme.call('GET', '/teams')).items).toHaveLength(1);
 
+    // A person is found by name, and suspended wherever they are.
+    await page.getByRole('link', { name: 'People', exact: true }).click();
+    await expect(page.getByText('Whom do you look for?')).toBeVisible();
+    const search = page.getByLabel('Search by user name or e-mail');
+    await search.fill(ada.username.slice(0, 2));
+    await expect(page.getByText('Type at least 3 characters')).toBeVisible();
+    await search.fill(ada.email);
+    const people = page.getByRole('table', { name: 'people' });
+    await expect(
+      people.getByRole('row', { name: new RegExp(`${ada.username} .* active none 1`) }),
+    ).toBeVisible();
+    await expectAccessible(page);
+    await people.getByRole('button', { name: `Suspend ${ada.username}` }).click();
+    await decision.getByLabel('Reason').fill('their laptop was stolen');
+    await expectAccessible(page);
+    await decision.getByRole('button', { name: 'Suspend person' }).click();
+    await expect(people.getByText('suspended', { exact: true })).toBeVisible();
+    await expect(acme.call('GET', '/teams')).rejects.toThrow('unauthenticated');
+    await expect(Api.login(server.origin, ada)).rejects.toThrow('invalid-credentials');
+    await search.fill('');
+    await page.getByText('Only who is suspended').click();
+    await expect(people.getByRole('row')).toHaveCount(2);
     await page.setViewportSize({ width: 390, height: 844 });
+    await expectNoSidewaysScroll(page);
+    await expectAccessible(page);
+    await people.getByRole('button', { name: `Resume ${ada.username}` }).click();
+    await decision.getByLabel('Reason').fill('they have another one');
+    await decision.getByRole('button', { name: 'Resume person' }).click();
+    await expect(page.getByText('Nobody is suspended')).toBeVisible();
+    await Api.login(server.origin, ada);
+    await page.goBack();
+    await expect(page.getByRole('heading', { level: 1, name: /^Globex/ })).toBeVisible();
     await expectNoSidewaysScroll(page);
     await expectAccessible(page);
 

@@ -1,5 +1,5 @@
 import { expectAccessible } from './accessible.ts';
-import { Api, expect, newPerson, register, test } from './tenure.ts';
+import { Api, confirmAddress, expect, newPerson, register, test } from './tenure.ts';
 
 test('an invitation is accepted, and a person goes from one organisation to another', async ({
   page,
@@ -18,6 +18,12 @@ test('an invitation is accepted, and a person goes from one organisation to anot
   await page.getByRole('menuitem', { name: 'Switch organisation' }).click();
   await expect(page.getByRole('dialog').getByText('asks you to be a member. If you join')).toBeVisible();
   await expectAccessible(page);
+  // Whoever registered under an address is not by that who the organisation means.
+  await page.getByRole('button', { name: 'Join and switch' }).click();
+  await expect(page.getByRole('dialog').getByRole('alert')).toContainText('The address is not confirmed');
+  await confirmAddress(page, bob);
+  await page.getByRole('button', { name: `Account of ${bob.name}` }).click();
+  await page.getByRole('menuitem', { name: 'Switch organisation' }).click();
   await page.getByRole('button', { name: 'Join and switch' }).click();
   await expect(
     page.getByRole('button', { name: `Account of ${bob.name}, ${ada.organization}` }),

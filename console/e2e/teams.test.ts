@@ -1,5 +1,5 @@
 import { expectAccessible } from './accessible.ts';
-import { expect, login, newPerson, register, test } from './tenure.ts';
+import { Api, expect, login, newPerson, register, test } from './tenure.ts';
 
 test('a newcomer registers, makes, renames and deletes a team', async ({ page }) => {
   await register(page, newPerson());
@@ -109,4 +109,33 @@ test('a wrong password is refused without telling which part was wrong', async (
     refusals.push((await page.getByRole('alert').textContent()) ?? '');
   }
   expect(refusals[1]).toBe(refusals[0]);
+});
+
+test('a workflow is made private to a team, and everybody’s again', async ({ page, origin }) => {
+  const person = newPerson();
+  await register(page, person);
+  const api = await Api.login(origin, person);
+  const { items } = await api.call('GET', '/teams');
+  const { user } = await api.call('GET', '/auth/me');
+  const team = items[0];
+  await api.call('PUT', `/teams/${team.id}/members/${user.id}`, {});
+
+  await page.goto('/workflows/new');
+  await page.getByRole('button', { name: /Who sees and uses it/ }).click();
+  await page.getByRole('option', { name: team.name }).click();
+  await expectAccessible(page);
+  await page.getByRole('button', { name: 'Create workflow' }).click();
+  const badge = page.getByText(`Private to ${team.name}`);
+  await expect(badge).toBeVisible();
+
+  await page.getByRole('button', { name: 'More actions' }).click();
+  await page.getByRole('menuitem', { name: 'Who sees and uses it…' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: /Who sees and uses it/ }).click();
+  await page.getByRole('option', { name: 'Everybody in the organisation' }).click();
+  await expectAccessible(page);
+  await dialog.getByRole('button', { name: 'Save team' }).click();
+  await expect(badge).toHaveCount(0);
+  const workflows = await api.call('GET', '/workflows');
+  expect(workflows.items[0].team_id ?? null).toBeNull();
 });

@@ -165,3 +165,13 @@ async function send(origin: string, token: string, method: string, path: string,
 }
 
 export { expect };
+
+/** Opens the link that was sent to the person who is logged in on this page, out of the outbox. */
+export async function confirmAddress(page: Page, person: Person): Promise<void> {
+  await page.goto('/outbox');
+  const message = page.getByRole('region', { name: 'Confirm your e-mail address' });
+  await message.filter({ hasText: person.email }).first().getByRole('link').click();
+  await page.getByRole('button', { name: 'Confirm my address' }).click();
+  await expect(page.getByText('Your address is confirmed')).toBeVisible();
+  await page.goto('/');
+}

@@ -11,6 +11,7 @@ import {
   ScrollText,
   ShieldCheck,
   UserRound,
+  UserRoundSearch,
   UsersRound,
   Workflow,
 } from 'lucide-react';
@@ -56,6 +57,7 @@ const NAVIGATION = [
         icon: Building2,
         needs: 'platform:organization:read',
       },
+      { to: '/platform/people', label: 'People', icon: UserRoundSearch, needs: 'platform:person:read' },
     ],
   },
 ] as const;

@@ -12,6 +12,7 @@ import type { AuditFilter } from '~/features/audit/api';
 import type { ExecutionFilterName } from '~/features/executions/ExecutionsPage';
 import { parseFilter } from '~/features/members/filter';
 import type { OrganizationFilter } from '~/features/platform/api';
+import type { PeopleFilter } from '~/features/platform/people';
 import { Crashed, NotFound, Starting } from './fallbacks';
 import { Shell } from './Shell';
 
@@ -148,6 +149,7 @@ const page = {
     'OrganizationsPage',
   ),
   organization: lazyRouteComponent(() => import('~/features/platform/OrganizationPage'), 'OrganizationPage'),
+  people: lazyRouteComponent(() => import('~/features/platform/PeoplePage'), 'PeoplePage'),
   audit: lazyRouteComponent(() => import('~/features/audit/AuditPage'), 'AuditPage'),
 };
 const getParentRoute = () => shell;
@@ -223,6 +225,15 @@ const organization = createRoute({
   path: '/platform/organizations/$organizationId',
   component: page.organization,
 });
+const people = createRoute({
+  getParentRoute,
+  path: '/platform/people',
+  component: page.people,
+  validateSearch: (search): PeopleFilter => ({
+    search: text(search.search)?.slice(0, 254),
+    suspended: search.suspended === true ? true : undefined,
+  }),
+});
 
 export const routeTree = root.addChildren([
   visitor.addChildren([login, register]),
@@ -250,6 +261,7 @@ export const routeTree = root.addChildren([
     audit,
     organizations,
     organization,
+    people,
   ]),
 ]);
 

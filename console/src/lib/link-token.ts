@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 
 const KEY = 'tenure.link:';
 
@@ -20,5 +20,14 @@ export function forgetLinkToken(page: string): void {
 
 export function useLinkToken(page: string): string {
   const [token] = useState(() => takeLinkToken(page));
+  useEffect(() => {
+    // Another link in the same tab changes nothing but what stands behind the `#`. It begins the page anew.
+    const again = () => {
+      takeLinkToken(page);
+      location.reload();
+    };
+    addEventListener('hashchange', again);
+    return () => removeEventListener('hashchange', again);
+  }, [page]);
   return token;
 }

@@ -58,6 +58,7 @@ codes! {
     StepUpRequired      = "step-up-required",      FORBIDDEN,              "Prove again who you are";
     PasswordChangeRequired = "password-change-required", FORBIDDEN,        "The password must be changed";
     MfaRequired         = "mfa-enrolment-required", FORBIDDEN,             "A second factor must be set up";
+    EmailUnverified     = "email-unverified",      FORBIDDEN,              "The address is not confirmed";
     PermissionDenied    = "permission-denied",     FORBIDDEN,              "A permission is missing";
     KeyBlocked          = "api-key-blocked",       FORBIDDEN,              "The API key lacks a second factor";
     TenantSuspended     = "tenant-suspended",      FORBIDDEN,              "The organisation is suspended";

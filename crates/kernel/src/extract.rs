@@ -37,21 +37,32 @@ where
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        let media = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let media = media.split(';').next().unwrap_or_default().trim();
-        if !media.eq_ignore_ascii_case("application/json") {
-            return Err(Problem::new(Code::UnsupportedMedia, "send the body as application/json").into());
-        }
-        let limit = request.extensions().get::<BodyLimit>().map_or(MAX_BODY, |limit| limit.0);
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                too_large(limit)
-            } else {
-                Problem::new(Code::BadRequest, "the body could not be read to its end")
-            }
-        })?;
-        Ok(Self(parse_json(&bytes)?))
+        is_json(&request)?;
+        Ok(Self(parse_json(&sent(request, state).await?)?))
     }
+}
+
+/// Whether the body is of this media type, whatever its parameters.
+fn is(media: &str, request: &Request) -> bool {
+    let sent = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    sent.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media)
+}
+
+fn is_json(request: &Request) -> Result<(), Problem> {
+    let problem = || Problem::new(Code::UnsupportedMedia, "send the body as application/json");
+    if is("application/json", request) { Ok(()) } else { Err(problem()) }
+}
+
+/// The body, no larger than the route takes.
+async fn sent<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let limit = request.extensions().get::<BodyLimit>().map_or(MAX_BODY, |limit| limit.0);
+    Bytes::from_request(request, state).await.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            too_large(limit)
+        } else {
+            Problem::new(Code::BadRequest, "the body could not be read to its end")
+        }
+    })
 }
 
 /// A JSON body, or none at all (then the content type does not matter).
@@ -66,12 +77,14 @@ where
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        use axum::body::HttpBody as _;
-        let none = request.body().is_end_stream() || request.body().size_hint().exact() == Some(0);
-        if none && !request.headers().contains_key(CONTENT_TYPE) {
+        let is_json = is_json(&request);
+        // What a body says of its own length is lost on its way through the server, so it is looked at.
+        let bytes = sent(request, state).await?;
+        if bytes.is_empty() {
             return Ok(Self(None));
         }
-        Json::from_request(request, state).await.map(|Json(value)| Self(Some(value)))
+        is_json?;
+        Ok(Self(Some(parse_json(&bytes)?)))
     }
 }
 
@@ -85,16 +98,12 @@ impl<S: Send + Sync, T> FromRequest<S> for Form<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        let media = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let limit = request.extensions().get::<BodyLimit>().map_or(MAX_BODY, |limit| limit.0);
-        let read = match Bytes::from_request(request, state).await {
-            _ if media != "application/x-www-form-urlencoded" => {
+        let is_form = is("application/x-www-form-urlencoded", &request);
+        let read = match sent(request, state).await {
+            _ if !is_form => {
                 Err(Problem::new(Code::UnsupportedMedia, "send the body as application/x-www-form-urlencoded"))
             }
-            Ok(bytes) => form(&bytes),
-            Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large(limit)),
-            Err(_) => Err(Problem::new(Code::BadRequest, "the body could not be read to its end")),
+            read => read.and_then(|bytes| form(&bytes)),
         };
         Ok(Self(read, std::marker::PhantomData))
     }

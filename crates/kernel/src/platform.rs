@@ -61,6 +61,8 @@ platform_permissions! {
     OrganizationSuspend = "platform:organization:suspend", "Suspend organisations, and let them go on.";
     OrganizationPlan    = "platform:organization:plan",    "Change an organisation's plan.";
     OrganizationQuota   = "platform:organization:quota",   "Give an organisation another limit than its plan's, and other rate limits than the installation's.";
+    PersonRead          = "platform:person:read",          "Find people by name or address: whether they are suspended and have a second factor, and in how many organisations they are.";
+    PersonSuspend       = "platform:person:suspend",       "Suspend people in every organisation, and let them go on.";
 }
 
 /// A permission of platform administrators as a type.
@@ -118,7 +120,23 @@ impl<R: PlatformRight> PlatformAuthorized<R> {
     /// # Errors
     /// Those of `f`, and PostgreSQL's; then nothing was written but, for a refusal, its event.
     pub async fn run<T>(&self, f: impl AsyncFnOnce(&mut SystemTx) -> Result<Audited<T>>) -> Result<T> {
-        let system = self.kernel.system(SystemReason::Administer).by(self.actor()).from(&self.cx.origin);
+        self.run_for(SystemReason::Administer, f).await
+    }
+
+    /// Works on people, in the role that tells who they are, by this caller.
+    ///
+    /// # Errors
+    /// As [`PlatformAuthorized::run`].
+    pub async fn run_on_people<T>(&self, f: impl AsyncFnOnce(&mut SystemTx) -> Result<Audited<T>>) -> Result<T> {
+        self.run_for(SystemReason::ManagePeople, f).await
+    }
+
+    async fn run_for<T>(
+        &self,
+        reason: SystemReason,
+        f: impl AsyncFnOnce(&mut SystemTx) -> Result<Audited<T>>,
+    ) -> Result<T> {
+        let system = self.kernel.system(reason).by(self.actor()).from(&self.cx.origin);
         match system.run(f).await {
             Ok(value) => Ok(value),
             Err(error) => Err(self.refused(error).await),

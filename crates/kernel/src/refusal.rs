@@ -111,6 +111,7 @@ pub(crate) const fn is_refusal(code: Code) -> bool {
         code,
         Code::Unauthenticated
             | Code::InvalidCredentials
+            | Code::EmailUnverified
             | Code::PermissionDenied
             | Code::KeyBlocked
             | Code::TenantSuspended

@@ -319,6 +319,18 @@ impl TestApp {
             .unwrap();
     }
 
+    /// As if they had opened the link that was sent to their address.
+    ///
+    /// # Panics
+    /// When the database cannot be reached.
+    pub async fn confirmed(&self, username: &str) {
+        sqlx::query("update users set email_verified_at = now() where username = $1")
+            .bind(username)
+            .execute(&mut self.admin().await)
+            .await
+            .unwrap();
+    }
+
     /// An organisation with an actor of each system role.
     pub async fn tenant(&self, name: &str) -> Tenant {
         let admin = self.register(&format!("admin-{}", name.to_lowercase()), name).await;

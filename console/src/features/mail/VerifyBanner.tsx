@@ -23,7 +23,8 @@ export function VerifyBanner() {
       ) : (
         <Notice tone="info" title={`Your address ${me.user.email} is not confirmed yet`}>
           <p>
-            Open the link that was sent to it, so that a forgotten password can be set anew.{' '}
+            Open the link that was sent to it, so that a forgotten password can be set anew, and you can join
+            other organisations that ask you.{' '}
             <Button small tone="plain" isPending={ask.isPending} onPress={() => ask.mutate()}>
               Send it again
             </Button>

@@ -4,7 +4,7 @@ import { Pause, Pencil, Play } from 'lucide-react';
 import { useState } from 'react';
 import { LimitForm } from '~/features/limits/LimitForm';
 import { figure } from '~/features/usage/month-model';
-import { NAMES } from '~/features/usage/names';
+import { named } from '~/features/usage/names';
 import { Button } from '~/ui/button';
 import { Dialog } from '~/ui/dialog';
 import { Page, Panel } from '~/ui/page';
@@ -81,8 +81,8 @@ function Quotas({ organization }: { organization: PlatformOrganization }) {
             header: 'Quota',
             cell: ({ name }) => (
               <>
-                <strong>{NAMES[name].label}</strong>
-                <div className="cell-note">{NAMES[name].what}</div>
+                <strong>{named(name).label}</strong>
+                <div className="cell-note">{named(name).what}</div>
               </>
             ),
           },
@@ -113,7 +113,7 @@ function Quotas({ organization }: { organization: PlatformOrganization }) {
             cell: (quota) => (
               <Button
                 small
-                aria-label={`Change the limit of ${NAMES[quota.name].label}`}
+                aria-label={`Change the limit of ${named(quota.name).label}`}
                 onPress={() => setChanging(quota)}
               >
                 Change
@@ -123,7 +123,7 @@ function Quotas({ organization }: { organization: PlatformOrganization }) {
         ]}
       />
       {changing && (
-        <Dialog title={`Limit of ${NAMES[changing.name].label}`} isOpen onClose={close}>
+        <Dialog title={`Limit of ${named(changing.name).label}`} isOpen onClose={close}>
           <QuotaForm id={organization.id} quota={changing} onDone={close} />
         </Dialog>
       )}

@@ -1,6 +1,8 @@
-import { screen } from '@testing-library/react';
+import { render, screen } from '@testing-library/react';
 import { userEvent } from '@testing-library/user-event';
 import { afterEach, expect, it, vi } from 'vitest';
+import type { Quota } from '~/api/types';
+import { NearlyUsed } from '~/features/usage/NearlyUsed';
 import { showRouted } from '~/testing/routed';
 import { problem, serve } from '~/testing/server';
 import type { PlatformOrganization, PlatformQuota } from './api';
@@ -27,6 +29,14 @@ it('says of what least is left', () => {
   expect(fullest([quota('workflows', 1, null)])).toBeUndefined();
   expect(share(quota('workflows', 0, 0))).toBe(0);
   expect(share(quota('workflows', 1, 0))).toBe(1);
+});
+
+it('calls a quota that it does not know by its own name', () => {
+  const newer = quota('quantum_jobs' as PlatformQuota['name'], 3, 4);
+  expect(atAGlance(newer)).toBe('quantum_jobs: 3 of 4');
+  expect(atAGlance(quota('constructor' as PlatformQuota['name'], 3, null))).toBe('constructor: 3, no limit');
+  render(<NearlyUsed quotas={[{ ...newer, nearly_used: true } as Quota]} />);
+  expect(screen.getByText(/quantum_jobs: 3 of 4 used/)).toBeTruthy();
 });
 
 it('suspends for a reason and not without one', async () => {

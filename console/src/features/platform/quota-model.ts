@@ -1,6 +1,6 @@
 import { figure } from '~/features/usage/month-model';
 import { isKept } from '~/features/usage/NearlyUsed';
-import { NAMES } from '~/features/usage/names';
+import { named } from '~/features/usage/names';
 import type { PlatformQuota } from './api';
 
 /** How full it is, from 0 to 1 and beyond; nothing where there is no limit. */
@@ -22,7 +22,7 @@ export function fullest(quotas: readonly PlatformQuota[]): PlatformQuota | undef
 export function atAGlance(quota: PlatformQuota): string {
   const { name, used, limit } = quota;
   const of = limit == null ? ', no limit' : ` of ${figure(name, limit)}`;
-  return `${NAMES[name].label}: ${figure(name, used)}${of}`;
+  return `${named(name).label}: ${figure(name, used)}${of}`;
 }
 
 export function limitWords(name: PlatformQuota['name'], limit: number | null | undefined): string {

@@ -5,11 +5,10 @@ import { useState } from 'react';
 import { useMay } from '~/api/query';
 import type { Plugin } from '~/api/types';
 import { useTeamNames } from '~/features/teams/api';
-import { EVERYBODY, TeamChoice, teamOf } from '~/features/teams/TeamChoice';
+import { MoveForm } from '~/features/teams/MoveForm';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { Editor } from '~/ui/editor';
-import { Form } from '~/ui/form';
 import { Page, Panel } from '~/ui/page';
 import { Empty, Loaded, ProblemNotice } from '~/ui/states';
 import { List } from '~/ui/table';
@@ -47,6 +46,7 @@ function Detail({ plugin }: { plugin: Plugin }) {
   const mayDelete = useMay('plugin:delete');
   const status = useSetPluginStatus(plugin.id, plugin.version);
   const remove = useDeletePlugin();
+  const move = useSetPluginTeam(plugin.id);
   const navigate = useNavigate();
   const [deleting, setDeleting] = useState(false);
   const [moving, setMoving] = useState(false);
@@ -89,7 +89,14 @@ function Detail({ plugin }: { plugin: Plugin }) {
         <dt>Seen by</dt>
         <dd>
           {plugin.team_id ? `Team ${teamName(plugin.team_id)}` : 'Everybody'}{' '}
-          <Button small isDisabled={!mayUpdate} onPress={() => setMoving(true)}>
+          <Button
+            small
+            isDisabled={!mayUpdate}
+            onPress={() => {
+              move.reset();
+              setMoving(true);
+            }}
+          >
             Change team
           </Button>
         </dd>
@@ -100,7 +107,13 @@ function Detail({ plugin }: { plugin: Plugin }) {
       </dl>
       {moving && (
         <Dialog title={`Who sees ${plugin.name}`} isOpen onClose={() => setMoving(false)}>
-          <TeamForm plugin={plugin} onDone={() => setMoving(false)} />
+          <MoveForm
+            team={plugin.team_id}
+            problem={move.error}
+            isPending={move.isPending}
+            onSave={(team) => move.mutate(team, { onSuccess: () => setMoving(false) })}
+            onClose={() => setMoving(false)}
+          />
         </Dialog>
       )}
       <TestBench plugin={plugin} />
@@ -118,26 +131,6 @@ function Detail({ plugin }: { plugin: Plugin }) {
         <p>All its versions go. A plugin that a workflow uses cannot be deleted.</p>
       </Confirm>
     </Page>
-  );
-}
-
-function TeamForm({ plugin, onDone }: { plugin: Plugin; onDone: () => void }) {
-  const save = useSetPluginTeam(plugin.id);
-  const [team, setTeam] = useState(plugin.team_id ?? EVERYBODY);
-  return (
-    <Form
-      problem={save.error}
-      fields={['team_id']}
-      onSubmit={() => save.mutate(teamOf(team), { onSuccess: onDone })}
-    >
-      <TeamChoice value={team} onChange={setTeam} error={save.error?.field('team_id')} />
-      <div className="form-actions">
-        <Button onPress={onDone}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={save.isPending}>
-          Save team
-        </Button>
-      </div>
-    </Form>
   );
 }
 

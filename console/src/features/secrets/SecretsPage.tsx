@@ -3,6 +3,7 @@ import { useState } from 'react';
 import { useMay } from '~/api/query';
 import type { Secret } from '~/api/types';
 import { useTeamNames } from '~/features/teams/api';
+import { MoveForm } from '~/features/teams/MoveForm';
 import { EVERYBODY, TeamChoice, teamOf } from '~/features/teams/TeamChoice';
 import { useWorkflowNames } from '~/features/workflows/api';
 import { Button } from '~/ui/button';
@@ -134,7 +135,7 @@ export function SecretsPage() {
       )}
       {open?.kind === 'team' && (
         <Dialog title={`Who sees ${open.secret.name}`} isOpen onClose={close}>
-          <TeamForm secret={open.secret} onDone={close} />
+          <SecretTeam secret={open.secret} onDone={close} />
         </Dialog>
       )}
       {open?.kind === 'delete' && <DeleteSecret secret={open.secret} onDone={close} />}
@@ -197,24 +198,18 @@ function SecretForm({ secret, onDone }: { secret: Secret | undefined; onDone: ()
   );
 }
 
-function TeamForm({ secret, onDone }: { secret: Secret; onDone: () => void }) {
+function SecretTeam({ secret, onDone }: { secret: Secret; onDone: () => void }) {
   const save = useSetSecretTeam();
-  const [team, setTeam] = useState(secret.team_id ?? EVERYBODY);
   return (
-    <Form
+    <MoveForm
+      team={secret.team_id}
       problem={save.error}
-      fields={['team_id']}
-      onSubmit={() => save.mutate({ name: secret.name, team_id: teamOf(team) }, { onSuccess: onDone })}
+      isPending={save.isPending}
+      onSave={(team_id) => save.mutate({ name: secret.name, team_id }, { onSuccess: onDone })}
+      onClose={onDone}
     >
-      <TeamChoice value={team} onChange={setTeam} error={save.error?.field('team_id')} />
-      <p className="muted small">Grants to workflows that could not use it then end at once.</p>
-      <div className="form-actions">
-        <Button onPress={onDone}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={save.isPending}>
-          Save team
-        </Button>
-      </div>
-    </Form>
+      Grants to workflows that could not use it then end at once.
+    </MoveForm>
   );
 }
 

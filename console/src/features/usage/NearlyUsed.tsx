@@ -2,7 +2,7 @@ import type { Quota } from '~/api/types';
 import { Notice } from '~/ui/states';
 import { Time } from '~/ui/time';
 import { figure } from './month-model';
-import { NAMES } from './names';
+import { named } from './names';
 
 /** Before anything is refused for want of it. */
 export function NearlyUsed({ quotas }: { quotas: readonly Quota[] }) {
@@ -13,7 +13,7 @@ export function NearlyUsed({ quotas }: { quotas: readonly Quota[] }) {
       <ul className="plain">
         {scarce.map(({ name, used, limit, resets_at }) => (
           <li key={name}>
-            {NAMES[name].label}: {figure(name, used)} of {figure(name, limit ?? 0)} used
+            {named(name).label}: {figure(name, used)} of {figure(name, limit ?? 0)} used
             {resets_at ? (
               <>
                 ; resets <Time iso={resets_at} relative />

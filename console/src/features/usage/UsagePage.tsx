@@ -8,7 +8,7 @@ import { useQuotaDays, useQuotas } from './api';
 import { MonthCurve } from './MonthCurve';
 import { figure } from './month-model';
 import { NearlyUsed } from './NearlyUsed';
-import { NAMES } from './names';
+import { named } from './names';
 import './usage.css';
 
 /** What is worth a curve; how many run at this moment is not kept. */
@@ -43,7 +43,7 @@ export function UsagePage() {
                       const quota = items.find((one) => one.name === name);
                       if (!quota) return null;
                       return (
-                        <MonthCurve key={name} label={NAMES[name].label} quota={quota} days={month.items} />
+                        <MonthCurve key={name} label={named(name).label} quota={quota} days={month.items} />
                       );
                     })}
                   </div>
@@ -59,7 +59,7 @@ export function UsagePage() {
 }
 
 function QuotaCard({ quota }: { quota: Quota }) {
-  const { label, what } = NAMES[quota.name];
+  const { label, what } = named(quota.name);
   const limit = quota.limit ?? null;
   const share = limit === null ? 0 : limit === 0 ? 1 : quota.used / limit;
   const tone = share >= 1 ? 'bad' : share >= 0.8 ? 'warn' : 'ok';

@@ -1,5 +1,6 @@
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
+import { EVERYBODY, TeamChoice, teamOf } from '~/features/teams/TeamChoice';
 import { Button } from '~/ui/button';
 import { Page } from '~/ui/page';
 import { ProblemNotice } from '~/ui/states';
@@ -24,12 +25,14 @@ edges:
 
 export function NewWorkflowPage() {
   const [source, setSource] = useState(STARTER);
-  const definition = useDefinition(source);
+  const [choice, setChoice] = useState(EVERYBODY);
+  const team = teamOf(choice) ?? undefined;
+  const definition = useDefinition(source, { team });
   const save = useSaveDefinition(undefined);
   const navigate = useNavigate();
   const create = () =>
     save.mutate(
-      { source },
+      { source, ...(team && { team }) },
       { onSuccess: ({ id }) => void navigate({ to: '/workflows/$workflowId', params: { workflowId: id } }) },
     );
   return (
@@ -50,6 +53,9 @@ export function NewWorkflowPage() {
       }
     >
       {save.error && <ProblemNotice problem={save.error} />}
+      <div className="filters">
+        <TeamChoice value={choice} onChange={setChoice} />
+      </div>
       <DefinitionEditor source={source} onChange={setSource} readOnly={false} definition={definition} />
     </Page>
   );

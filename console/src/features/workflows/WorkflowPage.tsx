@@ -1,16 +1,18 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link, useBlocker, useNavigate, useParams } from '@tanstack/react-router';
-import { History, Play, Trash2 } from 'lucide-react';
+import { History, Play, Trash2, UsersRound } from 'lucide-react';
 import { useState } from 'react';
 import { useMay } from '~/api/query';
 import type { Workflow } from '~/api/types';
+import { useTeamNames } from '~/features/teams/api';
+import { MoveForm } from '~/features/teams/MoveForm';
 import { Button, ButtonLink } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { TextField } from '~/ui/form';
 import { MenuItem, RowMenu } from '~/ui/menu';
 import { Page } from '~/ui/page';
 import { Loaded, Notice, ProblemNotice } from '~/ui/states';
-import { useDeleteWorkflow, useSaveDefinition, workflowQuery } from './api';
+import { useDeleteWorkflow, useMoveWorkflow, useSaveDefinition, workflowQuery } from './api';
 import { DefinitionEditor } from './DefinitionEditor';
 import { useDefinition } from './use-definition';
 import { VersionsDialog } from './VersionsDialog';
@@ -37,16 +39,18 @@ interface Draft {
 function Definition({ workflow }: { workflow: Workflow }) {
   const [draft, setDraft] = useState<Draft>();
   const [message, setMessage] = useState('');
-  const [open, setOpen] = useState<'versions' | 'save' | 'delete'>();
+  const [open, setOpen] = useState<'versions' | 'save' | 'team' | 'delete'>();
   const source = draft?.source ?? workflow.source;
   const changed = draft !== undefined && draft.source !== workflow.source;
   // What is edited keeps the version it began from: another's save since must not be lost under this one.
   const base = draft?.base ?? workflow.version;
   const edit = (text: string) => setDraft({ source: text, base });
   const overtaken = changed && base !== workflow.version;
-  const definition = useDefinition(source, workflow.id);
+  const definition = useDefinition(source, { workflow: workflow.id });
   const save = useSaveDefinition({ id: workflow.id, version: base });
   const remove = useDeleteWorkflow();
+  const move = useMoveWorkflow(workflow.id);
+  const teamName = useTeamNames();
   const navigate = useNavigate();
   const mayUpdate = useMay('workflow:update');
   const mayRun = useMay('workflow:execute');
@@ -64,7 +68,12 @@ function Definition({ workflow }: { workflow: Workflow }) {
       wide
       title={workflow.name}
       back={<Link to="/workflows">Workflows</Link>}
-      badge={<span className="badge">Version {workflow.version}</span>}
+      badge={
+        <>
+          <span className="badge">Version {workflow.version}</span>
+          {workflow.team_id && <span className="badge">Private to {teamName(workflow.team_id)}</span>}
+        </>
+      }
       description={workflow.description}
       actions={
         <>
@@ -88,11 +97,24 @@ function Definition({ workflow }: { workflow: Workflow }) {
               <Play aria-hidden /> Run
             </ButtonLink>
           )}
-          {mayDelete && (
+          {(mayUpdate || mayDelete) && (
             <RowMenu label="More actions">
-              <MenuItem label="Delete" danger onAction={() => setOpen('delete')}>
-                <Trash2 aria-hidden /> Delete workflow…
-              </MenuItem>
+              {mayUpdate && (
+                <MenuItem
+                  label="Move"
+                  onAction={() => {
+                    move.reset();
+                    setOpen('team');
+                  }}
+                >
+                  <UsersRound aria-hidden /> Who sees and uses it…
+                </MenuItem>
+              )}
+              {mayDelete && (
+                <MenuItem label="Delete" danger onAction={() => setOpen('delete')}>
+                  <Trash2 aria-hidden /> Delete workflow…
+                </MenuItem>
+              )}
             </RowMenu>
           )}
         </>
@@ -158,6 +180,18 @@ function Definition({ workflow }: { workflow: Workflow }) {
             Save
           </Button>
         </div>
+      </Dialog>
+      <Dialog title={`Who sees and uses “${workflow.name}”`} isOpen={open === 'team'} onClose={close}>
+        <MoveForm
+          team={workflow.team_id}
+          problem={move.error}
+          isPending={move.isPending}
+          onSave={(team) => move.mutate(team, { onSuccess: close })}
+          onClose={close}
+        >
+          Its executions and approvals go with it. It stays while it uses a secret or plugin that is private
+          to the team it would leave.
+        </MoveForm>
       </Dialog>
       <Confirm
         title={`Delete “${workflow.name}”?`}

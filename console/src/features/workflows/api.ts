@@ -55,18 +55,24 @@ export function fetchVersion(id: string, version: number): Promise<Schemas['Work
   );
 }
 
+/** What a definition is meant for: a workflow that there is, or a new one that is private to this team. */
+export interface Meant {
+  workflow?: string | undefined;
+  team?: string | undefined;
+}
+
 /**
  * The server's faults of a definition; the last answer stays while the next is on its way. What `workflow` was granted
- * counts as granted.
+ * counts as granted, and what is private to its team can be used.
  */
-export function useValidation(source: string, workflow: string | undefined) {
+export function useValidation(source: string, { workflow, team }: Meant) {
   return useQuery({
-    queryKey: [...KEY, 'validation', workflow, source],
+    queryKey: [...KEY, 'validation', workflow, team, source],
     queryFn: ({ signal }) =>
       unwrap(
         api.POST('/api/v1/workflows/validate', {
           ...AS_YAML,
-          params: { query: { workflow } },
+          params: { query: { workflow, team } },
           body: source as never,
           signal,
         }),
@@ -78,13 +84,19 @@ export function useValidation(source: string, workflow: string | undefined) {
   });
 }
 
-/** Creates a workflow, or a new version of `workflow`, refused when someone else saved one since. */
+/** Creates a workflow, private to a team if one is given, or a new version of `workflow`, refused when someone else saved one since. */
 export function useSaveDefinition(workflow: { id: string; version: number } | undefined) {
   const client = useQueryClient();
-  return useMutation<Workflow, Problem, { source: string; message?: string | undefined }>({
-    mutationFn: ({ source, message }) =>
+  return useMutation<Workflow, Problem, { source: string; message?: string | undefined; team?: string }>({
+    mutationFn: ({ source, message, team }) =>
       workflow === undefined
-        ? unwrap(api.POST('/api/v1/workflows', { ...AS_YAML, body: source as never }))
+        ? unwrap(
+            api.POST('/api/v1/workflows', {
+              ...AS_YAML,
+              params: { query: { team } },
+              body: source as never,
+            }),
+          )
         : unwrap(
             api.POST('/api/v1/workflows/{id}/versions', {
               ...AS_YAML,
@@ -106,6 +118,19 @@ export function useSaveDefinition(workflow: { id: string; version: number } | un
       workflow !== undefined && status === 409
         ? client.invalidateQueries({ queryKey: workflowQuery(workflow.id).queryKey })
         : undefined,
+  });
+}
+
+/** Makes it private to a team, or everybody's. */
+export function useMoveWorkflow(id: string) {
+  const client = useQueryClient();
+  return useMutation<unknown, Problem, string | null>({
+    mutationFn: (team_id) =>
+      unwrap(api.PUT('/api/v1/workflows/{id}/team', { params: { path: { id } }, body: { team_id } })),
+    onSuccess: () => {
+      toast('Workflow moved');
+      return client.invalidateQueries({ queryKey: KEY });
+    },
   });
 }
 

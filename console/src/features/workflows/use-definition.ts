@@ -2,7 +2,7 @@ import { useEffect, useMemo, useState } from 'react';
 import { parse } from 'yaml';
 import type { Fault } from '~/api/types';
 import type { Mark } from '~/ui/editor';
-import { useValidation } from './api';
+import { type Meant, useValidation } from './api';
 import { type GraphModel, graphOf } from './graph-model';
 
 const PAUSE_MS = 300;
@@ -25,7 +25,7 @@ function tryParse(source: string): GraphModel | undefined {
 }
 
 /** What is known of a text while it is typed: its graph (the last that parsed) and the server's faults. */
-export function useDefinition(source: string, workflow?: string) {
+export function useDefinition(source: string, meant: Meant) {
   const settled = useDebounced(source, PAUSE_MS);
   const parsed = useMemo(() => tryParse(settled), [settled]);
   const [model, setModel] = useState<GraphModel>(() => parsed ?? { nodes: [], edges: [] });
@@ -33,7 +33,7 @@ export function useDefinition(source: string, workflow?: string) {
     if (parsed) setModel(parsed);
   }, [parsed]);
 
-  const validation = useValidation(settled, workflow);
+  const validation = useValidation(settled, meant);
   const checking = settled !== source || validation.isFetching;
   const faults = validation.data?.faults;
   const marks = useMemo(() => (faults ?? []).map(mark), [faults]);

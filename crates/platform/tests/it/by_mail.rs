@@ -195,7 +195,10 @@ async fn an_address_changes_when_the_new_one_answers_and_the_old_one_hears_of_it
     let (app, _clock) = at_rest().await;
     let ada = app.register("ada", "Engines").await;
     let viewer = app.member(&ada, SystemRole::Viewer).await;
-    let _ = app.register("hank", "Globex").await;
+    let hank = app.register("hank", "Globex").await;
+    // Asked, and nothing agreed: what becomes of her account is not for them.
+    let asked = json!({"email": "ada@example.com", "username": "ada-l", "full_name": "Ada", "password": PASSWORD, "roles": ["viewer"]});
+    let _ = app.post(&hank, "/users", asked).await.expect(201);
     let change = async |email: &str, password: &str| {
         app.post(&ada, "/auth/email", json!({"email": email, "current_password": password})).await
     };
@@ -223,6 +226,8 @@ async fn an_address_changes_when_the_new_one_answers_and_the_old_one_hears_of_it
     let _ = latest(&app, "email-changed", "ada@example.com").await;
     let members = app.get(&viewer, "/users?search=ada@new").await.expect(200);
     assert_eq!(members["items"][0]["id"], ada.user_id(), "the organisation knows the new one");
+    let members = app.get(&hank, "/users?search=ada").await.expect(200);
+    assert_eq!(members["items"][0]["email"], "ada@example.com", "and one that she never joined does not");
     // What was sent to the old address opens nothing.
     let body = json!({"token": before, "new_password": NEW});
     post(&app, "/auth/password/reset/confirm", body).await.problem(410, "link-over");

@@ -35,6 +35,7 @@ async fn decide(app: &TestApp, who: &Actor, code: &Value, decision: &str) -> Ans
 /// A program that this person lets in at once.
 pub async fn log_in(app: &TestApp, who: &Actor) -> Value {
     let codes = ask(app, "tenure on build-7").await;
+    let _ = app.post(who, "/auth/step-up", json!({"password": PASSWORD})).await.expect(204);
     let _ = decide(app, who, &codes["user_code"], "approve").await.expect(204);
     poll(app, &codes).await.expect(200)
 }
@@ -72,8 +73,9 @@ async fn a_program_logs_in_once_a_person_says_yes() {
     let _ = decide(&app, &ada, &no["user_code"], "deny").await.expect(204);
     let _ = app.post(&ada, "/auth/step-up", json!({"password": PASSWORD})).await.expect(204);
     let _ = decide(&app, &ada, &yes["user_code"], "approve").await.expect(204);
-    clock.advance(Duration::from_secs(5));
+    clock.advance(Duration::from_secs(10));
     let _ = poll(&app, &yes).await.expect(200);
+    refused(poll(&app, &no).await, "access_denied");
     // A code is good for one login.
     clock.advance(Duration::from_secs(5));
     refused(poll(&app, &codes).await, "invalid_grant");
@@ -105,6 +107,7 @@ async fn a_person_says_no_or_nothing_and_who_asks_too_often_waits_longer() {
     clock.advance(Duration::from_secs(15));
     refused(poll(&app, &codes).await, "authorization_pending");
     clock.advance(Duration::from_secs(600));
+    let _ = app.post(&ada, "/auth/step-up", json!({"password": PASSWORD})).await.expect(204);
     decide(&app, &ada, &codes["user_code"], "approve").await.problem(404, "not-found");
     refused(poll(&app, &codes).await, "expired_token");
 

@@ -315,3 +315,52 @@ async fn another_tenants_identifiers_in_a_query_find_nothing() {
     }
     assert!(tried > 3, "the API's description was not understood");
 }
+
+/// In a header: whatever is there to name a tenant or a person says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_tenants_identifiers_in_a_header_change_nothing() {
+    let both = Both::start().await;
+    let their_user = both.theirs.admin.user_id();
+    let their_tenant = both.theirs.admin.tenant().to_string();
+    let slug = both.theirs.admin.organization["slug"].as_str().unwrap();
+    // What other products take, and what proxies set that are believed elsewhere.
+    let mut headers: Vec<(String, &str)> = Vec::new();
+    for name in ["x-tenant", "x-tenant-id", "x-tenure-tenant", "tenure-organization", "x-organization-id", "x-org-id"] {
+        headers.extend([(name.to_owned(), slug), (name.to_owned(), &their_tenant)]);
+    }
+    for name in
+        ["x-user", "x-user-id", "x-forwarded-user", "x-remote-user", "x-auth-request-user", "x-impersonate-user"]
+    {
+        headers.push((name.to_owned(), their_user));
+    }
+    let known = ["idempotency-key", "last-event-id", "x-api-key", "x-tenure-console"];
+    let mut tried = 0;
+    for route in both.app.routes.iter() {
+        for (name, kind) in both.api.parameters(route, "header") {
+            let name = name.to_lowercase();
+            assert!(kind.is_none() && known.contains(&&*name), "{} takes a header {name}: try it here", route.path);
+        }
+        if route.method != Method::GET {
+            continue;
+        }
+        let path = both.path(route, |_| false);
+        let ask = async |with: bool| {
+            let mut request = both.app.request(Method::GET, &path, Some(&both.own.admin.token));
+            if with {
+                request = headers.iter().fold(request, |request, (name, value)| request.header(name, *value));
+            }
+            // A stream's beginning is as much as its whole.
+            let answer = request.send().await.unwrap();
+            let streams = answer.headers().get("content-type").is_some_and(|media| media == "text/event-stream");
+            let status = answer.status();
+            (status, if streams { String::new() } else { answer.text().await.unwrap() })
+        };
+        let ((bare, _), (named, text)) = (ask(false).await, ask(true).await);
+        assert_eq!(named, bare, "{path}");
+        for theirs in both.theirs.ids.values().chain([&their_tenant]) {
+            assert!(!text.contains(&**theirs), "{path} tells of {theirs}: {text}");
+        }
+        tried += 1;
+    }
+    assert!(tried > 40, "the route table was not understood");
+}

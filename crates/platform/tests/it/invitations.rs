@@ -10,6 +10,7 @@ use tenure_platform::domain::access::SystemRole;
 use tenure_platform::domain::identity::Registration;
 use tenure_platform::testkit::{Actor, PASSWORD, Setup, TestApp};
 
+use crate::api_keys::{make, parts, with_key};
 use crate::mailbox::{latest, post, token};
 
 async fn invite(app: &TestApp, by: &Actor, body: Value) -> (Value, String) {
@@ -403,4 +404,27 @@ async fn a_link_is_used_once_also_by_two_at_once() {
     assert!(both[0] == 201 && [409, 410].contains(&both[1]), "{both:?}");
     let members = app.get(&ada, "/users").await.expect(200);
     assert_eq!(members["items"].as_array().unwrap().len(), 2);
+}
+
+/// What a key gave out in somebody's name ends with the key, and is no more than the key held.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_of_a_key_ends_with_it() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada", "Engines").await;
+    let scopes = ["user:read", "user:write", "role:assign"];
+    let (key, path) = parts(&make(&app, &ada, &scopes, json!({})).await.expect(201));
+    let body = json!({"email": "grace@example.com", "roles": ["viewer"]});
+    let _ = with_key(&app, &key, Method::POST, "/invitations", Some(body)).await.problem(403, "permission-denied");
+    let all = ["*"];
+    let (wide, wide_path) = parts(&make(&app, &ada, &all, json!({})).await.expect(201));
+    let body = json!({"email": "grace@example.com", "roles": ["viewer"]});
+    let _ = with_key(&app, &wide, Method::POST, "/invitations", Some(body)).await.expect(201);
+    let link = token(&latest(&app, "invitation", "grace@example.com").await);
+    let opens = async || post(&app, "/invitations/open", json!({"token": link})).await.status.as_u16();
+    assert_eq!(opens().await, 200);
+    for path in [path, wide_path] {
+        let _ = app.post(&ada, &format!("{path}/revoke"), json!({})).await.expect(200);
+    }
+    assert_eq!(opens().await, 410);
+    post(&app, "/invitations/accept", person(&link, "grace")).await.problem(410, "link-over");
 }

@@ -46,6 +46,7 @@ mod own_records;
 mod passwords;
 mod people;
 mod platform;
+mod platform_people;
 mod plugin_calls;
 mod plugins;
 mod private;

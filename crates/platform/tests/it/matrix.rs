@@ -178,3 +178,40 @@ fn imports_are_found_wherever_they_stand() {
     let found = domains_in(source);
     assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), ["access", "engine", "plugins", "quotas"]);
 }
+
+/// `docs/permissions.md` is written from the catalogue and the route table: with `INSTA_UPDATE=always` anew, otherwise it is
+/// compared.
+#[test]
+fn the_page_of_permissions_is_that_of_the_catalogue() {
+    let (_, table) = tenure_platform::app::routes().finish();
+    let mut page = String::from(
+        "# Permissions\n\nWritten from the catalogue of permissions and the routes that ask for them. Which role has what is \
+         the same everywhere for the six system roles; an organisation makes [roles of its own](administration.md) beside them.\n\n\
+         | permission | what it lets do |",
+    );
+    for role in SystemRole::ALL {
+        write!(page, " {} |", role.as_str()).unwrap();
+    }
+    write!(page, "\n| --- | --- |{}\n", " --- |".repeat(SystemRole::ALL.len())).unwrap();
+    for id in tenure_kernel::PermissionId::ALL {
+        write!(page, "| `{}` | {} |", id.as_str(), id.description()).unwrap();
+        for role in SystemRole::ALL {
+            let has = role.permissions().contains(PermissionSet::of(&[*id]));
+            write!(page, " {} |", if has { "yes" } else { "" }).unwrap();
+        }
+        page.push('\n');
+    }
+    page.push_str("\n## Routes\n\nA route that names several needs all of them.\n\n| route | needs |\n| --- | --- |\n");
+    for route in table.iter() {
+        let Guard::Permission(needs, _) = route.guard else { continue };
+        let needs: Vec<String> = needs.iter().map(|id| format!("`{}`", id.as_str())).collect();
+        let proof = if route.step_up { ", and a factor [proven just now](mfa.md#step-up)" } else { "" };
+        writeln!(page, "| `{} {}` | {}{proof} |", route.method, route.path, needs.join(" ")).unwrap();
+    }
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/permissions.md");
+    if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == page, "docs/permissions.md is not of this catalogue: run this test with INSTA_UPDATE=always");
+}

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 use tenure_platform::domain::access::SystemRole;
-use tenure_platform::testkit::{Answer, PASSWORD, TestApp, answer};
+use tenure_platform::testkit::{Actor, Answer, PASSWORD, TestApp, answer};
 
 fn somebody(email: &str, username: &str) -> Value {
     json!({"email": email, "username": username, "full_name": "Somebody", "password": PASSWORD, "roles": ["viewer"]})
@@ -145,6 +145,28 @@ async fn a_person_is_made_once_however_often_the_request_comes() {
     let digests: Vec<Vec<u8>> =
         sqlx::query_scalar("select body_digest from idempotency_keys").fetch_all(&mut app.admin().await).await.unwrap();
     assert_eq!(digests.len(), 3);
+}
+
+/// Organisations that add the same new person at once learn nothing of each other.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_added_at_once_is_one_person() {
+    let app = TestApp::start().await;
+    let names: Vec<String> = (0..6).map(|number| format!("founder-{number}")).collect();
+    let admins = futures::future::join_all(names.iter().map(|name| app.register(name, name))).await;
+    for round in 0..3 {
+        let add = async |admin: &Actor| {
+            let name = format!("new-{round}-{}", admin.organization["slug"].as_str().unwrap());
+            let person = json!({"email": format!("grace-{round}@example.com"), "username": name, "full_name": "Grace", "password": PASSWORD});
+            loop {
+                let answer = app.post(admin, "/users", person.clone()).await;
+                if answer.status != 503 {
+                    break answer.expect(201);
+                }
+            }
+        };
+        let added = futures::future::join_all(admins.iter().map(add)).await;
+        assert!(added.iter().all(|member| member["id"] == added[0]["id"]), "one person");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -284,6 +284,7 @@ async fn another_organisation_is_reached_with_what_the_login_has_proven_and_no_m
     let _ = AuthApp::set_up(&app, &clock, &ada).await;
     let _ = app.put(&ada, "/organization/security", json!({"require_mfa": true})).await.expect(200);
     // Without a second factor it is entered, and nothing in it is reached.
+    app.confirmed("bob").await;
     let there = app.post(&bob, "/auth/switch", json!({"organization": "engines", "accept": true})).await.expect(200);
     let there = with(&bob, &there);
     app.get(&there, "/teams").await.problem(403, "mfa-enrolment-required");
@@ -496,6 +497,7 @@ async fn an_administrator_resets_who_has_lost_theirs_and_nobody_beyond() {
     let of_bob = format!("/users/{}", bob.user_id());
     app.delete(&admin, &format!("{of_bob}/mfa")).await.problem(404, "not-found");
     app.post(&admin, &format!("{of_bob}/unlock"), json!(null)).await.problem(404, "not-found");
+    app.confirmed("bob").await;
     let _ = app.post(&bob, "/auth/switch", json!({"organization": "engines", "accept": true})).await.expect(200);
     app.delete(&admin, &format!("{of_bob}/mfa")).await.problem(409, "conflict");
 

@@ -191,15 +191,66 @@ async fn nobody_gives_a_team_what_they_would_not_see_then() {
     let other = other["id"].as_str().unwrap();
     let _ = app.put(&ada, "/secrets/token", json!({"value": "a quiet secret"})).await.expect(200);
     let plugin = active(&app, &ada, "one", None).await;
+    let workflow = save(&app, &ada, None, single("one", json!({"type": "transform", "jq": "1"}))).await;
     let choice = json!({"team_id": other});
     for (method, path, body) in [
         (Method::PUT, "/secrets/token/team".to_owned(), choice.clone()),
         (Method::PUT, "/secrets/fresh".to_owned(), json!({"value": "a quiet secret", "team_id": other})),
-        (Method::PUT, format!("/plugins/{plugin}/team"), choice),
+        (Method::PUT, format!("/plugins/{plugin}/team"), choice.clone()),
+        (Method::PUT, format!("/workflows/{workflow}/team"), choice),
         (Method::POST, "/plugins".to_owned(), upload("two", Some(other))),
     ] {
         let refused = app.send(method, &path, Some(&ada.token), Some(&body)).await.problem(422, "invalid");
         assert_eq!(refused["errors"][0]["pointer"], "/team_id", "{path}");
     }
     assert_eq!(app.get(&ada, "/secrets").await.expect(200)["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workflow_moves_to_another_team_once_nothing_that_it_uses_stays_behind() {
+    let app = guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let (bob, eve) = (app.member(&ada, SystemRole::Admin).await, app.member(&ada, SystemRole::Viewer).await);
+    let ours = team(&app, &ada).await;
+    let others =
+        app.post(&ada, "/teams", json!({"name": "Others"})).await.expect(201)["id"].as_str().unwrap().to_owned();
+    let _ = app.put(&ada, &format!("/teams/{others}/members/{}", ada.user_id()), json!({})).await.expect(204);
+    let plugin = active(&app, &ada, "inside", Some(&ours)).await;
+    let unused = active(&app, &ada, "unused", Some(&ours)).await;
+    let calls = |plugin: &str| single("moving", json!({"type": "plugin", "plugin": format!("acme/{plugin}@^1")}));
+    let moving = save(&app, &ada, Some(&ours), calls("unused")).await;
+    // What an earlier version used does not count.
+    let _ = app.put(&ada, &format!("/workflows/{moving}"), calls("inside")).await.expect(200);
+    let secret = json!({"value": "only for insiders", "team_id": ours});
+    let _ = app.put(&ada, "/secrets/token", secret).await.expect(200);
+    let _ = app.put(&ada, "/secrets/token/grants", json!({"workflow_ids": [moving]})).await.expect(200);
+    let path = format!("/workflows/{moving}/team");
+    let to = async |actor: &Actor, team: Option<&str>| app.put(actor, &path, json!({"team_id": team})).await;
+
+    for team in [Some(others.as_str()), None] {
+        let refused = to(&ada, team).await.problem(409, "conflict");
+        let detail = refused["detail"].as_str().unwrap();
+        assert!(detail.contains("the secrets token and the plugins acme/inside;"), "{detail}");
+    }
+    let kept = to(&ada, Some(&ours)).await.expect(200);
+    assert_eq!((&kept["team_id"], &kept["version"]), (&json!(ours), &json!(2)));
+    to(&bob, None).await.problem(404, "not-found");
+    let _ = app.put(&ada, "/secrets/token/team", json!({"team_id": null})).await.expect(200);
+    let _ = app.put(&ada, &format!("/plugins/{plugin}/team"), json!({"team_id": null})).await.expect(200);
+    let moved = to(&ada, Some(&others)).await.expect(200);
+    assert_eq!(moved["team_id"], json!(others));
+    let done = run(&app, &ada, &moving, json!({})).await;
+    assert_eq!(done["state"], "succeeded", "{done:#}");
+    // What it uses cannot become private to the team that it left, and what it does not use stays that team's.
+    app.put(&ada, &format!("/plugins/{plugin}/team"), json!({"team_id": ours})).await.problem(409, "conflict");
+    assert_eq!(app.get(&ada, &format!("/plugins/{unused}")).await.expect(200)["team_id"], json!(ours));
+
+    // Its executions go where it goes.
+    let execution = format!("/executions/{}", done["id"].as_str().unwrap());
+    app.get(&bob, &execution).await.problem(404, "not-found");
+    let _ = to(&ada, None).await.expect(200);
+    let _ = app.get(&bob, &execution).await.expect(200);
+    to(&eve, None).await.problem(403, "permission-denied");
+    let events = app.get(&ada, "/audit/events?action=workflow.moved").await.expect(200);
+    assert_eq!(events["items"].as_array().unwrap().len(), 2, "nothing is told of what was so before: {events:#}");
 }

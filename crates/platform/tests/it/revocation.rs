@@ -74,6 +74,12 @@ async fn whose_a_token_is_sees_it_and_revokes_it_without_holding_it() {
     let _theirs = cut(&app, &viewer.token, &[]).await;
     let of_robot = cut(&app, &robots, &[("scope", "team:read")]).await;
     let list = app.get(&ada, "/auth/tokens").await.expect(200);
+    // A key of hers is not her: it neither sees nor ends what she handed on, nor reads where she logged in.
+    let (key, _) = parts(&make(&app, &ada, &["*"], json!({})).await.expect(201));
+    let one = format!("/auth/tokens/{}", list["items"][0]["id"].as_str().unwrap());
+    for (method, path) in [(Method::GET, "/auth/tokens"), (Method::DELETE, &*one), (Method::GET, "/auth/logins")] {
+        crate::api_keys::with_key(&app, &key, method, path, None).await.problem(401, "unauthenticated");
+    }
     let [first, second] = list["items"].as_array().unwrap().as_slice() else { panic!("{list:#}") };
     assert_eq!((&first["scope"], &first["acting"]), (&json!("workflow:read"), &Value::Null));
     assert_eq!((&second["scope"], &second["acting"]), (&json!("team:read"), &json!(robot)));

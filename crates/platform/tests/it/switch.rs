@@ -1,6 +1,7 @@
 //! From one organisation of a person to another: without the password, never where they are no member, and into a new one only
 //! with their consent.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
@@ -13,6 +14,7 @@ async fn invited(app: &TestApp) -> (Actor, Actor) {
     let (ada, bob) = (app.register("ada", "Engines").await, app.register("bob", "Builders").await);
     let body = json!({"email": "bob@example.com", "username": "robert", "full_name": "Bob", "password": PASSWORD, "roles": ["viewer"]});
     let _ = app.post(&ada, "/users", body).await.expect(201);
+    app.confirmed("bob").await;
     (ada, bob)
 }
 
@@ -199,4 +201,80 @@ async fn a_login_that_ended_meanwhile_begins_no_other() {
         .await
         .unwrap();
     assert_eq!(sessions, 0);
+}
+
+/// Whoever registered under an address first is not by that who the organisation means.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_who_reads_mail_to_the_address_becomes_a_member_by_it() {
+    let app = TestApp::start().await;
+    let (ada, eve) = (app.register("ada", "Engines").await, app.register("eve", "Evil").await);
+    let grace = json!({"email": "eve@example.com", "username": "grace", "full_name": "Grace", "password": PASSWORD, "roles": ["admin"]});
+    let _ = app.post(&ada, "/users", grace).await.expect(201);
+    let accept = json!({"organization": "engines", "accept": true});
+    switch(&app, &eve, accept.clone()).await.problem(403, "email-unverified");
+    assert_eq!(slugs(&me(&app, &eve.token).await["organizations"]), ["evil"]);
+    assert!(app.actions(eve.tenant()).await.contains(&"request.refused".to_owned()));
+
+    let _ = app.post(&eve, "/auth/verify-email", json!({})).await.expect(204);
+    let link = crate::mailbox::token(&crate::mailbox::latest(&app, "verify-email", "eve@example.com").await);
+    let _ = crate::mailbox::post(&app, "/auth/verify-email/confirm", json!({"token": link})).await.expect(204);
+    let _ = switch(&app, &eve, accept).await.expect(200);
+    // Their administrator reads of the login that began there.
+    let logins = app.get(&ada, &format!("/users/{}/logins", eve.user_id())).await.expect(200);
+    assert_eq!(logins["items"].as_array().unwrap().len(), 1, "{logins:#}");
+}
+
+/// A second factor that was set up before anybody had shown to read the address stays its guard: by a link from the mail nobody
+/// comes by that address with somebody else's factor.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_confirms_no_address_that_a_second_factor_guards() {
+    let (app, clock) = crate::mfa::at_rest().await;
+    let (eve, bob) = (app.register("eve", "Evil").await, app.register("bob", "Builders").await);
+    let _ = crate::mfa::AuthApp::set_up(&app, &clock, &eve).await;
+    for (who, verified) in [(&eve, false), (&bob, true)] {
+        let email = who.user["email"].as_str().unwrap().to_owned();
+        let _ = crate::mailbox::post(&app, "/auth/password/reset", json!({"email": email})).await.expect(204);
+        let link = crate::mailbox::token(&crate::mailbox::latest(&app, "reset-password", &email).await);
+        let body = json!({"token": link, "new_password": "three other green meadows"});
+        let _ = crate::mailbox::post(&app, "/auth/password/reset/confirm", body).await.expect(204);
+        let known: bool = sqlx::query_scalar("select email_verified_at is not null from users where email = $1")
+            .bind(&email)
+            .fetch_one(&mut app.admin().await)
+            .await
+            .unwrap();
+        assert_eq!(known, verified, "{email}");
+    }
+}
+
+/// A login that begins out of another while all are ended is ended with them, or does not begin.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_login_slips_out_of_the_end_of_all() {
+    let app = TestApp::start().await;
+    let (_, bob) = invited(&app).await;
+    let _ = switch(&app, &bob, json!({"organization": "engines", "accept": true})).await.expect(200);
+    let keeps = app.log_in("bob").await;
+    for round in 0..8 {
+        let thief = app.log_in("bob").await;
+        let begun = AtomicUsize::new(0);
+        let slips = async || {
+            while switch(&app, &thief, json!({"organization": "engines"})).await.status == 200 {
+                begun.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        let ends = async {
+            while begun.load(Ordering::SeqCst) < 2 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(3 * round)).await;
+            app.delete(&keeps, "/auth/sessions").await.expect(200)
+        };
+        tokio::join!(slips(), slips(), slips(), ends);
+        let open: Vec<String> =
+            sqlx::query_scalar("select id::text from sessions where revoked_at is null and user_id = $1")
+                .bind(bob.user_id().parse::<tenure_kernel::UserId>().unwrap().uuid())
+                .fetch_all(&mut app.admin().await)
+                .await
+                .unwrap();
+        assert_eq!(open.len(), 1, "in round {round}");
+    }
 }

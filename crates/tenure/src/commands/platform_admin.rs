@@ -1,17 +1,18 @@
 //! `tenure platform-admin`: people who run the platform.
 
 use tenure_kernel::Kernel;
-use tenure_platform::domain::platform::{self, FactorsReset, PlatformAdmin};
+use tenure_platform::domain::identity::PersonStatus;
+use tenure_platform::domain::platform::{self, FactorsReset, PersonDecided, PlatformAdmin};
 
 use super::{Failure, Outcome, on_platform};
 use crate::config::Flags;
 use crate::output;
 use crate::platform::Platform;
 
-/// Make, list and remove the platform's administrators; help who has lost their second factors
+/// Make, list and remove the platform's administrators; help who has lost their second factors; suspend people
 ///
-/// Administrators list organisations, suspend and resume them, and change their plans, quotas and rate limits, in the console and over
-/// the API; they see nothing of what is in them. Works on the database itself, on the server's machine; with the embedded PostgreSQL the server must be stopped.
+/// Administrators list organisations, suspend and resume them, change their plans, quotas and rate limits, and suspend people, in the
+/// console and over the API; they see nothing of what is in them. Works on the database itself, on the server's machine; with the embedded PostgreSQL the server must be stopped.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -42,6 +43,25 @@ enum Verb {
         tenure platform-admin reset-mfa ada\n  \
         tenure platform-admin reset-mfa ada@example.com --json")]
     ResetMfa(Person),
+    /// Suspend a person in every organisation: their logins end, and nothing of theirs works until they are resumed
+    ///
+    /// Each organisation of theirs reads of it in its audit log; the reason stands in the platform's part alone.
+    #[command(after_help = "Examples:\n  \
+        tenure platform-admin suspend ada --reason 'their laptop was stolen'")]
+    Suspend(Decision),
+    /// Let a suspended person go on
+    #[command(after_help = "Examples:\n  \
+        tenure platform-admin resume ada --reason 'they have a new one'")]
+    Resume(Decision),
+}
+
+#[derive(Debug, clap::Args)]
+struct Decision {
+    #[command(flatten)]
+    person: Person,
+    /// Why, 1 to 500 characters; kept in the platform's part of the audit log
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -65,6 +85,8 @@ pub(super) fn run(args: &Args, flags: &Flags) -> Outcome {
             let reset = on_kernel(flags, async |kernel| platform::reset_factors(kernel, &person.name).await);
             reset_told(&reset.map_err(|error| told(error, &person.name))?, args.json);
         }
+        Verb::Suspend(decision) => decide(flags, decision, PersonStatus::Suspended, args.json)?,
+        Verb::Resume(decision) => decide(flags, decision, PersonStatus::Active, args.json)?,
         Verb::List => list(&on_kernel(flags, async |kernel| platform::admins(kernel).await).map_err(whole)?, args.json),
     }
     Ok(())
@@ -99,6 +121,29 @@ fn list(admins: &[PlatformAdmin], json: bool) {
     if admins.is_empty() {
         output::note("there are none; `tenure platform-admin create` makes one");
     }
+}
+
+fn decide(flags: &Flags, Decision { person, reason }: &Decision, status: PersonStatus, json: bool) -> Outcome {
+    let decided = on_kernel(flags, async |kernel| platform::decide_about(kernel, &person.name, status, reason).await);
+    let decided = decided.map_err(|error| match error {
+        Trouble::Refused(error) if error.problem().code == tenure_kernel::Code::NotFound => {
+            Failure::Failed(format!("nobody here is called {}", person.name))
+        }
+        other => whole(other),
+    })?;
+    if json {
+        output::json(&serde_json::json!(decided));
+        return Ok(());
+    }
+    let PersonDecided { person, logins_ended } = decided;
+    let (username, email) = (person.username.0, person.email.0);
+    match status {
+        PersonStatus::Suspended => {
+            output::line(format_args!("suspended {username} ({email}); {logins_ended} of their logins ended"));
+        }
+        PersonStatus::Active => output::line(format_args!("resumed {username} ({email}); they log in again")),
+    }
+    Ok(())
 }
 
 fn reset_told(reset: &FactorsReset, json: bool) {

@@ -22,6 +22,13 @@ fn everybody_on_this_machine_is_the_administrator_and_nobody_else() {
     assert_eq!(console.status, 200);
     let token = console.json()["access_token"].as_str().unwrap().to_owned();
     assert_eq!(server.me(&token).json()["user"]["username"], "local");
+    // There is one login, the server's own; were it to end, nothing would answer until the next start.
+    let here = [("x-tenure-console", "1")];
+    assert_eq!(server.ask("POST", "/api/v1/auth/logout", &here, "").status, 409);
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let revoked = server.ask("POST", "/api/v1/auth/revoke", &form, &format!("token={token}"));
+    assert!(revoked.status >= 400, "{}", revoked.text());
+    assert_eq!(server.get("/api/v1/auth/me").status, 200);
     assert!(server.errors().contains("logins are switched off"), "{}", server.errors());
 }
 

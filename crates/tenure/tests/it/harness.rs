@@ -12,6 +12,9 @@ use nix::unistd::Pid;
 /// The longest that anything here may take on a machine that does many things at once.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Of everybody whom [`Server::register`] makes.
+pub const PASSWORD: &str = "a quiet green meadow";
+
 /// The program in an environment where only what a test sets is set.
 pub fn tenure(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
@@ -175,12 +178,25 @@ impl Server {
         let answer = self.post(
             "/api/v1/auth/register",
             &serde_json::json!({
-                "email": format!("{name}@example.com"), "username": name, "password": "a quiet green meadow",
+                "email": format!("{name}@example.com"), "username": name, "password": PASSWORD,
                 "full_name": name, "organization_name": name
             }),
         );
         assert_eq!(answer.status, 201, "{}", answer.text());
         answer.json()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// The person of this token opens the link that is sent to their address.
+    pub fn confirm_address(&self, token: &str) {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        assert_eq!(self.ask("POST", "/api/v1/auth/verify-email", &headers, "{}").status, 204);
+        let outbox = self.get("/api/v1/dev/outbox").json();
+        let mut sent = outbox["items"].as_array().unwrap().iter();
+        let newest = sent.find(|message| message["kind"] == "verify-email").expect("a link was sent");
+        let (_, link) = newest["text"].as_str().unwrap().split_once("#token=").unwrap();
+        let link = serde_json::json!({"token": link.split_whitespace().next()});
+        assert_eq!(self.post("/api/v1/auth/verify-email/confirm", &link).status, 204);
     }
 
     pub fn me(&self, token: &str) -> Answer {

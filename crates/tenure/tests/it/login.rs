@@ -81,6 +81,7 @@ fn a_login_from_its_approval_to_its_end() {
     assert_eq!(server.ask("POST", "/api/v1/users", &headers, &asked.to_string()).status, 201);
     let (code, _, errors) = call(&["whoami", "--tenant", "nowhere"]);
     assert!(code == 1 && errors.contains("no member of an organisation `nowhere`"), "{errors}");
+    server.confirm_address(&token);
     let joined = json!({"organization": "bob", "accept": true}).to_string();
     let headers = [("authorization", &*format!("Bearer {token}")), ("content-type", "application/json")];
     assert_eq!(server.ask("POST", "/api/v1/auth/switch", &headers, &joined).status, 200);

@@ -53,6 +53,7 @@ fn who_lost_their_second_factors_and_is_in_two_organisations_is_helped_on_the_se
     let asked =
         json!({"email": "ada@example.com", "username": "ada2", "full_name": "Ada", "password": "a quiet green meadow"});
     call(&server, &bob, "POST", "/api/v1/users", asked);
+    server.confirm_address(&ada);
     call(&server, &ada, "POST", "/api/v1/auth/switch", json!({"organization": "bob", "accept": true}));
     set_up_app(&server, &ada);
     let login = |server: &Server| {
@@ -82,4 +83,41 @@ fn who_lost_their_second_factors_and_is_in_two_organisations_is_helped_on_the_se
         let events = events["items"].as_array().unwrap();
         assert_eq!((events.len(), &events[0]["actor"]["id"]), (1, &json!("system:operator")), "{events:#?}");
     }
+}
+
+#[test]
+fn people_are_suspended_and_resumed_on_the_servers_machine() {
+    let data = data_dir();
+    let login = |server: &Server| {
+        server.post("/api/v1/auth/login", &json!({"username": "ada", "password": "a quiet green meadow"})).status
+    };
+    let server = Server::start(data.path());
+    server.register("ada");
+    drop(server);
+    let admin = |args: &[&str]| run(tenure(data.path()).arg("platform-admin").args(args));
+    let (code, _, errors) = admin(&["suspend", "ada"]);
+    assert!(code == 2 && errors.contains("--reason"), "{errors}");
+    let (code, _, errors) = admin(&["suspend", "nobody", "--reason", "a slip"]);
+    assert!(code == 1 && errors.contains("nobody here is called nobody"), "{errors}");
+    let (code, _, errors) = admin(&["suspend", "ada", "--reason", " "]);
+    assert!(code == 1 && errors.contains("reason"), "{errors}");
+    let (code, told, errors) = admin(&["suspend", "ada@example.com", "--reason", "their laptop was stolen"]);
+    assert!(code == 0 && told == "suspended ada (ada@example.com); 1 of their logins ended\n", "{told} {errors}");
+
+    let server = Server::start(data.path());
+    assert_eq!(login(&server), 401);
+    drop(server);
+    let (code, told, errors) = admin(&["resume", "ada", "--reason", "found", "--json"]);
+    assert_eq!(code, 0, "{errors}");
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["username"], &told["status"]), (&json!("ada"), &json!("active")));
+    let server = Server::start(data.path());
+    assert_eq!(login(&server), 200);
+    drop(server);
+
+    // The last administrator keeps the platform, whoever asks.
+    let (code, _, errors) = admin(&["create", "ada"]);
+    assert_eq!(code, 0, "{errors}");
+    let (code, _, errors) = admin(&["suspend", "ada", "--reason", "a slip"]);
+    assert!(code == 1 && errors.contains("nobody else administers the platform"), "{errors}");
 }

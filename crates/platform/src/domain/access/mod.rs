@@ -4,4 +4,4 @@ mod role;
 mod standing;
 
 pub use role::{SystemRole, effective};
-pub use standing::{Holder, Known, Standing, judge, of_holder, what_may};
+pub use standing::{Asker, Holder, Known, Standing, judge, of_holder, what_may};

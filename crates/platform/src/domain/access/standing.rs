@@ -10,8 +10,8 @@ use std::sync::Arc;
 use tenure_kernel::context::MAX_ACTORS;
 use tenure_kernel::permission::DelegationAct;
 use tenure_kernel::{
-    Actor, KeyId, Permission as _, PermissionSet, Principal, Result, ServiceAccountId, SystemTx, TeamId, TenantId,
-    UserId,
+    Actor, Context, KeyId, Permission as _, PermissionSet, Principal, Result, ServiceAccountId, SystemTx, TeamId,
+    TenantId, UserId,
 };
 
 use super::role::effective;
@@ -70,6 +70,51 @@ pub async fn what_may(tx: &mut SystemTx, tenant: TenantId, actor: &Actor) -> Res
     judge(actor, &mut Fresh { tx, tenant }).await
 }
 
+/// Who asked for something that happens later, as it is kept until then: what comes of it is within what they held then, and what
+/// they may do when it happens.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    /// With the key or token that they asked with.
+    pub actor: Actor,
+    /// What they held when they asked.
+    pub held: PermissionSet,
+}
+
+impl Asker {
+    /// Who asks now.
+    #[must_use]
+    pub fn of(cx: &Context) -> Self {
+        Self { actor: *cx.actor(), held: cx.identity.permissions }
+    }
+
+    /// As two columns hold it.
+    ///
+    /// # Errors
+    /// When the actor cannot be written.
+    pub fn stored(&self) -> Result<(String, Vec<String>)> {
+        let held = self.held.iter().map(|id| id.as_str().to_owned()).collect();
+        Ok((serde_json::to_string(&self.actor)?, held))
+    }
+
+    /// From those columns.
+    ///
+    /// # Errors
+    /// When it is not what [`Asker::stored`] wrote.
+    pub fn read(actor: &str, held: &[String]) -> Result<Self> {
+        let held = PermissionSet::from_patterns(held.iter().map(String::as_str));
+        Ok(Self { actor: serde_json::from_str(actor)?, held })
+    }
+
+    /// What they may do now of what they could do when they asked.
+    ///
+    /// # Errors
+    /// PostgreSQL's.
+    pub async fn may(&self, tx: &mut SystemTx, tenant: TenantId) -> Result<PermissionSet> {
+        let standing = what_may(tx, tenant, &self.actor).await?;
+        Ok(standing.map_or(PermissionSet::NONE, |standing| standing.permissions.intersection(self.held)))
+    }
+}
+
 struct Fresh<'t> {
     tx: &'t mut SystemTx,
     tenant: TenantId,
@@ -101,6 +146,7 @@ async fn person(tx: &mut SystemTx, tenant: TenantId, user: UserId, key: Option<K
                   m.permissions || array(select unnest(r.permissions) from roles r where r.tenant_id = m.tenant_id and r.name = any(m.roles)) as "permissions!",
                   array(select team_id from team_members tm where tm.tenant_id = m.tenant_id and tm.user_id = m.user_id) as "teams!: Vec<TeamId>"
            from memberships m join tenants t on t.tenant_id = m.tenant_id
+           join users u on u.id = m.user_id and u.status = 'active'
            left join api_keys k on k.tenant_id = m.tenant_id and k.id = $3 and k.user_id = m.user_id
                 and k.revoked_at is null and (k.expires_at is null or k.expires_at > $4)
            where m.tenant_id = $1 and m.user_id = $2 and m.status = 'active' and t.status = 'active'

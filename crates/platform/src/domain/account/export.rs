@@ -10,15 +10,14 @@ use serde::Serialize;
 use tenure_kernel::describe::{Description, Output, Raw};
 use tenure_kernel::page::MAX_LIMIT;
 use tenure_kernel::{
-    Actor, Audited, Authenticated, Code, NewEvent, PageQuery, Problem, Read, Result, SystemReason, TenantTx, Timestamp,
-    UserId,
+    Audited, Authenticated, NewEvent, PageQuery, Read, Result, SystemReason, TenantTx, Timestamp, UserId,
 };
 use utoipa::ToSchema;
 
 use super::store::{self, OwnKey, OwnRecord};
 use crate::app::Routes;
 use crate::domain::audit::{self, AuditedEvent, LoginRecord};
-use crate::domain::identity::{OwnData, UserEvent, own_data};
+use crate::domain::identity::{OwnData, UserEvent, logged_in, own_data};
 
 /// Of the longest lists, the newest so many.
 const MOST: usize = 10_000;
@@ -61,11 +60,7 @@ impl Output for ExportAnswer {
 }
 
 async fn export(cx: Authenticated) -> Result<Raw<ExportAnswer>> {
-    let actor: Actor = *cx.cx().actor();
-    let (Some(user), Some(_)) = (actor.user(), actor.session) else {
-        let detail = "this tells a person of themselves, and an API key is none; log in";
-        return Err(Problem::new(Code::Unauthenticated, detail).into());
-    };
+    let ((user, _), actor) = (logged_in(&cx)?, *cx.cx().actor());
     let (api_keys, mut records, mut logins, mut events) = cx
         .read(async |tx| {
             let (keys, records) = (store::keys(tx, user).await?, store::records(tx, user, ROWS).await?);

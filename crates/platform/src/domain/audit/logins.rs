@@ -6,8 +6,8 @@ use tenure_kernel::keys::TenantKeys;
 use tenure_kernel::permission::{AuditRead, UserRead};
 use tenure_kernel::record::SaltedValue;
 use tenure_kernel::{
-    All, Authenticated, Authorized, Code, EventId, Json, Mode, Page, PageQuery, Path, Problem, Query, Result, TenantTx,
-    Timestamp, UserId,
+    All, Authenticated, Authorized, EventId, Json, Mode, Page, PageQuery, Path, Query, Result, TenantTx, Timestamp,
+    UserId,
 };
 use tenure_tlog::leaf::PatchOp;
 use utoipa::ToSchema;
@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::http::reading;
 use super::store::{self, LoginRow};
 use crate::app::Routes;
+use crate::domain::identity::logged_in;
 use crate::domain::members::Member;
 
 /// The routes.
@@ -59,9 +60,7 @@ pub struct LoginRecord {
 }
 
 async fn own(cx: Authenticated, Query(page): Query<PageQuery>) -> Result<Json<Page<LoginRecord>>> {
-    let user = cx.cx().actor().user();
-    let user =
-        user.ok_or_else(|| Problem::new(Code::Unauthenticated, "this credential does not belong to a person"))?;
+    let (user, _) = logged_in(&cx)?;
     cx.read(async |tx| logins_of(tx, user, &page).await).await.map(Json)
 }
 

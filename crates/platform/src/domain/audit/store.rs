@@ -107,7 +107,8 @@ pub(super) async fn logins<M: Mode>(tx: &mut TenantTx<M>, user: UserId, page: &P
            from events e left join event_seals s on s.tenant_id = e.tenant_id and s.event_id = e.id
            where e.tenant_id = $1 and e.on_behalf_of = $2
              and (e.action in ('session.started', 'session.login-failed')
-                  or e.action = 'request.refused' and e.resource_id = 'POST /api/v1/auth/login')
+                  or e.action = 'request.refused' and e.resource_id in (
+                      'POST /api/v1/auth/login', 'POST /api/v1/auth/mfa', 'POST /api/v1/auth/passkey', 'POST /api/v1/auth/token'))
              and ($3::timestamptz is null or (e.at, e.id) < ($3, $4::uuid))
              and (s.seq is not null or exists (
                  select from unsealed_events u where u.tenant_id = e.tenant_id and u.at = e.at and u.id = e.id))

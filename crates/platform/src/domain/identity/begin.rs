@@ -48,8 +48,9 @@ pub(super) async fn after_first(tx: &mut SystemTx, user: UserId, known: Option<&
     if !mfa_store::has_mfa(tx, user).await? {
         return Ok(Next::Enter(Proof { user, mfa_at: None, proven_at: Some(tx.now()), goes_on: None }));
     }
-    if let Some(Known::Device(device)) = known {
-        mfa_store::device_used(tx, device.id).await?;
+    if let Some(Known::Device(device)) = known
+        && mfa_store::device_used(tx, device.id).await?
+    {
         // It lets in. What asks for a factor proven just now asks for one.
         return Ok(Next::Enter(Proof { user, mfa_at: Some(device.proven_at), proven_at: None, goes_on: None }));
     }
@@ -80,7 +81,7 @@ impl Proof {
         session: SessionId,
         login_ttl: Duration,
     ) -> Result<Self> {
-        let (mfa_at, proven_at, begun_at) = mfa_store::proven(tx, session).await?;
+        let (mfa_at, proven_at, begun_at) = mfa_store::proven(tx, user, session).await?;
         let goes_on = Some(GoesOn { begun_at, ends_at: begun_at.after(login_ttl) });
         Ok(Self { user, mfa_at, proven_at, goes_on })
     }

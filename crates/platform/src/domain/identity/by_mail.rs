@@ -153,8 +153,8 @@ async fn taken_back(tx: &mut SystemTx, app: &App, reached: &Reached, sent_to: &s
     let mut events = told(UserEvent::PASSWORD_RESET, user, &tenants);
     link_store::forget(tx, Purpose::ChangeEmail, user).await?;
     lockout::succeeded(tx, &subjects(reached, tx)).await?;
-    // Who read the link reads what is sent to that address.
-    if link_store::verified(tx, user, sent_to).await? {
+    // Who read the link reads what is sent to that address. Whether they are who set up the second factor is not known.
+    if !mfa_store::has_mfa(tx, user).await? && link_store::verified(tx, user, sent_to).await? {
         events.extend(told(UserEvent::EMAIL_VERIFIED, user, &tenants));
     }
     let by = By::mail(user);

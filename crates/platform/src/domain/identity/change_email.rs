@@ -133,7 +133,7 @@ async fn try_confirm(anonymous: &Anonymous, app: &App, link: &LinkUse) -> Result
         for purpose in [Purpose::VerifyEmail, Purpose::ResetPassword, Purpose::Unlock] {
             link_store::forget(tx, purpose, user.id).await?;
         }
-        for tenant in link_store::known_in(tx, user.id).await? {
+        for tenant in store::audiences(tx, Some(user.id)).await? {
             tx.enter(tenant).await?;
             link_store::change_email_in(tx, tenant, user.id, &holder.email).await?;
         }

@@ -30,6 +30,8 @@ tenure_kernel::actions! {
         EXPORTED = "exported", "A person saved everything that names them.";
         DELETED = "deleted", "A person deleted their account: their names are gone from the installation, their memberships, sessions and keys are over.";
         REMOVED = "removed", "A person whom an import had made, and whom nobody else knows, was removed when it was undone; told on the platform's stream.";
+        SUSPENDED = "suspended", "The platform suspended a person in every organisation; told to each of theirs, and with the reason on the platform's stream.";
+        RESUMED = "resumed", "The platform let a suspended person go on; told as the suspension was.";
         DECLINED = "declined", "A person declined to be a member of the organisation.";
     }
 }

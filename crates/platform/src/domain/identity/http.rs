@@ -25,7 +25,7 @@ use super::login::{self, actor_of};
 use super::mfa;
 use super::model::{Email, NewPerson, Session, User, Username, parse_name, parse_password};
 use super::second_login::{self, TRUSTED_FOR};
-use super::sessions;
+use super::sessions::{self, may_end_current};
 use super::signup::create_organization;
 use super::standing::standing;
 use super::step_up;
@@ -337,6 +337,7 @@ pub(super) async fn logout(
                 Ends::OfRefresh(digest) => store::session_of_refresh(tx, &digest).await?,
             };
             let Some(session) = session else { return Ok(Audited::none("there is no such login", ())) };
+            may_end_current(&app, true)?;
             if !store::revoke(tx, session.id).await? {
                 return Ok(Audited::none("the login was over already", ()));
             }

@@ -214,17 +214,6 @@ pub(super) async fn change_email(tx: &mut SystemTx, user: UserId, email: &str) -
     Ok(())
 }
 
-/// Every organisation that knows the person, whatever their membership is.
-pub(super) async fn known_in(tx: &mut SystemTx, user: UserId) -> Result<Vec<TenantId>> {
-    let tenants = sqlx::query_scalar!(
-        r#"select tenant_id as "tenant: TenantId" from memberships where user_id = $1 order by 1"#,
-        user.uuid()
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    Ok(tenants)
-}
-
 /// The tenant that the transaction is in knows the person under this address from now on.
 pub(super) async fn change_email_in(tx: &mut SystemTx, tenant: TenantId, user: UserId, email: &str) -> Result<()> {
     sqlx::query!(

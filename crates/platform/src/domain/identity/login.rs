@@ -24,6 +24,7 @@ use super::event::UserEvent;
 use super::http::{LoggedIn, OrganizationRef, answer, client};
 use super::known::{self, Brought};
 use super::lockout;
+use super::mfa_store;
 use super::model::{Session, User};
 use super::second::ask_passkeys;
 use super::second_login::LoginState;
@@ -182,6 +183,8 @@ async fn by_password(anonymous: &Anonymous, app: &App, headers: &HeaderMap, logi
         .system(SystemReason::Authenticate)
         .from(anonymous.origin())
         .run(async |tx| {
+            // The person before their password, as who sets another by mail locks them.
+            mfa_store::has_mfa(tx, user.id).await?;
             let still = match &renewed {
                 Some(new) => store::replace_password(tx, user.id, hash.as_deref(), new).await?,
                 None => store::is_password(tx, user.id, hash.as_deref()).await?,

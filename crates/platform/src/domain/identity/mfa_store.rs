@@ -23,6 +23,12 @@ pub(super) async fn has_mfa_alone(tx: &mut SystemTx, user: UserId) -> Result<boo
     Ok(mfa)
 }
 
+/// As [`has_mfa_alone`], of an identifier that somebody presented.
+pub(super) async fn lock_if_known(tx: &mut SystemTx, user: UserId) -> Result<()> {
+    sqlx::query!("select from users where id = $1 for update", user.uuid()).fetch_optional(&mut *tx).await?;
+    Ok(())
+}
+
 /// Which factors a person has.
 #[derive(Debug, Clone)]
 pub(super) struct Has {
@@ -245,11 +251,12 @@ pub(super) async fn is_logged_in(tx: &mut SystemTx, user: Option<UserId>, refres
     Ok(there)
 }
 
-pub(super) async fn device_used(tx: &mut SystemTx, id: DeviceId) -> Result<()> {
-    sqlx::query!("update trusted_devices set last_used_at = $2 where id = $1", id.uuid(), tx.now())
+/// Whether the device is trusted still: it may be forgotten while a password is checked.
+pub(super) async fn device_used(tx: &mut SystemTx, id: DeviceId) -> Result<bool> {
+    let done = sqlx::query!("update trusted_devices set last_used_at = $2 where id = $1", id.uuid(), tx.now())
         .execute(&mut *tx)
         .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 /// Newest first.
@@ -290,8 +297,11 @@ pub(super) async fn delete_devices(tx: &mut SystemTx, user: UserId) -> Result<()
 /// 401 for one that has ended since the request was let in.
 pub(super) async fn proven(
     tx: &mut SystemTx,
+    user: UserId,
     id: SessionId,
 ) -> Result<(Option<Timestamp>, Option<Timestamp>, Timestamp)> {
+    // The person before the login, as whoever changes their factors locks them; the session that begins would ask for it later.
+    sqlx::query!("select from users where id = $1 for key share", user.uuid()).fetch_optional(&mut *tx).await?;
     let row = sqlx::query!(
         r#"select mfa_at, proven_at, coalesce(begun_at, created_at) as "begun_at!: Timestamp"
            from sessions where id = $1 and revoked_at is null and expires_at > $2 for no key update"#,

@@ -311,6 +311,10 @@ async fn passkey_login(
             if let Some(seconds) = lockout::wait_for(tx, &whose.subjects).await? {
                 return Ok(Audited::none("refused right below, with an event", (whose, Finished::TooSoon(seconds))));
             }
+            if let Some(claimed) = claimed {
+                // Their factors stay as they are until this login stands: taking one away ends the logins that there are.
+                mfa_store::lock_if_known(tx, claimed).await?;
+            }
             let Some((user, proven)) = second::check_alone(tx, &app.passkeys, &used, challenge.state).await? else {
                 lockout::missed(tx, &whose.subjects).await?;
                 return Ok(Audited::none("refused right below, with an event", (whose, Finished::Wrong)));

@@ -92,8 +92,11 @@ impl Output for EndedAnswer {
     }
 }
 
-/// The person who asks, and the login that they ask with.
-pub(super) fn person<D>(cx: &Authenticated<D>) -> Result<(UserId, SessionId)> {
+/// The person who asks, and the login that they ask with: what is a person's own is none of their keys'.
+///
+/// # Errors
+/// 401 for any other credential.
+pub fn person<D>(cx: &Authenticated<D>) -> Result<(UserId, SessionId)> {
     let actor = cx.cx().actor();
     actor.user().zip(actor.session).ok_or_else(|| {
         Problem::new(Code::Unauthenticated, "this credential does not belong to a person who logged in").into()
@@ -179,7 +182,7 @@ async fn end_all(
 }
 
 /// Where nobody logs in there is one login, the server's own; without it nothing would answer until the next start.
-fn may_end_current(app: &App, ends: bool) -> Result<()> {
+pub(super) fn may_end_current(app: &App, ends: bool) -> Result<()> {
     if ends && !app.config.logins {
         return Err(Problem::conflict("logins are switched off here, so this one cannot be ended").into());
     }

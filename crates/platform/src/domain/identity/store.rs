@@ -248,6 +248,17 @@ pub(super) async fn invitations(tx: &mut SystemTx, user: UserId) -> Result<Vec<O
     Ok(rows.into_iter().map(|row| OrganizationRef::new(row.tenant, row.slug, row.name)).collect())
 }
 
+/// Whether this membership was meant for who holds the account: the organisation made them, or they are known to read what is
+/// sent to the address that it typed.
+pub(super) async fn may_accept(tx: &mut SystemTx, tenant: TenantId, user: UserId) -> Result<bool> {
+    let may = sqlx::query_scalar!(
+        r#"select created_in is not distinct from $2 or email_verified_at is not null as "may!" from users where id = $1"#,
+        user.uuid(),
+        tenant.uuid()
+    );
+    Ok(may.fetch_one(&mut *tx).await?)
+}
+
 /// The person agrees to the membership of the tenant the transaction is in.
 pub(super) async fn accept_membership(tx: &mut SystemTx, tenant: TenantId, user: UserId) -> Result<()> {
     sqlx::query!(
@@ -461,8 +472,21 @@ pub(super) async fn end_login(tx: &mut SystemTx, user: UserId, id: SessionId) ->
     Ok(row.map(|row| Ended { session: Session { id, user, tenant: row.tenant }, console: row.console }))
 }
 
-/// Ends every login of this person but `keep`. Locked in one order: two that do this at once would wait for each other.
+/// Ends every login of this person but `keep`. Locked in one order: two that do this at once would wait for each other. Once more
+/// until there is none: what a login began while this waited for it, the statement that waited does not see, and the next one
+/// does.
 pub(super) async fn end_logins(tx: &mut SystemTx, user: UserId, keep: Option<SessionId>) -> Result<Vec<Ended>> {
+    let mut all = Vec::new();
+    loop {
+        let ended = end_seen(tx, user, keep).await?;
+        if ended.is_empty() {
+            return Ok(all);
+        }
+        all.extend(ended);
+    }
+}
+
+async fn end_seen(tx: &mut SystemTx, user: UserId, keep: Option<SessionId>) -> Result<Vec<Ended>> {
     let rows = sqlx::query!(
         r#"update sessions set revoked_at = $3 where id in (
                select id from sessions

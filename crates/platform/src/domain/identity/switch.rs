@@ -7,14 +7,14 @@ use serde::Deserialize;
 use tenure_kernel::bus::Message;
 use tenure_kernel::describe::Raw;
 use tenure_kernel::{
-    Audited, Authenticated, Json, NewEvent, NoContent, Path, Problem, Result, Sample, SystemReason, TenantId,
+    Audited, Authenticated, Code, Json, NewEvent, NoContent, Path, Problem, Result, Sample, SystemReason, TenantId,
 };
 use utoipa::ToSchema;
 
 use super::authenticator::suspended;
 use super::begin::Proof;
 use super::cookie::{self, RefreshIn};
-use super::event::{SessionEvent, UserEvent};
+use super::event::{UserEvent, started};
 use super::http::{LoggedInAnswer, OrganizationRef, answer, client};
 use super::link_store;
 use super::sessions::{By, person};
@@ -78,6 +78,11 @@ async fn switch(
                 let detail = "this organisation asks you to be a member; send `accept: true` if you agree";
                 return Err(Problem::conflict(detail).into());
             }
+            if there.pending && !store::may_accept(tx, there.tenant, person).await? {
+                app.mail.required()?;
+                let detail = "this organisation asked whoever reads mail to your address, and that is not known to be you: open the link that was sent to it first; POST /api/v1/auth/verify-email sends another";
+                return Err(Problem::new(Code::EmailUnverified, detail).into());
+            }
             // Before that very login is ended.
             let proof = Proof::of_session(tx, person, current, app.tokens.config().login_ttl).await?;
             let ended = match to.refresh {
@@ -89,7 +94,7 @@ async fn switch(
                 store::accept_membership(tx, there.tenant, person).await?;
             }
             let new = NewSession { proof, tenant: there.tenant, client: client(to.refresh), lasts };
-            let mut session = store::insert_session(tx, &new, &token).await?.audited(SessionEvent::STARTED);
+            let mut session = started(store::insert_session(tx, &new, &token).await?);
             if there.pending {
                 let joined = NewEvent::new(UserEvent::JOINED, person.to_string());
                 session = session.also(joined.by(by.seen_from(there.tenant)).in_tenant(there.tenant));

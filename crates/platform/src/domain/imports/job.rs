@@ -133,7 +133,7 @@ impl Importer {
 
     /// A transaction in the import's organisation, by who asked for it.
     async fn within<T>(&self, claim: &Claim, f: impl AsyncFnOnce(&mut SystemTx) -> Result<Audited<T>>) -> Result<T> {
-        let system = self.kernel.system(SystemReason::ManagePeople).by(claim.actor);
+        let system = self.kernel.system(SystemReason::ManagePeople).by(claim.asker.actor);
         system
             .run(async |tx| {
                 tx.enter(claim.tenant).await?;

@@ -5,14 +5,14 @@ use std::time::Duration;
 use serde_json::Value;
 use sqlx::types::Json;
 use tenure_kernel::{
-    Actor, Change, Error, ImportId, Kernel, Load, Mode, Page, PageQuery, PermissionSet, Permitted, Personal, Result,
+    Change, Error, ImportId, Kernel, Load, Mode, Page, PageQuery, PermissionSet, Permitted, Personal, Result,
     SystemReason, SystemTx, TenantId, TenantTx, Timestamp, UserId, Write,
 };
 use uuid::Uuid;
 
 use super::file::{Cells, RawLine};
 use super::model::{Import, ImportLine, ImportState, LineError, LineState};
-use crate::domain::access;
+use crate::domain::access::Asker;
 
 /// Where the sealed cells stand: part of what they are authenticated with.
 const SEALED: (&str, &str) = ("user_import_lines", "input");
@@ -138,19 +138,13 @@ pub(super) async fn lines<M: Mode>(
     lines.collect()
 }
 
-/// Who asks, as it is kept until their lines' turn comes.
-fn asker(tx: &TenantTx<Write>) -> Result<(String, Vec<String>)> {
-    let held = tx.cx().identity.permissions.iter().map(|id| id.as_str().to_owned()).collect();
-    Ok((serde_json::to_string(tx.cx().actor())?, held))
-}
-
 /// Hands in a file.
 ///
 /// # Errors
 /// The constraint `user_imports_one_at_a_time`; PostgreSQL's.
 pub(super) async fn insert(tx: &mut TenantTx<Write>, dry_run: bool, lines: Vec<RawLine>) -> Result<Change<Import>> {
     let (id, now) = (tx.new_id::<tenure_kernel::kind::Import>(), tx.now());
-    let (actor, held) = asker(tx)?;
+    let (actor, held) = Asker::of(tx.cx()).stored()?;
     let import = Import {
         id,
         dry_run,
@@ -232,7 +226,7 @@ pub(super) async fn cancel(tx: &mut TenantTx<Write>, import: &Permitted<Import>)
 pub(super) async fn undo(tx: &mut TenantTx<Write>, import: Permitted<Import>) -> Result<Change<Import>> {
     let before = import.into_inner();
     let after = Import { state: ImportState::Undoing, finished_at: None, ..before.clone() };
-    let (actor, held) = asker(tx)?;
+    let (actor, held) = Asker::of(tx.cx()).stored()?;
     sqlx::query!(
         "update user_imports set state = 'undoing', finished_at = null, cancelled = false, actor = $3, held = $4, turn_at = $5
          where tenant_id = $1 and id = $2",
@@ -254,9 +248,7 @@ pub(super) struct Claim {
     pub(super) id: ImportId,
     pub(super) dry_run: bool,
     pub(super) undoing: bool,
-    pub(super) actor: Actor,
-    /// What its asker held when they asked.
-    pub(super) held: PermissionSet,
+    pub(super) asker: Asker,
 }
 
 /// Takes the import that waited longest among those that nobody is at.
@@ -281,8 +273,7 @@ pub(super) async fn claim(tx: &mut SystemTx, node: Uuid, lease: Duration) -> Res
         id: row.id,
         dry_run: row.dry_run,
         undoing: row.undoing,
-        actor: serde_json::from_str(&row.actor)?,
-        held: PermissionSet::from_patterns(row.held.iter().map(String::as_str)),
+        asker: Asker::read(&row.actor, &row.held)?,
     }))
 }
 
@@ -436,8 +427,7 @@ pub(super) async fn finish(
 
 /// What who asked for the import may do now, and could do when they asked.
 pub(super) async fn standing(tx: &mut SystemTx, claim: &Claim) -> Result<PermissionSet> {
-    let standing = access::what_may(tx, claim.tenant, &claim.actor).await?;
-    Ok(standing.map_or(PermissionSet::NONE, |standing| standing.permissions.intersection(claim.held)))
+    claim.asker.may(tx, claim.tenant).await
 }
 
 /// Puts a new member into the teams of these names; which of the names are of none.

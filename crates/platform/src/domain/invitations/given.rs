@@ -1,12 +1,10 @@
 //! What an invitation gives, and who may give it: asked when it is made, when it is sent again, and when it is accepted.
 
 use tenure_kernel::permission::{RoleAssign, TeamWrite, UserWrite};
-use tenure_kernel::{
-    Actor, All, Code, Error, Permission as _, PermissionSet, Principal, Problem, Result, SystemTx, TeamId, TenantId,
-};
+use tenure_kernel::{All, Code, Error, Permission as _, PermissionSet, Problem, Result, SystemTx, TeamId, TenantId};
 
 use super::model::Invitation;
-use crate::domain::access;
+use super::store;
 use crate::domain::roles;
 
 /// What it takes to invite.
@@ -34,9 +32,7 @@ pub(super) async fn within_own(
 /// Whether who invited may do so still, with these roles and into these teams. Otherwise an administrator who goes would be one
 /// again by a link to a second address of theirs.
 pub(super) async fn may_still(tx: &mut SystemTx, tenant: TenantId, invitation: &Invitation) -> Result<bool> {
-    let inviter = Actor { principal: Principal::User(invitation.invited_by), ..Actor::anonymous() };
-    let Some(standing) = access::what_may(tx, tenant, &inviter).await? else { return Ok(false) };
-    let held = standing.permissions;
+    let held = store::asker(tx, tenant, invitation).await?.may(tx, tenant).await?;
     if !held.contains(MayInvite::NEEDS) {
         return Ok(false);
     }

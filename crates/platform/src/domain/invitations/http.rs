@@ -15,7 +15,7 @@ use super::letter::letter;
 use super::model::{Invitation, InvitationState, parse_teams};
 use super::store::{self, NewInvitation};
 use crate::app::{App, Routes};
-use crate::domain::access::SystemRole;
+use crate::domain::access::{Asker, SystemRole};
 use crate::domain::identity::{Email, Registration};
 use crate::domain::mail::{self, LinkToken};
 use crate::domain::roles;
@@ -83,9 +83,9 @@ async fn create(
     let roles = roles::parse_names(&new.roles, "/roles")?;
     let roles = if roles.is_empty() { vec![SystemRole::Viewer.as_str().to_owned()] } else { roles };
     let teams = parse_teams(&new.teams)?;
-    let (tenant, held, token) = (cx.tenant(), cx.cx().identity.permissions, LinkToken::random()?);
+    let (tenant, asker, token) = (cx.tenant(), Asker::of(cx.cx()), LinkToken::random()?);
     let created = cx.write_across(SystemReason::ManagePeople, async |tx| {
-        within_own(tx, tenant, held, &roles, &teams).await?;
+        within_own(tx, tenant, asker.held, &roles, &teams).await?;
         if let Some(missing) = store::missing_team(tx, tenant, &teams).await? {
             return Err(Problem::invalid("/teams", format!("`{missing}` is no team of this organisation")).into());
         }
@@ -95,7 +95,8 @@ async fn create(
                 .into());
         }
         limited(tx, email.as_str(), inviter).await?;
-        let new = NewInvitation { email: email.as_str().to_owned(), roles, teams, invited_by: inviter };
+        let new =
+            NewInvitation { email: email.as_str().to_owned(), roles, teams, invited_by: inviter, asker: asker.clone() };
         let created = store::insert(tx, tenant, new, &token).await.on_constraint("invitations_open_key", invited)?;
         let created = created.audited(InvitationEvent::CREATED);
         send(tx, &app, tenant, created.value(), inviter, &token).await?;
@@ -113,16 +114,17 @@ async fn resend(
     Path(id): Path<InvitationId>,
 ) -> Result<Json<Invitation>> {
     let inviter = may_send(&cx, &app).await?;
-    let (tenant, held, token) = (cx.tenant(), cx.cx().identity.permissions, LinkToken::random()?);
+    let (tenant, asker, token) = (cx.tenant(), Asker::of(cx.cx()), LinkToken::random()?);
     let sent = cx.write_across(SystemReason::ManagePeople, async |tx| {
         let invitation = store::locked(tx, tenant, id).await?.ok_or_else(Problem::not_found)?;
         if !matches!(invitation.state, InvitationState::Open | InvitationState::Expired) {
             return Err(Problem::conflict("this invitation was accepted or taken back; make another").into());
         }
         // Whoever sends it again gives what it gives, and answers for it from now on. A team that is gone is nobody's to give.
-        within_own(tx, tenant, held, &invitation.roles, &invitation.teams).await.map_err(role_was_deleted)?;
+        within_own(tx, tenant, asker.held, &invitation.roles, &invitation.teams).await.map_err(role_was_deleted)?;
         limited(tx, &invitation.email, inviter).await?;
-        let sent = store::renew(tx, tenant, invitation, inviter, &token).await?.audited(InvitationEvent::SENT_AGAIN);
+        let sent =
+            store::renew(tx, tenant, invitation, (inviter, &asker), &token).await?.audited(InvitationEvent::SENT_AGAIN);
         send(tx, &app, tenant, sent.value(), inviter, &token).await?;
         Ok(sent)
     });

@@ -1,12 +1,13 @@
 //! All SQL on `invitations`, and on the teams that somebody is put into by one.
 
 use tenure_kernel::{
-    Change, InvitationId, Load, Mode, Page, PageQuery, Permitted, Personal, Result, SystemTx, TeamId, TenantId,
-    TenantTx, Timestamp, UserId, Write,
+    Actor, Change, InvitationId, Load, Mode, Page, PageQuery, PermissionSet, Permitted, Personal, Principal, Result,
+    SystemTx, TeamId, TenantId, TenantTx, Timestamp, UserId, Write,
 };
 use uuid::Uuid;
 
 use super::model::{Invitation, InvitationState, LASTS};
+use crate::domain::access::Asker;
 use crate::domain::mail::LinkToken;
 
 struct Row {
@@ -110,6 +111,7 @@ pub(super) struct NewInvitation {
     pub(super) roles: Vec<String>,
     pub(super) teams: Vec<TeamId>,
     pub(super) invited_by: UserId,
+    pub(super) asker: Asker,
 }
 
 /// A new invitation to the tenant that the transaction is in. One to the same address that has run out makes way for it.
@@ -123,6 +125,7 @@ pub(super) async fn insert(
     token: &LinkToken,
 ) -> Result<Change<Invitation>> {
     let now = tx.now();
+    let (actor, held) = new.asker.stored()?;
     sqlx::query!(
         "update invitations set status = 'revoked', updated_at = $3
          where tenant_id = $1 and lower(email) = lower($2) and status = 'open' and expires_at <= $3",
@@ -147,8 +150,8 @@ pub(super) async fn insert(
     let teams: Vec<Uuid> = invitation.teams.iter().map(|team| team.uuid()).collect();
     sqlx::query!(
         "insert into invitations (
-             tenant_id, id, email, roles, teams, status, invited_by, digest, created_at, updated_at, sent_at, expires_at)
-         values ($1, $2, $3, $4, $5, 'open', $6, $7, $8, $8, $8, $9)",
+             tenant_id, id, email, roles, teams, status, invited_by, digest, created_at, updated_at, sent_at, expires_at, actor, held)
+         values ($1, $2, $3, $4, $5, 'open', $6, $7, $8, $8, $8, $9, $10, $11)",
         tenant.uuid(),
         invitation.id.uuid(),
         *invitation.email,
@@ -157,7 +160,9 @@ pub(super) async fn insert(
         invitation.invited_by.uuid(),
         token.digest,
         now,
-        invitation.expires_at
+        invitation.expires_at,
+        actor,
+        &held
     )
     .execute(&mut *tx)
     .await?;
@@ -180,15 +185,35 @@ pub(super) async fn locked(tx: &mut SystemTx, tenant: TenantId, id: InvitationId
     Ok(row.map(|row| row.at(now)))
 }
 
+/// Who invites by it, and with what.
+pub(super) async fn asker(tx: &mut SystemTx, tenant: TenantId, invitation: &Invitation) -> Result<Asker> {
+    let row = sqlx::query!(
+        "select actor, held from invitations where tenant_id = $1 and id = $2",
+        tenant.uuid(),
+        invitation.id.uuid()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    match (row.actor, row.held) {
+        (Some(actor), Some(held)) => Asker::read(&actor, &held),
+        // Sent by a version that did not write it down.
+        _ => {
+            let actor = Actor { principal: Principal::User(invitation.invited_by), ..Actor::anonymous() };
+            Ok(Asker { actor, held: PermissionSet::ALL })
+        }
+    }
+}
+
 /// Gives an invitation another link, and time anew; it is `by` who invites from then on.
 pub(super) async fn renew(
     tx: &mut SystemTx,
     tenant: TenantId,
     before: Invitation,
-    by: UserId,
+    (by, asker): (UserId, &Asker),
     token: &LinkToken,
 ) -> Result<Change<Invitation>> {
     let now = tx.now();
+    let (actor, held) = asker.stored()?;
     let after = Invitation {
         invited_by: by,
         sent_at: now,
@@ -197,13 +222,16 @@ pub(super) async fn renew(
         ..before.clone()
     };
     sqlx::query!(
-        "update invitations set digest = $3, sent_at = $4, expires_at = $5, invited_by = $6, updated_at = $4 where tenant_id = $1 and id = $2",
+        "update invitations set digest = $3, sent_at = $4, expires_at = $5, invited_by = $6, updated_at = $4, actor = $7, held = $8
+         where tenant_id = $1 and id = $2",
         tenant.uuid(),
         after.id.uuid(),
         token.digest,
         now,
         after.expires_at,
-        by.uuid()
+        by.uuid(),
+        actor,
+        &held
     )
     .execute(&mut *tx)
     .await?;

@@ -43,7 +43,10 @@ pub async fn add(
         Some(known) => (User { id: known.user.id, ..typed(person, tx.now()) }, None),
         None => {
             let created = identity::insert_person(tx, person, Some(tenant)).await;
-            let created = created.on_constraint("users_username_key", name_taken)?;
+            let created = created.on_constraint("users_username_key", name_taken);
+            // Two who add one new address at once: whoever comes second finds a person who is known, when they ask again.
+            let same = || Problem::unavailable("somebody of this address was made at this very moment; send it again");
+            let created = created.on_constraint("users_email_key", same)?;
             // Not for the organisation to read: there is no such event of a person who was known.
             let created = created.audited(UserEvent::CREATED).in_tenant(PLATFORM_TENANT);
             (created.value().clone(), Some(created))

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tenure_kernel::describe::{Description, Output, Raw};
 use tenure_kernel::{
     Anonymous, Audited, Authenticated, Code, Error, Form, Json, NewEvent, NoContent, Problem, Proven, Query, Result,
-    Sample, SessionId, SystemReason, Timestamp, UserId,
+    Sample, SystemReason, Timestamp, UserId,
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -19,7 +19,7 @@ use super::event::DeviceLoginEvent;
 use super::http::Parameters;
 use super::store::{self, NewDeviceLogin, Polled};
 use crate::app::{App, Routes};
-use crate::domain::identity::grants;
+use crate::domain::identity::{grants, logged_in};
 
 /// How long a code may be typed in.
 const LASTS: Duration = Duration::from_secs(10 * 60);
@@ -194,13 +194,6 @@ async fn begin(anonymous: &Anonymous, app: &App, form: Form<DeviceRequest>) -> R
     })
 }
 
-/// The person who decides, and their login.
-fn person<D>(cx: &Authenticated<D>) -> Result<(UserId, SessionId)> {
-    let actor = cx.cx().actor();
-    let detail = "only a person who is logged in lets a program log in";
-    actor.user().zip(actor.session).ok_or_else(|| Problem::new(Code::Unauthenticated, detail).into())
-}
-
 /// 404 for a wrong code, which is counted: nobody tries them one after another.
 async fn wrong<D>(cx: &Authenticated<D>, user: UserId) -> Error {
     match grants::wrong_code(cx.kernel(), user, cx.cx().origin.address).await {
@@ -219,7 +212,7 @@ async fn not_too_soon<D>(cx: &Authenticated<D>, user: UserId) -> Result<()> {
 }
 
 async fn look(cx: Authenticated, Query(query): Query<DeviceQuery>) -> Result<Json<DeviceLogin>> {
-    let (user, _) = person(&cx)?;
+    let (user, _) = logged_in(&cx)?;
     not_too_soon(&cx, user).await?;
     let Some(code) = letters(&query.user_code) else { return Err(wrong(&cx, user).await) };
     let found = cx
@@ -245,7 +238,7 @@ async fn deny(cx: Authenticated, Json(code): Json<DeviceCode>) -> Result<NoConte
 }
 
 async fn decide<D>(cx: &Authenticated<D>, code: &DeviceCode, approve: bool) -> Result<NoContent> {
-    let (user, session) = person(cx)?;
+    let (user, session) = logged_in(cx)?;
     not_too_soon(cx, user).await?;
     let Some(code) = letters(&code.user_code) else { return Err(wrong(cx, user).await) };
     let (actor, tenant) = (*cx.cx().actor(), cx.cx().tenant());

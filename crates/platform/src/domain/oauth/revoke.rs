@@ -18,7 +18,7 @@ use super::http::Parameters;
 use crate::app::{App, Routes};
 use crate::domain::api_keys::looks_like_a_key;
 use crate::domain::identity::delegated_store::{self, DelegatedToken};
-use crate::domain::identity::{REFRESH_PREFIX, Said, grants};
+use crate::domain::identity::{REFRESH_PREFIX, Said, grants, logged_in};
 
 /// The routes.
 pub(super) fn routes() -> Routes {
@@ -106,14 +106,8 @@ async fn one(
     Ok(Audited::many(!revoked.is_empty(), revoked.iter().map(told)))
 }
 
-/// The person who is logged in.
-fn person(cx: &Authenticated) -> Result<UserId> {
-    let detail = "only a person who is logged in has handed something on";
-    cx.cx().actor().user().ok_or_else(|| Problem::new(Code::Unauthenticated, detail).into())
-}
-
 async fn list(cx: Authenticated, Query(page): Query<PageQuery>) -> Result<Json<Page<DelegatedToken>>> {
-    let (user, tenant) = (person(&cx)?, cx.cx().tenant());
+    let ((user, _), tenant) = (logged_in(&cx)?, cx.cx().tenant());
     let system = cx.kernel().system(SystemReason::Authenticate);
     let list = system.run(async |tx| {
         let page = delegated_store::list(tx, tenant, user, &page).await?;
@@ -123,7 +117,7 @@ async fn list(cx: Authenticated, Query(page): Query<PageQuery>) -> Result<Json<P
 }
 
 async fn end(cx: Authenticated, Path(id): Path<TokenId>) -> Result<NoContent> {
-    let (user, tenant, actor) = (person(&cx)?, cx.cx().tenant(), *cx.cx().actor());
+    let ((user, _), tenant, actor) = (logged_in(&cx)?, cx.cx().tenant(), *cx.cx().actor());
     let system = cx.kernel().system(SystemReason::Authenticate).from(&cx.cx().origin);
     let ended = system.run(async |tx| one(tx, tenant, id, Some(user), actor).await).await?;
     if ended { Ok(NoContent) } else { Err(Problem::not_found().into()) }

@@ -13,13 +13,13 @@ use tenure_kernel::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use super::{setup, store};
+use super::{people, setup, store};
 use crate::app::Routes;
 use crate::domain::quotas::{self, Quota, QuotaUsage};
 use crate::domain::rate_limits::{self, Bounds, RateLimit, TenantLimits};
 use crate::domain::tenancy::{Organization, OrganizationEvent, Plan};
 
-const MAX_REASON: usize = 500;
+pub(super) const MAX_REASON: usize = 500;
 /// What every reader of JSON keeps exactly (RFC 8259, section 6).
 const MAX_LIMIT: u64 = (1 << 53) - 1;
 /// More than the name of an organisation has.
@@ -35,6 +35,7 @@ pub fn routes() -> Routes {
         .post("/platform/organizations/{id}/resume", resume, "Let a suspended organisation go on.\n\nThe reason stands in its audit log.")
         .put("/platform/organizations/{id}/quota", set_quota, "Give an organisation another limit than its plan's, no limit, or its plan's again.")
         .put("/platform/organizations/{id}/rate-limit", set_rate_limit, "Set how many requests an organisation may make at most.\n\nIts administrators set less for it, its members and its keys, and no more. Null is what the installation gives every organisation. Takes effect on every node within a second.")
+        .merge(people::routes())
         .merge(setup::routes())
 }
 

@@ -125,6 +125,31 @@ pub async fn remember_uses(
     Ok(())
 }
 
+/// The plugins that this version names and that a workflow of this team could not use, by name. They are held until the transaction
+/// ends: none becomes private to a team meanwhile.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn not_usable_by(
+    tx: &mut TenantTx<Write>,
+    workflow: WorkflowId,
+    version: i32,
+    team: Option<TeamId>,
+) -> Result<Vec<String>> {
+    let rows = sqlx::query!(
+        r#"select p.name, may_use(p.team_id, $4) as "usable!" from workflow_plugin_uses u
+           join plugins p on p.tenant_id = u.tenant_id and p.name = u.plugin_name and p.deleted_at is null
+           where u.tenant_id = $1 and u.workflow_id = $2 and u.version = $3 order by p.name for share of p"#,
+        tx.tenant().uuid(),
+        workflow.uuid(),
+        version,
+        team.map(TeamId::uuid)
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(rows.into_iter().filter(|row| !row.usable).map(|row| row.name).collect())
+}
+
 /// A workflow that names a plugin in its newest version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PluginUser {

@@ -14,7 +14,7 @@ mod schema;
 mod stages;
 mod store;
 
-pub use catalog::{Catalog, ResolvedPlugin, pinned, remember_uses, resolve};
+pub use catalog::{Catalog, ResolvedPlugin, not_usable_by, pinned, remember_uses, resolve};
 pub use event::{PluginEvent, PluginVersionEvent};
 pub use http::routes;
 pub use manifest::{Capability, HttpCapability};

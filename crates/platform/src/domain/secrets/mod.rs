@@ -11,4 +11,4 @@ mod store;
 pub use event::SecretEvent;
 pub use http::routes;
 pub use model::{Editor, Grant, Secret, SecretName, SecretValue};
-pub use store::{granted_names, resolve};
+pub use store::{granted_names, not_usable_by, resolve};

@@ -354,3 +354,26 @@ fn not_granted(missing: &[&String]) -> Problem {
     );
     Problem::new(Code::Denied, detail).with("secrets", names)
 }
+
+/// The secrets that are granted to the workflow and that one of this team could not use, by name. They are held until the
+/// transaction ends: none becomes private to a team meanwhile.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn not_usable_by(
+    tx: &mut TenantTx<Write>,
+    workflow: WorkflowId,
+    team: Option<TeamId>,
+) -> Result<Vec<String>> {
+    let rows = sqlx::query!(
+        r#"select s.name, may_use(s.team_id, $3) as "usable!" from secret_grants g
+           join secrets s on s.tenant_id = g.tenant_id and s.id = g.secret_id
+           where g.tenant_id = $1 and g.workflow_id = $2 order by s.name for share of s"#,
+        tx.tenant().uuid(),
+        workflow.uuid(),
+        team.map(TeamId::uuid)
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(rows.into_iter().filter(|row| !row.usable).map(|row| row.name).collect())
+}

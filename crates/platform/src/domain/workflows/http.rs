@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tenure_kernel::permission::{Permission, WorkflowCreate, WorkflowDelete, WorkflowRead, WorkflowUpdate};
 use tenure_kernel::{
-    Authorized, Code, Created, Error, Json, NoContent, OnConstraint as _, Page, PageQuery, Path, Problem, Query,
-    Result, TeamId, TenantTx, WorkflowId, Write,
+    Audited, Authorized, Code, Created, Error, Json, NoContent, OnConstraint as _, Page, PageQuery, Path, Problem,
+    Query, Result, TeamId, TenantTx, WorkflowId, Write,
 };
 use tenure_workflow::plan::Canvas;
 use tenure_workflow::validate::Draft;
@@ -24,6 +24,7 @@ use super::model::{Format, Message, StoredVersion, Workflow, WorkflowSummary, Wo
 use super::store::{self, Filter};
 use crate::app::{App, Routes};
 use crate::domain::quotas::{self, Quota};
+use crate::domain::teams::TeamChoice;
 use crate::domain::{plugins, secrets};
 
 const CREATE: &str = "Create a workflow from a definition.\n\nThe body is the definition itself, as YAML or JSON. One with errors is refused with 422: `errors` names them, `faults` adds line, column, severity and suggestion.";
@@ -41,6 +42,7 @@ pub fn routes() -> Routes {
         .get("/workflows/{id}", get, "See a workflow with its newest version.")
         .put("/workflows/{id}", save, SAVE)
         .delete("/workflows/{id}", delete, "Delete a workflow.\n\nIts versions stay for the executions that ran them.")
+        .put("/workflows/{id}/team", set_team, "Make a workflow private to one of your teams, or everybody's.\n\nWhat is private to a team, its executions and approvals included, does not exist for those outside it. Refused with 409 while it uses a secret or plugin that is private to the team it leaves.")
         .get("/workflows/{id}/versions", versions, "List a workflow's versions, newest first.")
         .post("/workflows/{id}/versions", save_version, SAVE)
         .get("/workflows/{id}/versions/{version}", version, "See one version of a workflow.")
@@ -272,6 +274,41 @@ async fn delete(cx: Authorized<WorkflowDelete>, Path(id): Path<WorkflowId>) -> R
     })
     .await?;
     Ok(NoContent)
+}
+
+async fn set_team(
+    cx: Authorized<WorkflowUpdate>,
+    Path(id): Path<WorkflowId>,
+    Json(change): Json<TeamChoice>,
+) -> Result<Json<WorkflowSummary>> {
+    let moved = cx.write(async |tx| {
+        let workflow = tx.load::<Workflow>(id).await?;
+        tx.own_team(change.team_id, "/team_id")?;
+        let summary = store::summary(tx, id).await?;
+        if workflow.team_id == change.team_id {
+            return Ok(Audited::none("it was so before", summary));
+        }
+        leaves_behind(tx, &workflow, change.team_id).await?;
+        let moved = store::set_team(tx, workflow, change.team_id).await?.audited(WorkflowEvent::MOVED);
+        Ok(moved.map(|workflow| WorkflowSummary { workflow, ..summary }))
+    });
+    moved.await.map(Json)
+}
+
+/// 409 while what its newest version uses is private to the team that it leaves. Whoever moves it is in that team.
+async fn leaves_behind(tx: &mut TenantTx<Write>, workflow: &Workflow, team: Option<TeamId>) -> Result<()> {
+    let secrets = secrets::not_usable_by(tx, workflow.id, team).await?;
+    let plugins = plugins::not_usable_by(tx, workflow.id, workflow.version, team).await?;
+    let kinds = [("the secrets", secrets), ("the plugins", plugins)].into_iter().filter(|(_, names)| !names.is_empty());
+    let left: Vec<String> = kinds.map(|(kind, names)| format!("{kind} {}", names.join(", "))).collect();
+    if left.is_empty() {
+        return Ok(());
+    }
+    let detail = format!(
+        "the workflow uses what is private to its team: {}; move those first, or have the workflow use others",
+        left.join(" and ")
+    );
+    Err(Problem::conflict(detail).into())
 }
 
 async fn versions(

@@ -244,6 +244,25 @@ pub(super) async fn delete(tx: &mut TenantTx<Write>, workflow: Permitted<Workflo
     Ok(Change::Deleted(workflow))
 }
 
+/// Makes the workflow private to a team, or everybody's.
+pub(super) async fn set_team(
+    tx: &mut TenantTx<Write>,
+    workflow: Permitted<Workflow>,
+    team: Option<TeamId>,
+) -> Result<Change<Workflow>> {
+    let before = workflow.into_inner();
+    let after = Workflow { team_id: team, ..before.clone() };
+    sqlx::query!(
+        "update workflows set team_id = $3 where tenant_id = $1 and id = $2",
+        tx.tenant().uuid(),
+        after.id.uuid(),
+        team.map(TeamId::uuid)
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(Change::Updated { before, after })
+}
+
 /// The versions, newest first.
 pub(super) async fn versions<M: Mode>(
     tx: &mut TenantTx<M>,
