@@ -12,6 +12,7 @@ const invitation = (has_account: boolean) => ({
   organization_name: 'Acme',
   email: 'grace@acme.example',
   has_account,
+  password_min_length: 12,
   expires_at: '2026-01-08T00:00:00Z',
 });
 const me = (email: string) => ({ user: { email }, email_verified: true });

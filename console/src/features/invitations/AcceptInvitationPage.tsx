@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
-import { instanceQuery, meQuery } from '~/api/query';
+import { meQuery } from '~/api/query';
 import { logout, useSessionState } from '~/api/session';
 import type { Schemas } from '~/api/types';
 import { AuthFrame } from '~/features/auth/AuthFrame';
@@ -104,7 +104,7 @@ function JoinAsMe({ token, invitation }: InvitedProps) {
 const EMPTY = { full_name: '', username: '', password: '' };
 
 function JoinAsNew({ token, invitation }: InvitedProps) {
-  const shortest = useQuery(instanceQuery).data?.password_min_length ?? 12;
+  const shortest = invitation.password_min_length;
   const accept = useAcceptInvitation();
   const login = useLogin(undefined);
   const [values, setValues] = useState(EMPTY);

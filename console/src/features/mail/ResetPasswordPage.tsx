@@ -47,8 +47,7 @@ export function ResetPasswordPage() {
             onChange={set('new_password')}
             error={reset.error?.field('new_password')}
             autoComplete="new-password"
-            minLength={shortest}
-            hint={`At least ${shortest} characters, and none that many people have: a few words of your own are good.`}
+            hint={`At least ${shortest} characters, or 8 beside a second factor, and none that many people have: a few words of your own are good.`}
             isRequired
             autoFocus
           />

@@ -5,12 +5,14 @@ import { Button } from '~/ui/button';
 import { Form, TextField } from '~/ui/form';
 import { useAddMember } from './api';
 import { RoleChoice } from './RoleChoice';
+import { useSecurity } from './security';
 
 const EMPTY = { full_name: '', email: '', username: '', password: '' };
 
 export function AddMember({ onDone }: { onDone: () => void }) {
   const add = useAddMember();
-  const shortest = useQuery(instanceQuery).data?.password_min_length ?? 12;
+  const everybody = useQuery(instanceQuery).data?.password_min_length ?? 12;
+  const shortest = useSecurity()?.password_min_length ?? everybody;
   const [values, setValues] = useState(EMPTY);
   const [roles, setRoles] = useState(['viewer']);
   const bind = (name: keyof typeof EMPTY) => ({

@@ -20,6 +20,7 @@ import { ImportDialog } from './ImportDialog';
 import { MemberDialogs, type OpenDialog } from './MemberDialogs';
 import { MemberFilters } from './MemberFilters';
 import { MemberMenu } from './MemberMenu';
+import { PasswordLength } from './PasswordLength';
 import { RequireMfa } from './RequireMfa';
 import './members.css';
 
@@ -72,6 +73,7 @@ export function MembersPage() {
       actions={actions}
     >
       <RequireMfa />
+      <PasswordLength />
       <MemberFilters filter={filter} onChange={set} />
       {mayChange && pages.items && pages.items.length > 0 && (
         <div className="row">

@@ -1,37 +1,16 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import { api, unwrap } from '~/api/client';
-import type { Problem } from '~/api/problem';
-import { meQuery, useMay } from '~/api/query';
-import type { Schemas } from '~/api/types';
+import { useMay } from '~/api/query';
 import { Button } from '~/ui/button';
 import { Confirm } from '~/ui/dialog';
-import { toast } from '~/ui/toast';
-
-const KEY = ['organization-security'];
-
-function useRequire() {
-  const client = useQueryClient();
-  return useMutation<Schemas['SecuritySettings'], Problem, boolean>({
-    mutationFn: (require_mfa) => unwrap(api.PUT('/api/v1/organization/security', { body: { require_mfa } })),
-    onSuccess: async ({ require_mfa }) => {
-      toast(require_mfa ? 'Every member needs a second factor now' : 'A second factor is up to each member');
-      await client.invalidateQueries({ queryKey: KEY });
-      await client.invalidateQueries({ queryKey: meQuery.queryKey });
-    },
-  });
-}
+import { useChangeSecurity, useSecurity } from './security';
 
 /** Whether the organisation asks each member for a second factor; who may, changes it. */
 export function RequireMfa() {
-  const mayRead = useMay('tenant:read');
   const mayChange = useMay('tenant:update');
-  const settings = useQuery({
-    queryKey: KEY,
-    queryFn: () => unwrap(api.GET('/api/v1/organization/security')),
-    enabled: mayRead,
-  }).data;
-  const change = useRequire();
+  const settings = useSecurity();
+  const change = useChangeSecurity(({ require_mfa }) =>
+    require_mfa ? 'Every member needs a second factor now' : 'A second factor is up to each member',
+  );
   const [asking, setAsking] = useState(false);
   if (!settings) return null;
   const required = settings.require_mfa;
@@ -58,7 +37,7 @@ export function RequireMfa() {
           isOpen
           isPending={change.isPending}
           problem={change.error}
-          onConfirm={() => change.mutate(!required, { onSuccess: close })}
+          onConfirm={() => change.mutate({ require_mfa: !required }, { onSuccess: close })}
           onClose={close}
         >
           <p>

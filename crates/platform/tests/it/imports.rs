@@ -33,7 +33,7 @@ async fn carry_out(app: &TestApp, actor: &Actor, csv: &str, dry_run: bool) -> Va
     over(app, actor, &import).await
 }
 
-async fn lines(app: &TestApp, actor: &Actor, import: &Value) -> Vec<Value> {
+pub async fn lines(app: &TestApp, actor: &Actor, import: &Value) -> Vec<Value> {
     let path = format!("/users/imports/{}/lines?limit=200", import["id"].as_str().unwrap());
     app.get(actor, &path).await.expect(200)["items"].as_array().unwrap().clone()
 }

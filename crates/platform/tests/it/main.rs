@@ -43,6 +43,7 @@ mod mfa;
 mod offboarding;
 mod openapi;
 mod own_records;
+mod password_rules;
 mod passwords;
 mod people;
 mod platform;

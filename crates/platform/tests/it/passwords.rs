@@ -184,3 +184,41 @@ async fn a_hash_that_would_burn_a_core_opens_nothing_and_costs_nothing() {
         assert!(begun.elapsed() < Duration::from_secs(5), "{hash}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_taken_whole_up_to_512_bytes_and_refused_beyond() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada", "Engines").await;
+    // Beyond the 72 bytes that bcrypt would look at, and in letters of two bytes.
+    let mut long = "ein grüner Garten voller blauer Vögel ".repeat(12);
+    long.push_str(&"x".repeat(511 - long.len()));
+    let (kept, other) = (format!("{long}a"), format!("{long}b"));
+    assert_eq!((kept.len(), kept.chars().count() > 64), (512, true));
+    let _ = change(&app, &ada, PASSWORD, &kept).await.expect(204);
+    let _ = login(&app, "ada", &kept).await.expect(200);
+    for cut in [other.as_str(), &kept[..511], kept.trim_end_matches('a')] {
+        login(&app, "ada", cut).await.problem(401, "invalid-credentials");
+    }
+    let problem = change(&app, &ada, &kept, &format!("{kept}a")).await.problem(422, "invalid");
+    assert_eq!(problem["errors"][0]["pointer"], "/new_password");
+    assert!(problem["errors"][0]["detail"].as_str().unwrap().contains("512 bytes"));
+    login(&app, "ada", &format!("{kept}a")).await.problem(422, "invalid");
+    // Spaces at either end are part of it.
+    let _ = change(&app, &ada, &kept, "  a quiet green meadow  ").await.expect(204);
+    login(&app, "ada", "a quiet green meadow").await.problem(401, "invalid-credentials");
+    let _ = login(&app, "ada", "  a quiet green meadow  ").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_never_runs_out() {
+    let clock = Clock::manual(Timestamp::from_micros(1_800_000_000_000_000));
+    let app = TestApp::with(Setup { clock: clock.clone(), ..Setup::default() }).await;
+    let _ = app.register("ada", "Engines").await;
+    for year in 1..=3 {
+        clock.advance(Duration::from_secs(366 * 24 * 60 * 60));
+        let said = login(&app, "ada", PASSWORD).await.expect(200);
+        let (token, path) = (said["access_token"].as_str(), "/auth/me");
+        let me = app.send(Method::GET, path, token, None).await.expect(200);
+        assert_eq!(me["password_change_required"], false, "after {year} years");
+    }
+}

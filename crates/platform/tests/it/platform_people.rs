@@ -27,6 +27,7 @@ async fn in_both(app: &TestApp, ada: &Actor) -> (Actor, Actor) {
     let bob = app.register("bob", "Globex").await;
     let asked = json!({"email": "bob@example.com", "username": "robert", "full_name": "Bob", "password": PASSWORD});
     let _ = app.post(ada, "/users", asked).await.expect(201);
+    app.confirmed("bob").await;
     let there = json!({"organization": ada.organization["slug"], "accept": true});
     let there = with(&bob, &app.post(&bob, "/auth/switch", there).await.expect(200));
     (bob, there)

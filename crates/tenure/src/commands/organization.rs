@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Read as _};
 
 use tenure_kernel::{Audited, SystemReason};
 use tenure_platform::domain::audit;
-use tenure_platform::domain::identity::{Email, NewPerson, Username, create_organization, parse_name, parse_password};
+use tenure_platform::domain::identity::{Email, NewPerson, PasswordRules, Username, create_organization, parse_name};
 use tenure_platform::domain::quotas::{self, Limit, Quota, QuotaStanding};
 use tenure_platform::domain::rate_limits::{self, Bounds, RateLimit};
 use tenure_platform::domain::tenancy::Plan;
@@ -220,8 +220,8 @@ fn create(new: Create, flags: &Flags) -> Outcome {
     let email = Email::parse(&new.email, "/email").map_err(invalid)?;
     let name = parse_name(&new.name, "/name").map_err(invalid)?;
     let full_name = parse_name(new.full_name.as_deref().unwrap_or(&new.username), "/full_name").map_err(invalid)?;
-    let names = [username.as_str(), email.as_str(), &name];
-    let password = parse_password(&read_password()?, "/password", &names).map_err(invalid)?;
+    let rules = PasswordRules::new(username.as_str(), email.as_str(), &full_name).in_new(&name);
+    let password = rules.parse(&read_password()?, "/password").map_err(invalid)?;
 
     let (user, organization) = on_platform(flags, async |platform: &Platform| {
         let app = &platform.app;

@@ -115,17 +115,20 @@ fn production_refuses_a_key_beside_the_data() {
 #[test]
 fn the_first_organization_is_made_with_the_password_from_standard_input() {
     let data = data_dir();
-    let create = || {
+    let create = |password: &[u8]| {
         let mut command = tenure(data.path());
         command.args(["organization", "create", "--name", "Acme Corporation", "--username", "ada", "--json"]);
         command.args(["--email", "ada@example.com", "--plan", "pro"]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(b"a quiet green meadow\n").unwrap();
+        child.stdin.take().unwrap().write_all(password).unwrap();
         let output = child.wait_with_output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (output.status.code(), text(output.stdout), text(output.stderr))
     };
-    let (code, made, errors) = create();
+    let (code, _, errors) = create(b"Acme-Corporation-2026\n");
+    assert_eq!(code, Some(2), "{errors}");
+    assert!(errors.contains("password is little more than your name"), "{errors}");
+    let (code, made, errors) = create(b"a quiet green meadow\n");
     assert_eq!(code, Some(0), "{errors}");
     let made: serde_json::Value = serde_json::from_str(&made).unwrap();
     assert_eq!(
@@ -133,7 +136,7 @@ fn the_first_organization_is_made_with_the_password_from_standard_input() {
         (&"acme-corporation".into(), &"pro".into())
     );
     assert!(!made.to_string().contains("meadow"));
-    let (code, _, errors) = create();
+    let (code, _, errors) = create(b"a quiet green meadow\n");
     assert_eq!(code, Some(1));
     assert!(errors.contains("this user name is taken"), "{errors}");
 }

@@ -24,11 +24,18 @@ impl Attempt {
 
 /// Counts and records the failure; the words are the same whatever was wrong.
 pub(super) async fn refuse_login(anonymous: &Anonymous, whose: &Attempt) -> Error {
-    if let Err(error) = lockout::failed(anonymous.kernel(), &whose.subjects).await {
-        return error;
+    match lockout::failed(anonymous.kernel(), &whose.subjects).await {
+        Ok(None) => {}
+        Ok(Some(seconds)) => return refuse_for_now(anonymous, whose, seconds).await,
+        Err(error) => return error,
     }
     let words = "the name or the password is wrong, or the account may not log in here";
     refuse(anonymous, whose, "invalid-credentials", words).await
+}
+
+/// Records that a wait is on: whatever was given, it is not judged.
+pub(super) async fn refuse_for_now(anonymous: &Anonymous, whose: &Attempt, seconds: u64) -> Error {
+    anonymous.refused_to(&whose.tenants, &whose.claimed(), lockout::too_soon(seconds).into()).await
 }
 
 /// Records a wrong second factor, which was counted where it was found wrong.

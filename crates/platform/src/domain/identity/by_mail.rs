@@ -8,7 +8,7 @@ use axum::http::Method;
 use serde::Deserialize;
 use tenure_kernel::bus::Message;
 use tenure_kernel::{
-    Actor, Anonymous, Audited, Json, NewEvent, NoContent, Result, Sample, SystemReason, SystemTx, UserId,
+    Actor, Anonymous, Audited, Json, NewEvent, NoContent, Problem, Result, Sample, SystemReason, SystemTx, UserId,
 };
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -17,7 +17,8 @@ use super::event::UserEvent;
 use super::letters;
 use super::link_store::{self, Purpose, Reached};
 use super::lockout::{self, Subjects};
-use super::model::{Email, parse_password};
+use super::model::Email;
+use super::new_password::{MIN_PASSWORD, PasswordRules};
 use super::sessions::By;
 use super::store;
 use super::verify_email::{LinkUse, told};
@@ -54,7 +55,8 @@ impl Sample for LinkRequest {
 pub struct PasswordReset {
     /// What stands behind `#token=`.
     token: String,
-    /// The password as it shall be: at least 12 characters, and in no list of common ones.
+    /// The password as it shall be: at least 12 characters, 8 with a second factor, or as many as an organisation asks for; in no
+    /// list of common ones, and more than the person's names.
     #[schema(value_type = String)]
     new_password: Zeroizing<String>,
 }
@@ -124,20 +126,29 @@ async fn try_reset(anonymous: &Anonymous, app: &App, body: PasswordReset) -> Res
     let digest = LinkToken::digest(&body.token)?;
     let system = || anonymous.kernel().system(SystemReason::Authenticate).from(anonymous.origin());
     // A password that is refused does not use the link up, and without a link nothing is hashed.
-    let person = system().run(async |tx| {
+    let rules = system().run(async |tx| {
         let holder = link_store::look(tx, Purpose::ResetPassword, &digest).await?.ok_or_else(link_over)?;
-        Ok(Audited::none("looks up whose password is to change", store::user(tx, holder.user).await?))
+        let person = store::user(tx, holder.user).await?;
+        let names = [person.username.as_str(), &person.email, &person.full_name];
+        let rules = PasswordRules::of_person(tx, person.id, names).await?;
+        Ok(Audited::none("looks up whose password is to change", rules))
     });
-    let person = person.await?;
-    let new = parse_password(&body.new_password, "/new_password", &[&person.username, &person.email])?;
+    let new = rules.await?.parse(&body.new_password, "/new_password")?;
+    let short = new.chars().count() < MIN_PASSWORD;
     let hash = app.passwords.hash(new).await?;
     system()
         .run(async |tx| {
             let holder = link_store::use_up(tx, Purpose::ResetPassword, &digest).await?.ok_or_else(link_over)?;
             let reached = link_store::of_id(tx, holder.user).await?.ok_or_else(link_over)?;
+            // What was long enough beside a factor is too short without it.
+            if short && !mfa_store::has_mfa(tx, holder.user).await? {
+                return Err(
+                    Problem::conflict("the second factor was removed meanwhile; choose a longer password").into()
+                );
+            }
             link_store::set_password(tx, holder.user, &hash).await?;
             // Half a login with the old password is none, and a device was trusted beside that one. A second factor stays.
-            mfa_store::password_is_own(tx, holder.user, false).await?;
+            mfa_store::password_is_own(tx, holder.user, short).await?;
             challenge::forget(tx, holder.user).await?;
             mfa_store::delete_devices(tx, holder.user).await?;
             let events = taken_back(tx, app, &reached, &holder.email).await?;

@@ -9,7 +9,7 @@ use tenure_kernel::bus::Message;
 use tenure_kernel::event::Outcome;
 use tenure_kernel::{
     Audited, Authenticated, Error, Json, NewEvent, NoContent, Problem, ProvenRenewing, Result, Sample, SystemReason,
-    TenantId, UserId,
+    SystemTx, TenantId, UserId,
 };
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -19,7 +19,8 @@ use super::challenge;
 use super::event::UserEvent;
 use super::lockout::{self, Subjects};
 use super::mfa_store;
-use super::model::{MAX_PASSWORD, MIN_PASSWORD, MIN_PASSWORD_WITH_MFA, User, parse_password_of};
+use super::model::User;
+use super::new_password::{MAX_PASSWORD, MIN_PASSWORD, PasswordRules};
 use super::sessions::{By, person};
 use super::store;
 use crate::app::{App, Routes};
@@ -36,7 +37,8 @@ pub struct PasswordChange {
     /// The password as it is.
     #[schema(value_type = String)]
     current_password: Zeroizing<String>,
-    /// The password as it shall be: at least 12 characters, 8 with a second factor, and in no list of common ones.
+    /// The password as it shall be: at least 12 characters, 8 with a second factor, or as many as an organisation asks for; in no
+    /// list of common ones, and more than your names.
     #[schema(value_type = String)]
     new_password: Zeroizing<String>,
 }
@@ -92,11 +94,12 @@ pub(super) async fn prove<D>(
     Ok(())
 }
 
-/// Characters that a new password needs.
-async fn least(cx: &Authenticated<ProvenRenewing>, user: UserId) -> Result<usize> {
+/// What a new password of theirs is held against.
+async fn rules(cx: &Authenticated<ProvenRenewing>, person: &User) -> Result<PasswordRules> {
     let system = cx.kernel().system(SystemReason::Authenticate);
-    let has = system.run(async |tx| Ok(Audited::none("asks for a factor", mfa_store::has_mfa(tx, user).await?)));
-    Ok(if has.await? { MIN_PASSWORD_WITH_MFA } else { MIN_PASSWORD })
+    let names = [person.username.as_str(), &person.email, &person.full_name];
+    let rules = async |tx: &mut SystemTx| PasswordRules::of_person(tx, person.id, names).await;
+    system.run(async |tx| Ok(Audited::none("asks what a new password has to be", rules(tx).await?))).await
 }
 
 async fn change(
@@ -111,9 +114,7 @@ async fn change(
     // Guesses that are sent at once are judged one after another.
     let _turn = app.passwords.turn(&user.to_string()).await;
     let (names, known) = known(&cx, user).await?;
-    let least = least(&cx, user).await?;
-    let names: &[&str] = &[&names.username, &names.email];
-    let new = parse_password_of(&change.new_password, "/new_password", names, least)?;
+    let new = rules(&cx, &names).await?.parse(&change.new_password, "/new_password")?;
     let short = new.chars().count() < MIN_PASSWORD;
     prove(&cx, &app, &change.current_password, &known).await?;
     if *new == *change.current_password {
@@ -152,8 +153,10 @@ async fn change(
 /// Counts and records that the current password was wrong. A field that is wrong, no 401: the login itself is good, and
 /// clients take a 401 for its end.
 async fn wrong<D>(cx: &Authenticated<D>, known: &Known) -> Error {
-    if let Err(error) = lockout::failed(cx.kernel(), &known.subjects).await {
-        return error;
+    match lockout::failed(cx.kernel(), &known.subjects).await {
+        Ok(None) => {}
+        Ok(Some(seconds)) => return cx.refused(lockout::too_soon(seconds).into()).await,
+        Err(error) => return error,
     }
     let by = By::of(cx);
     let events = known.tenants.iter().map(|tenant| {

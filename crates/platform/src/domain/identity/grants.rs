@@ -115,7 +115,7 @@ impl NewLogin {
 /// Codes are typed by a person, and guessed by another: wrong ones are counted as wrong passwords are, by whoever types them and
 /// by their address.
 fn codes_of(user: UserId, address: Option<IpAddr>) -> Subjects {
-    Subjects::new(&format!("device code of {user}"), None, address)
+    Subjects::code(&format!("device code of {user}"), address)
 }
 
 /// 429 while too many wrong codes were typed.
@@ -134,5 +134,5 @@ pub(crate) async fn code_wait(kernel: &Kernel, user: UserId, address: Option<IpA
 
 /// Counts a wrong one.
 pub(crate) async fn wrong_code(kernel: &Kernel, user: UserId, address: Option<IpAddr>) -> Result<()> {
-    lockout::failed(kernel, &codes_of(user, address)).await
+    lockout::failed(kernel, &codes_of(user, address)).await.map(drop)
 }

@@ -23,7 +23,8 @@ use super::delete_account;
 use super::event::{SessionEvent, started};
 use super::login::{self, actor_of};
 use super::mfa;
-use super::model::{Email, NewPerson, Session, User, Username, parse_name, parse_password};
+use super::model::{Email, NewPerson, Session, User, Username, parse_name};
+use super::new_password::PasswordRules;
 use super::second_login::{self, TRUSTED_FOR};
 use super::sessions::{self, may_end_current};
 use super::signup::create_organization;
@@ -192,8 +193,8 @@ async fn register(
     if organization_name.chars().count() > 100 {
         return Err(Problem::invalid("/organization_name", "must be at most 100 characters").into());
     }
-    let password =
-        parse_password(&new.password, "/password", &[username.as_str(), email.as_str(), &organization_name])?;
+    let rules = PasswordRules::new(username.as_str(), email.as_str(), &full_name).in_new(&organization_name);
+    let password = rules.parse(&new.password, "/password")?;
     let person = NewPerson {
         username,
         email,

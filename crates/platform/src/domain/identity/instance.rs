@@ -6,7 +6,7 @@ use serde::Serialize;
 use tenure_kernel::{Anonymous, Json, Result};
 use utoipa::ToSchema;
 
-use super::model::MIN_PASSWORD;
+use super::new_password::MIN_PASSWORD;
 use super::signup::Registration;
 use crate::app::{App, Routes};
 use crate::domain::mail::Way;

@@ -8,6 +8,11 @@
 //! clears it. Once it has failed too often it delays each name that fails *from there*, and no other: behind one proxy or
 //! one office's address there are many people, and who knows their password is let in.
 //!
+//! Whoever tries one password on many names never meets that delay, so the names that fail are counted as well: each that has
+//! not failed from there for a quarter of an hour is one more, and one in three minutes is forgiven. Twenty are free, as in an
+//! office on a Monday morning; each further one makes the whole address wait, twice as long as the one before. What is
+//! judged meanwhile is not told, right or wrong, so many guesses sent at once are no more than one by one.
+//!
 //! Whoever comes with a device that the person trusts, or from within one of their logins, is counted apart: outsiders
 //! who guess cannot keep the person out, and the wait that they have earned does not tell them whether they hit.
 
@@ -16,10 +21,11 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tenure_kernel::limits::Subject;
-use tenure_kernel::{Audited, Code, DeviceId, Kernel, Problem, Result, SystemReason, SystemTx, UserId};
+use tenure_kernel::{Audited, Code, DeviceId, Kernel, Problem, Result, SystemReason, SystemTx, Timestamp, UserId};
 
 const FREE_PER_ACCOUNT: i32 = 4;
 const FREE_PER_ADDRESS: i32 = 20;
+const FREE_NAMES_PER_ADDRESS: i32 = 20;
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 /// How often others may end a wait before a login has to succeed.
@@ -28,6 +34,10 @@ const MOST_LIFTS: i16 = 3;
 pub(super) const FORGET_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// An address is forgiven one failure each.
 const FORGIVE_EVERY_SECONDS: f64 = 60.0;
+/// An address is forgiven one name each.
+const FORGIVE_A_NAME_EVERY_SECONDS: f64 = 180.0;
+/// A name that failed from an address within this time is no further one.
+const SAME_NAME_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// What failures are counted by.
 #[derive(Debug, Clone)]
@@ -41,8 +51,16 @@ pub(super) struct Subjects {
 struct Address {
     /// All failures from there.
     all: String,
-    /// Those of this account from there; nothing of who is known, whom an address does not delay.
-    of_account: Option<String>,
+    /// What an address delays; nothing of who is known.
+    delays: Option<Delays>,
+}
+
+#[derive(Debug, Clone)]
+struct Delays {
+    /// Failures of this account from there.
+    of_account: String,
+    /// Names that fail from there; nothing where no name is guessed.
+    names: Option<String>,
 }
 
 impl Subjects {
@@ -54,9 +72,19 @@ impl Subjects {
         let address = address.map(|address| {
             let address = Subject::address(address);
             let pair = hex(format!("{address} {account}").as_bytes());
-            Address { all: format!("address:{address}"), of_account: Some(format!("pair:{pair}")) }
+            let delays = Delays { of_account: format!("pair:{pair}"), names: Some(format!("sprayed:{address}")) };
+            Address { all: format!("address:{address}"), delays: Some(delays) }
         });
         Self { account: format!("account:{account}"), address, user }
+    }
+
+    /// Of whoever types a code that is no name's: it makes no name fail.
+    pub(super) fn code(of: &str, address: Option<IpAddr>) -> Self {
+        let mut subjects = Self::new(of, None, address);
+        if let Some(delays) = subjects.address.as_mut().and_then(|address| address.delays.as_mut()) {
+            delays.names = None;
+        }
+        subjects
     }
 
     /// Of somebody who comes with a device that the person trusts.
@@ -75,14 +103,25 @@ impl Subjects {
     pub(super) fn passkey(claimed: Option<UserId>, address: Option<IpAddr>) -> Self {
         let from = address.map(Subject::address).map_or_else(String::new, |address| address.to_string());
         let whose = claimed.map_or_else(String::new, |user| user.to_string());
-        let all = Address { all: format!("address:{from}"), of_account: None };
+        let all = Address { all: format!("address:{from}"), delays: None };
         let account = format!("passkey:{}", hex(format!("{from} {whose}").as_bytes()));
         Self { account, address: address.map(|_| all), user: None }
     }
 
     fn known(account: String, user: UserId, address: Option<IpAddr>) -> Self {
-        let all = |address| Address { all: format!("address:{}", Subject::address(address)), of_account: None };
+        let all = |address| Address { all: format!("address:{}", Subject::address(address)), delays: None };
         Self { account, address: address.map(all), user: Some(user) }
+    }
+
+    fn delays(&self) -> Option<&Delays> {
+        self.address.as_ref()?.delays.as_ref()
+    }
+
+    /// What has to be over before a try is judged.
+    fn waits(&self) -> Vec<String> {
+        let delays =
+            self.delays().into_iter().flat_map(|delays| std::iter::once(&delays.of_account).chain(&delays.names));
+        std::iter::once(&self.account).chain(delays).cloned().collect()
     }
 }
 
@@ -92,14 +131,15 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Seconds until the next try; nothing where no wait is on.
 pub(super) async fn wait_for(tx: &mut SystemTx, subjects: &Subjects) -> Result<Option<u64>> {
-    let now = tx.now();
-    let delayed: Vec<String> = std::iter::once(subjects.account.clone())
-        .chain(subjects.address.iter().filter_map(|address| address.of_account.clone()))
-        .collect();
-    let until = sqlx::query_scalar!("select max(locked_until) from login_failures where subject = any($1)", &delayed)
+    let waits = subjects.waits();
+    let until = sqlx::query_scalar!("select max(locked_until) from login_failures where subject = any($1)", &waits)
         .fetch_one(&mut *tx)
         .await?;
-    Ok(until.filter(|until| *until > now).map(|until| until.since(now).as_secs() + 1))
+    Ok(until.and_then(|until| seconds_until(until, tx.now())))
+}
+
+fn seconds_until(until: Timestamp, now: Timestamp) -> Option<u64> {
+    (until > now).then(|| until.since(now).as_secs() + 1)
 }
 
 /// 429 while a wait is on.
@@ -107,31 +147,57 @@ pub(super) fn too_soon(seconds: u64) -> Problem {
     Problem::new(Code::RateLimited, format!("too many failed logins; try again in {seconds} s")).retry_after(seconds)
 }
 
-/// Counts a failure, in a transaction of its own: it stays although the login does not happen.
-pub(super) async fn failed(kernel: &Kernel, subjects: &Subjects) -> Result<()> {
+/// Counts a failure, in a transaction of its own: it stays although the login does not happen. See [`missed`].
+pub(super) async fn failed(kernel: &Kernel, subjects: &Subjects) -> Result<Option<u64>> {
     kernel
         .system(SystemReason::Authenticate)
         .run(async |tx| {
-            missed(tx, subjects).await?;
-            Ok(Audited::none("the refused login is an event of its own", ()))
+            let wait = missed(tx, subjects).await?;
+            Ok(Audited::none("the refused login is an event of its own", wait))
         })
         .await
 }
 
 /// Counts a failure in the transaction that found it, so that the next guess of it, which waits for the same rows, finds it
 /// counted. The transaction has to commit.
-pub(super) async fn missed(tx: &mut SystemTx, subjects: &Subjects) -> Result<()> {
-    let user = subjects.user;
+///
+/// Seconds where a wait has begun since the guess was let through: then it is not counted, and its answer must be that of a
+/// guess that was not, [`too_soon`].
+pub(super) async fn missed(tx: &mut SystemTx, subjects: &Subjects) -> Result<Option<u64>> {
+    let (user, now) = (subjects.user, tx.now());
+    // The person first, whom the rows point to: who checks a second factor has them locked already. Asked for nobody, too.
+    sqlx::query!("select 1 as one from users where id = $1 for key share", user.map(UserId::uuid))
+        .fetch_optional(&mut *tx)
+        .await?;
+    let mut rows = subjects.waits();
+    rows.extend(subjects.address.iter().map(|address| address.all.clone()));
+    // Rows are locked in this order everywhere, which is also that of the counts below: account, address, pair, names.
+    let before = sqlx::query!(
+        "select subject, last_at, locked_until from login_failures where subject = any($1) order by subject for update",
+        &rows
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let waits = subjects.waits();
+    let on =
+        before.iter().filter(|row| waits.contains(&row.subject)).filter_map(|row| seconds_until(row.locked_until, now));
+    if let Some(seconds) = on.max() {
+        return Ok(Some(seconds));
+    }
     let failures = count(tx, &subjects.account, user, None).await?;
     delay(tx, &subjects.account, wait(failures - FREE_PER_ACCOUNT)).await?;
-    if let Some(address) = &subjects.address {
-        let failures = count(tx, &address.all, None, Some(FORGIVE_EVERY_SECONDS)).await?;
-        if let Some(of_account) = &address.of_account {
-            count(tx, of_account, user, None).await?;
-            delay(tx, of_account, wait(failures - FREE_PER_ADDRESS)).await?;
-        }
+    let Some(address) = &subjects.address else { return Ok(None) };
+    let failures = count(tx, &address.all, None, Some(FORGIVE_EVERY_SECONDS)).await?;
+    let Some(Delays { of_account, names }) = &address.delays else { return Ok(None) };
+    count(tx, of_account, user, None).await?;
+    delay(tx, of_account, wait(failures - FREE_PER_ADDRESS)).await?;
+    let lately = |row: &Timestamp| *row >= now.before(SAME_NAME_FOR);
+    let is_another = !before.iter().any(|row| row.subject == *of_account && lately(&row.last_at));
+    if let Some(names) = names.as_ref().filter(|_| is_another) {
+        let failed = count(tx, names, None, Some(FORGIVE_A_NAME_EVERY_SECONDS)).await?;
+        delay(tx, names, wait(failed - FREE_NAMES_PER_ADDRESS)).await?;
     }
-    Ok(())
+    Ok(None)
 }
 
 /// One more failure; how many there are now. What is forgiven goes by the time since the last one.
@@ -211,8 +277,8 @@ pub(super) async fn lift(tx: &mut SystemTx, user: UserId) -> Result<bool> {
 /// Ends the wait of the account, and of the account from where this is asked; other addresses that fail go on waiting.
 pub(super) async fn unlocked(tx: &mut SystemTx, subjects: &Subjects) -> Result<()> {
     succeeded(tx, subjects).await?;
-    if let Some(pair) = subjects.address.as_ref().and_then(|address| address.of_account.as_deref()) {
-        sqlx::query!("delete from login_failures where subject = $1", pair).execute(&mut *tx).await?;
+    if let Some(delays) = subjects.delays() {
+        sqlx::query!("delete from login_failures where subject = $1", delays.of_account).execute(&mut *tx).await?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use tenure_kernel::{
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::attempt::{Attempt, refuse_login};
+use super::attempt::{Attempt, refuse_for_now, refuse_login};
 use super::authenticator::suspended;
 use super::begin::{self, Chosen, Entering, Next};
 use super::challenge::{self, Purpose, Whom};
@@ -26,6 +26,8 @@ use super::known::{self, Brought};
 use super::lockout;
 use super::mfa_store;
 use super::model::{Session, User};
+use super::new_password::MAX_PASSWORD;
+use super::password::Turn;
 use super::second::ask_passkeys;
 use super::second_login::LoginState;
 use super::store::{self, Belonging, Person};
@@ -124,8 +126,11 @@ pub(super) async fn login(
     Json(login): Json<Login>,
 ) -> Result<Raw<LoginOutcome>> {
     let begun = Instant::now();
-    let done = by_password(&anonymous, &app, &headers, login).await;
-    if done.as_ref().is_err_and(|error| error.problem().code == Code::InvalidCredentials) {
+    let claim = claim(&anonymous, &app, &headers, &login).await?;
+    let done = judge(&anonymous, &app, &headers, login, claim).await;
+    // Too soon it is here where a wait began while the password was checked.
+    let refused = |code| [Code::InvalidCredentials, Code::RateLimited].contains(&code);
+    if done.as_ref().is_err_and(|error| refused(error.problem().code)) {
         wait_out(begun, &app).await;
     }
     done.map(Raw::new)
@@ -146,7 +151,8 @@ struct Claim {
     person: Option<Person>,
     whose: Attempt,
     known: Option<known::Known>,
-    wait: Option<u64>,
+    /// Held until the try is counted.
+    turn: Option<Turn>,
 }
 
 /// What the password opened.
@@ -154,22 +160,33 @@ enum Opened {
     Session(Session, Belonging),
     Question(MfaRequired),
     Nothing(Chosen),
+    /// A wait has begun while the password was checked.
+    TooSoon(u64),
 }
 
-async fn by_password(anonymous: &Anonymous, app: &App, headers: &HeaderMap, login: Login) -> Result<Response> {
+/// Who wants to log in, once it is their turn.
+///
+/// # Errors
+/// 429 while they have to wait.
+async fn claim(anonymous: &Anonymous, app: &App, headers: &HeaderMap, login: &Login) -> Result<Claim> {
     cookie::guard(headers, login.refresh)?;
     let typed = match (&login.username, &login.email) {
-        (Some(name), None) | (None, Some(name)) => name.trim().to_owned(),
+        (Some(name), None) | (None, Some(name)) => name.trim(),
         _ => return Err(Problem::invalid("/username", "give either username or email").into()),
     };
-    if typed.is_empty() || typed.len() > 254 || login.password.len() > 512 {
+    if typed.is_empty() || typed.len() > 254 || login.password.len() > MAX_PASSWORD {
         return Err(Problem::invalid("/username", "is empty, or too long to be right").into());
     }
-    let _turn = app.passwords.turn(&typed).await;
-    let Claim { person, whose, known, wait } = claim(anonymous, headers, &login, &typed).await?;
-    if let Some(seconds) = wait {
-        return Err(anonymous.refused_to(&whose.tenants, &whose.claimed(), lockout::too_soon(seconds).into()).await);
+    let turn = app.passwords.turn(typed).await;
+    let (claim, wait) = look_up(anonymous, headers, login, typed).await?;
+    match wait {
+        Some(seconds) => Err(refuse_for_now(anonymous, &claim.whose, seconds).await),
+        None => Ok(Claim { turn, ..claim }),
     }
+}
+
+async fn judge(anonymous: &Anonymous, app: &App, headers: &HeaderMap, login: Login, claim: Claim) -> Result<Response> {
+    let Claim { person, whose, known, turn: _turn } = claim;
     let hash = person.as_ref().filter(|person| person.active).and_then(|person| person.password.clone());
     let right = app.passwords.verify(login.password.clone(), hash.clone()).await?;
     let (Some(person), true) = (person, right) else {
@@ -185,6 +202,9 @@ async fn by_password(anonymous: &Anonymous, app: &App, headers: &HeaderMap, logi
         .run(async |tx| {
             // The person before their password, as who sets another by mail locks them.
             mfa_store::has_mfa(tx, user.id).await?;
+            if let Some(seconds) = lockout::wait_for(tx, &whose.subjects).await? {
+                return Ok(Audited::none("refused right below, with an event", Opened::TooSoon(seconds)));
+            }
             let still = match &renewed {
                 Some(new) => store::replace_password(tx, user.id, hash.as_deref(), new).await?,
                 None => store::is_password(tx, user.id, hash.as_deref()).await?,
@@ -229,11 +249,18 @@ async fn by_password(anonymous: &Anonymous, app: &App, headers: &HeaderMap, logi
             answer(app, headers, StatusCode::OK, login.refresh, token, &session, user, organization)
         }
         Opened::Question(asked) => Ok(question(asked)),
+        Opened::TooSoon(seconds) => Err(refuse_for_now(anonymous, &whose, seconds).await),
         Opened::Nothing(chosen) => Err(nowhere(anonymous, &whose, &user, chosen).await),
     }
 }
 
-async fn claim(anonymous: &Anonymous, headers: &HeaderMap, login: &Login, typed: &str) -> Result<Claim> {
+/// And how long they have to wait.
+async fn look_up(
+    anonymous: &Anonymous,
+    headers: &HeaderMap,
+    login: &Login,
+    typed: &str,
+) -> Result<(Claim, Option<u64>)> {
     let brought = Brought::new(headers, login.device_token.as_deref());
     anonymous
         .kernel()
@@ -245,7 +272,7 @@ async fn claim(anonymous: &Anonymous, headers: &HeaderMap, login: &Login, typed:
             let subjects = known::subjects(known.as_ref(), typed, user, anonymous.origin().address);
             let wait = lockout::wait_for(tx, &subjects).await?;
             let whose = Attempt { subjects, user, tenants: store::audiences(tx, user).await? };
-            Ok(Audited::none("looks up who wants to log in", Claim { person, whose, known, wait }))
+            Ok(Audited::none("looks up who wants to log in", (Claim { person, whose, known, turn: None }, wait)))
         })
         .await
 }

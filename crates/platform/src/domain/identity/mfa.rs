@@ -20,7 +20,8 @@ use super::challenge::{self, Challenge, Purpose, Whom};
 use super::event::UserEvent;
 use super::factors::{self, TotpSecret};
 use super::mfa_store::{self, Has, TrustedDevice};
-use super::model::{MIN_PASSWORD, MIN_PASSWORD_WITH_MFA, parse_name};
+use super::model::parse_name;
+use super::new_password::PasswordRules;
 use super::passkey::{self, Credential, PasskeyView};
 use super::second_login::PasskeyQuestion;
 use super::sessions::{By, person};
@@ -68,15 +69,14 @@ pub struct MfaStatus {
 async fn status(cx: Authenticated<Owing>, State(app): State<App>) -> Result<Json<MfaStatus>> {
     let (user, _) = person(&cx)?;
     let tenant = cx.cx().tenant();
-    let (has, required, made_without) = cx
+    let (has, required, rules, made_without) = cx
         .kernel()
         .system(SystemReason::Authenticate)
         .run(async |tx| {
-            let found = (
-                mfa_store::has(tx, user).await?,
-                mfa_store::is_required(tx, tenant).await?,
-                mfa_store::keys_made_without(tx, user).await?,
-            );
+            let (has, required) = (mfa_store::has(tx, user).await?, mfa_store::is_required(tx, tenant).await?);
+            // Of the length alone.
+            let rules = PasswordRules::of_person(tx, user, [""; 3]).await?;
+            let found = (has, required, rules, mfa_store::keys_made_without(tx, user).await?);
             Ok(Audited::none("a person looks at their own factors", found))
         })
         .await?;
@@ -89,7 +89,7 @@ async fn status(cx: Authenticated<Owing>, State(app): State<App>) -> Result<Json
         recovery_codes: has.recovery_codes,
         passkeys_possible: app.passkeys.are_possible(),
         api_keys_made_without: made_without,
-        password_min_length: if enabled { MIN_PASSWORD_WITH_MFA } else { MIN_PASSWORD },
+        password_min_length: rules.least(),
     }))
 }
 

@@ -3,9 +3,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tenure_kernel::{Personal, Problem, Resource, Result, SessionId, TenantId, Timestamp, UserId, text};
 use utoipa::ToSchema;
-use zeroize::Zeroizing;
-
-use super::common_passwords;
 
 /// A person.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -103,57 +100,6 @@ impl Email {
     }
 }
 
-/// The longest password taken: more would only be a way to burn time.
-pub(super) const MAX_PASSWORD: usize = 512;
-pub(super) const MIN_PASSWORD: usize = 12;
-/// Of who has a second factor.
-pub(super) const MIN_PASSWORD_WITH_MFA: usize = 8;
-
-/// Checks a new password (NIST SP 800-63B-4, 3.1.1.2: length, no composition rules, not the obvious, compared as a whole
-/// with those that are tried first).
-///
-/// # Errors
-/// 422 at `pointer`.
-pub fn parse_password(password: &str, pointer: &str, names: &[&str]) -> Result<Zeroizing<String>> {
-    parse_password_of(password, pointer, names, MIN_PASSWORD)
-}
-
-/// The same for a password of at least `least` characters: beside a second factor 8 are enough.
-pub(super) fn parse_password_of(
-    password: &str,
-    pointer: &str,
-    names: &[&str],
-    least: usize,
-) -> Result<Zeroizing<String>> {
-    let invalid = |detail: &str| Err(Problem::invalid(pointer, detail).into());
-    if password.chars().count() < least {
-        let detail = format!("must be at least {least} characters; a few words you can remember are best");
-        return Err(Problem::invalid(pointer, detail).into());
-    }
-    if password.len() > MAX_PASSWORD {
-        return invalid("must be at most 512 bytes");
-    }
-    let lower = Zeroizing::new(password.to_lowercase());
-    if common_passwords::contain(&lower) {
-        return invalid(
-            "is one of those that are tried first: a common or stolen one, perhaps with digits or a mark added; a few words that only you would put together are best",
-        );
-    }
-    let mut distinct: Vec<char> = lower.chars().collect();
-    distinct.sort_unstable();
-    distinct.dedup();
-    if distinct.len() < 4 {
-        return invalid("repeats too few characters");
-    }
-    if names
-        .iter()
-        .any(|name| name.len() >= 4 && lower.trim_matches(|c: char| !c.is_alphabetic()) == name.to_lowercase())
-    {
-        return invalid("must not be your name or address");
-    }
-    Ok(Zeroizing::new(password.to_owned()))
-}
-
 /// A person's display name.
 ///
 /// # Errors
@@ -189,18 +135,5 @@ mod tests {
         for bad in ["", "a", "@b", "a@", "a@b..c", "a b@c", "a@b@c", "a\u{7}@b", "<a@b>", "a@.b"] {
             assert!(Email::parse(bad, "/email").is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn passwords() {
-        assert!(parse_password("correct horse battery", "/password", &[]).is_ok());
-        for bad in ["short", "aaaaaaaaaaaaaaaa", "abababababab"] {
-            assert!(parse_password(bad, "/password", &[]).is_err(), "{bad}");
-        }
-        for bad in ["unbelievable", "UnBelievable", "1QAZ2wsx3edc"] {
-            let error = parse_password(bad, "/password", &[]).unwrap_err();
-            assert!(format!("{error:?}").contains("common"), "{bad}: {error:?}");
-        }
-        assert!(parse_password("alexanderthegreat1", "/password", &["alexanderthegreat"]).is_err());
     }
 }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use webauthn_rs::prelude::DiscoverableAuthentication;
 use zeroize::Zeroizing;
 
-use super::attempt::{Attempt, refuse_second};
+use super::attempt::{Attempt, refuse_for_now, refuse_second};
 use super::begin::{self, Chosen, Entering, Proof};
 use super::challenge::{self, Challenge, Purpose, Whom};
 use super::cookie::{self, RefreshIn};
@@ -152,8 +152,9 @@ async fn by_second_factor(anonymous: &Anonymous, app: &App, headers: &HeaderMap,
             let asked = &challenge.state.passkey;
             let Some(proven) = second::check(tx, &app.passkeys, user, &second, asked).await? else {
                 challenge.missed(tx).await?;
-                lockout::missed(tx, &whose.subjects).await?;
-                return Ok(Audited::none("refused right below, with an event", (whose, Finished::Wrong)));
+                let wait = lockout::missed(tx, &whose.subjects).await?;
+                let finished = wait.map_or(Finished::Wrong, Finished::TooSoon);
+                return Ok(Audited::none("refused right below, with an event", (whose, finished)));
             };
             challenge.answered(tx).await?;
             let organization = challenge.state.organization.as_deref();
@@ -233,9 +234,7 @@ async fn respond(
             answer(app, headers, StatusCode::OK, refresh, given, &session, user, organization)
         }
         Finished::Wrong => Err(refuse_second(anonymous, whose).await),
-        Finished::TooSoon(seconds) => {
-            Err(anonymous.refused_to(&whose.tenants, &whose.claimed(), lockout::too_soon(seconds).into()).await)
-        }
+        Finished::TooSoon(seconds) => Err(refuse_for_now(anonymous, whose, seconds).await),
         Finished::Nowhere(user, chosen) => Err(nowhere(anonymous, whose, &user, chosen).await),
     }
 }
@@ -316,8 +315,9 @@ async fn passkey_login(
                 mfa_store::lock_if_known(tx, claimed).await?;
             }
             let Some((user, proven)) = second::check_alone(tx, &app.passkeys, &used, challenge.state).await? else {
-                lockout::missed(tx, &whose.subjects).await?;
-                return Ok(Audited::none("refused right below, with an event", (whose, Finished::Wrong)));
+                let wait = lockout::missed(tx, &whose.subjects).await?;
+                let finished = wait.map_or(Finished::Wrong, Finished::TooSoon);
+                return Ok(Audited::none("refused right below, with an event", (whose, finished)));
             };
             let into = Into { organization: login.organization.as_deref(), refresh: login.refresh, trust: false };
             let entered = let_in(tx, &app, user, &proven, &whose, into).await?;

@@ -18,7 +18,7 @@ use super::challenge::{self, Challenge, Purpose, Whom};
 use super::event::{SessionEvent, UserEvent};
 use super::lockout::{self, Subjects};
 use super::mfa_store;
-use super::model::MAX_PASSWORD;
+use super::new_password::MAX_PASSWORD;
 use super::passkey::Credential;
 use super::second::{self, PasskeyChallenge, SecondAnswer};
 use super::second_login::PasskeyQuestion;
@@ -100,8 +100,8 @@ async fn step_up(cx: Authenticated<Owing>, State(app): State<App>, Json(body): J
         Proof::Password(password) => {
             let right = password.len() <= MAX_PASSWORD
                 && app.passwords.verify(password.clone(), standing.password.clone()).await?;
-            if !right {
-                lockout::failed(cx.kernel(), &subjects).await?;
+            if !right && let Some(seconds) = lockout::failed(cx.kernel(), &subjects).await? {
+                return Err(cx.refused(lockout::too_soon(seconds).into()).await);
             }
             right
         }
@@ -169,7 +169,9 @@ async fn prove(
                 }
                 let proven = second_factor(tx, app, (user, session), answer, token.as_deref()).await?;
                 let Some(kind) = proven else {
-                    lockout::missed(tx, subjects).await?;
+                    if let Some(seconds) = lockout::missed(tx, subjects).await? {
+                        return Err(lockout::too_soon(seconds).into());
+                    }
                     return Ok(Audited::none("refused right below, with an event of its own", false));
                 };
                 kind

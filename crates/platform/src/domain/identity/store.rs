@@ -8,6 +8,7 @@ use super::begin::Proof;
 use super::http::OrganizationRef;
 use super::model::{NewPerson, Session, User};
 use super::token::{RefreshToken, TokenConfig};
+use crate::domain::tenancy::PasswordPolicy;
 
 /// A person with what a login needs.
 #[derive(Debug)]
@@ -234,6 +235,22 @@ pub(super) async fn belonging(tx: &mut SystemTx, user: UserId, slug: &str) -> Re
         active: row.status == "active",
         pending: row.pending,
     }))
+}
+
+/// What each of these organisations asks of a password that the person chooses: deactivated memberships ask nothing.
+pub(super) async fn password_policies(tx: &mut SystemTx, user: UserId) -> Result<Vec<PasswordPolicy>> {
+    let policies = sqlx::query_as!(
+        PasswordPolicy,
+        "select t.name, t.slug, s.password_min_length as min_length
+         from memberships m join tenants t on t.tenant_id = m.tenant_id join users u on u.id = m.user_id
+         left join tenant_security s on s.tenant_id = t.tenant_id
+         where m.user_id = $1 and t.status <> 'deleted'
+           and (m.status = 'active' or m.status = 'invited' and m.tenant_id = u.created_in)",
+        user.uuid()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(policies)
 }
 
 /// The organisations that ask the person to be a member.

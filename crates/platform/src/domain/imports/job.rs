@@ -22,6 +22,7 @@ use crate::domain::identity::{NewPerson, Passwords};
 use crate::domain::members::{self, Added, Taken};
 use crate::domain::roles;
 use crate::domain::teams::TeamEvent;
+use crate::domain::tenancy;
 
 /// A line takes well under a second; a node that does not renew for so long is dead.
 const LEASE: Duration = Duration::from_secs(20);
@@ -144,10 +145,12 @@ impl Importer {
 
     async fn lines(&self, claim: &Claim) -> Result<Turned> {
         let waiting = if claim.undoing { LineState::Added } else { LineState::Waiting };
-        let (turns, keys) = self
+        let (turns, keys, organization) = self
             .within(claim, async |tx| {
                 let turns = store::turns(tx, claim, waiting, PER_TURN).await?;
-                Ok(Audited::none("reads the lines whose turn it is", (turns, tx.keys_of(claim.tenant).await?)))
+                let organization = tenancy::store::password_policy(tx, claim.tenant).await?;
+                let keys = tx.keys_of(claim.tenant).await?;
+                Ok(Audited::none("reads the lines whose turn it is", (turns, keys, organization)))
             })
             .await?;
         let more = i64::try_from(turns.len()).is_ok_and(|read| read == PER_TURN);
@@ -157,7 +160,7 @@ impl Importer {
             } else {
                 let parsed =
                     turn.cells(&keys).map_err(|_| vec![LineError::whole("cannot be read any more; import it again")]);
-                let parsed = parsed.and_then(|cells| line::parse(&cells));
+                let parsed = parsed.and_then(|cells| line::parse(&cells, &organization));
                 self.one(claim, &turn, parsed).await?
             };
             if let Some(ended) = stopped {

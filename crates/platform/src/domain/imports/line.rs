@@ -8,9 +8,10 @@ use zeroize::Zeroizing;
 use super::file::{ATTRIBUTE, Cells};
 use super::model::LineError;
 use crate::domain::access::SystemRole;
-use crate::domain::identity::{Email, Username, is_known_hash, parse_name, parse_password};
+use crate::domain::identity::{Email, PasswordRules, Username, is_known_hash, parse_name};
 use crate::domain::members::{Attribute, Attributes, parse_attributes};
 use crate::domain::roles;
+use crate::domain::tenancy::PasswordPolicy;
 
 /// Somebody to be added.
 #[derive(Debug)]
@@ -38,8 +39,8 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// Reads a line; everything that is wrong with it is told at once.
-pub(super) fn parse(cells: &Cells) -> Result<Candidate, Vec<LineError>> {
+/// Reads a line of this organisation's; everything that is wrong with it is told at once.
+pub(super) fn parse(cells: &Cells, organization: &PasswordPolicy) -> Result<Candidate, Vec<LineError>> {
     if let Some(fault) = &cells.fault {
         return Err(vec![LineError::whole(fault.clone())]);
     }
@@ -47,8 +48,8 @@ pub(super) fn parse(cells: &Cells) -> Result<Candidate, Vec<LineError>> {
     let username = keep(Username::parse(cells.get("username"), "/username"), &mut errors);
     let email = keep(Email::parse(cells.get("email"), "/email"), &mut errors);
     let full_name = keep(parse_name(cells.get("full_name"), "/full_name"), &mut errors);
-    let names = [cells.get("username"), cells.get("email")];
-    let secret = keep(secret(cells, &names), &mut errors);
+    let rules = PasswordRules::new(cells.get("username"), cells.get("email"), cells.get("full_name"));
+    let secret = keep(secret(cells, &rules.within(organization)), &mut errors);
     let separators = [';', '|', ',', ' '];
     let given: Vec<String> = split(cells.get("roles"), &separators);
     let given = if given.is_empty() { vec![SystemRole::Viewer.as_str().to_owned()] } else { given };
@@ -68,10 +69,10 @@ pub(super) fn parse(cells: &Cells) -> Result<Candidate, Vec<LineError>> {
     }
 }
 
-fn secret(cells: &Cells, names: &[&str]) -> tenure_kernel::Result<Secret> {
+fn secret(cells: &Cells, rules: &PasswordRules) -> tenure_kernel::Result<Secret> {
     let (password, hash) = (cells.raw("password"), cells.get("password_hash"));
     match (password.is_empty(), hash.is_empty()) {
-        (false, true) => parse_password(password, "/password", names).map(Secret::Password),
+        (false, true) => rules.parse(password, "/password").map(Secret::Password),
         (true, false) if is_known_hash(hash) => Ok(Secret::Hash(hash.into())),
         (true, false) => {
             let detail = "is no hash of a kind that is known here, or one that costs too much to check";
@@ -143,8 +144,12 @@ mod tests {
         Cells::of(&[&GOOD[..], further].concat())
     }
 
+    fn engines() -> PasswordPolicy {
+        PasswordPolicy { name: "Analytical Engines".to_owned(), slug: "engines".to_owned(), min_length: Some(16) }
+    }
+
     fn wrong(further: &[(&str, &str)]) -> Vec<String> {
-        let errors = parse(&with(further)).unwrap_err();
+        let errors = parse(&with(further), &engines()).unwrap_err();
         errors.into_iter().map(|error| error.column.unwrap_or_default()).collect()
     }
 
@@ -159,14 +164,14 @@ mod tests {
             ("attributes.department", "Legal"),
             ("attributes.empty:number", ""),
         ]);
-        let person = parse(&line).unwrap();
+        let person = parse(&line, &engines()).unwrap();
         assert_eq!(person.roles, ["night-shift", "operator", "viewer"]);
         assert_eq!(person.teams, ["Field operations", "Night, late"]);
         let attributes = serde_json::to_value(&person.attributes).unwrap();
         let expected =
             serde_json::json!({"level": 3.5, "remote": true, "regions": ["eu", "uk"], "department": "Legal"});
         assert_eq!(attributes, expected);
-        assert_eq!(parse(&with(&[])).unwrap().roles, ["viewer"]);
+        assert_eq!(parse(&with(&[]), &engines()).unwrap().roles, ["viewer"]);
         assert!(!format!("{person:?}").contains("yellow"));
     }
 
@@ -176,7 +181,9 @@ mod tests {
             wrong(&[("email", "nobody"), ("username", "a"), ("full_name", "")]),
             ["username", "email", "full_name"]
         );
-        assert_eq!(wrong(&[("password", "short")]), ["password"]);
+        for password in ["short", "a loud morning", "AnalyticalEngines1843"] {
+            assert_eq!(wrong(&[("password", password)]), ["password"], "{password}");
+        }
         assert_eq!(wrong(&[("password", "")]), ["password"]);
         assert_eq!(wrong(&[("password_hash", "$2b$12$x")]), ["password_hash"]);
         assert_eq!(wrong(&[("password", ""), ("password_hash", "md5:x")]), ["password_hash"]);

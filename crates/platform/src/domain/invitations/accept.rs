@@ -15,8 +15,9 @@ use super::event::InvitationEvent;
 use super::given::may_still;
 use super::store::{self, Opened};
 use crate::app::{App, Routes};
-use crate::domain::identity::{self, Email, NewPerson, Registration, User, UserEvent, Username};
+use crate::domain::identity::{self, Email, NewPerson, PasswordRules, Registration, User, UserEvent, Username};
 use crate::domain::mail::{LinkToken, link_over};
+use crate::domain::tenancy;
 
 /// The routes.
 pub(super) fn routes() -> Routes {
@@ -50,7 +51,7 @@ pub struct Acceptance {
     username: String,
     /// What the person is called.
     full_name: String,
-    /// At least 12 characters.
+    /// As many characters as the invitation says, made of more than the names of person and organisation.
     #[schema(value_type = String)]
     password: Zeroizing<String>,
 }
@@ -75,6 +76,8 @@ pub struct OpenInvitation {
     email: String,
     /// Whether the address has an account here: then log in and join, else accept as a new person.
     has_account: bool,
+    /// Characters that a new person's password needs.
+    password_min_length: usize,
     /// When the link ends.
     expires_at: Timestamp,
 }
@@ -104,16 +107,18 @@ async fn open(anonymous: Anonymous, Json(link): Json<InvitationLink>) -> Result<
             .run(async |tx| {
                 let opened = opened(tx, &digest).await?;
                 let known = identity::find_person(tx, &opened.invitation.email).await?.is_some();
-                Ok(Audited::none("who is invited looks at the invitation", (opened, known)))
+                let organization = tenancy::store::password_policy(tx, opened.tenant).await?;
+                Ok(Audited::none("who is invited looks at the invitation", (opened, known, organization)))
             })
             .await
     };
     match opened.await {
-        Ok((opened, has_account)) => Ok(Json(OpenInvitation {
+        Ok((opened, has_account, organization)) => Ok(Json(OpenInvitation {
             organization: opened.slug,
             organization_name: opened.name,
             email: opened.invitation.email.0.clone(),
             has_account,
+            password_min_length: PasswordRules::new("", "", "").within(&organization).least(),
             expires_at: opened.invitation.expires_at,
         })),
         Err(error) => Err(anonymous.refused(error).await),
@@ -141,12 +146,15 @@ async fn try_accept(anonymous: &Anonymous, app: &App, new: Acceptance) -> Result
         if identity::find_person(tx, &email).await?.is_some() {
             return Err(has_account().into());
         }
-        Ok(Audited::none("looks up who is invited", email))
+        let organization = tenancy::store::password_policy(tx, opened.tenant).await?;
+        Ok(Audited::none("looks up who is invited", (email, organization)))
     });
-    let email = Email::parse(&invited.await?, "/email")?;
+    let (email, organization) = invited.await?;
+    let email = Email::parse(&email, "/email")?;
     let username = Username::parse(&new.username, "/username")?;
     let full_name = identity::parse_name(&new.full_name, "/full_name")?;
-    let password = identity::parse_password(&new.password, "/password", &[username.as_str(), email.as_str()])?;
+    let rules = PasswordRules::new(username.as_str(), email.as_str(), &full_name).within(&organization);
+    let password = rules.parse(&new.password, "/password")?;
     let person = NewPerson {
         username,
         email,

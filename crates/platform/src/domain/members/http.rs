@@ -22,8 +22,9 @@ use super::model::{Attributes, Member, MemberStatus, parse_attributes};
 use super::store::{self, NewStanding};
 use crate::app::{App, Routes};
 use crate::domain::access::SystemRole;
-use crate::domain::identity::{self, Email, NewPerson, Username};
+use crate::domain::identity::{self, Email, NewPerson, PasswordRules, Username};
 use crate::domain::roles;
+use crate::domain::tenancy;
 
 /// The slice's routes.
 pub fn routes() -> Routes {
@@ -135,20 +136,22 @@ async fn create(
     let roles = if roles.is_empty() { vec![SystemRole::Viewer.as_str().to_owned()] } else { roles };
     let (tenant, held) = (cx.tenant(), cx.cx().identity.permissions);
     // In a transaction of its own, so that a refusal costs no hash.
-    let within = cx
+    let organization = cx
         .kernel()
         .system(SystemReason::ManagePeople)
         .run(async |tx| {
             roles::within_own(&mut *tx, tenant, held, &roles, &[], "/roles").await?;
-            Ok(Audited::none("asks what roles permit", ()))
+            Ok(Audited::none("asks what roles permit", tenancy::store::password_policy(tx, tenant).await?))
         })
         .await;
-    if let Err(error) = within {
-        return Err(cx.refused(error).await);
-    }
+    let organization = match organization {
+        Ok(organization) => organization,
+        Err(error) => return Err(cx.refused(error).await),
+    };
     let (username, email) = (Username::parse(&new.username, "/username")?, Email::parse(&new.email, "/email")?);
     let full_name = identity::parse_name(&new.full_name, "/full_name")?;
-    let password = identity::parse_password(&new.password, "/password", &[username.as_str(), email.as_str()])?;
+    let rules = PasswordRules::new(username.as_str(), email.as_str(), &full_name).within(&organization);
+    let password = rules.parse(&new.password, "/password")?;
     // Hashed in either case: the time must not tell whether the address is known.
     let person =
         NewPerson { username, email, full_name, password_hash: app.passwords.hash(password).await?, must_change: true };

@@ -18,7 +18,7 @@ use super::admins::operator;
 use super::event::{PlatformAdminEvent, SetupLinkEvent};
 use super::store;
 use crate::app::{App, Routes};
-use crate::domain::identity::{Email, NewPerson, User, Username, create_organization, parse_name, parse_password};
+use crate::domain::identity::{Email, NewPerson, PasswordRules, User, Username, create_organization, parse_name};
 use crate::domain::mail::{LinkToken, link_over};
 use crate::domain::tenancy::Organization;
 
@@ -121,7 +121,8 @@ async fn set_up(anonymous: Anonymous, State(app): State<App>, Json(new): Json<Se
     if name.chars().count() > MAX_ORGANIZATION_NAME {
         return Err(Problem::invalid("/organization_name", "must be at most 100 characters").into());
     }
-    let password = parse_password(&new.password, "/password", &[username.as_str(), email.as_str(), &name])?;
+    let rules = PasswordRules::new(username.as_str(), email.as_str(), &full_name).in_new(&name);
+    let password = rules.parse(&new.password, "/password")?;
     let password_hash = app.passwords.hash(password).await?;
     let person = NewPerson { username, email, full_name, password_hash, must_change: false };
     let plan = app.config.default_plan;

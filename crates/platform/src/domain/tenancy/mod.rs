@@ -5,4 +5,4 @@ mod security;
 pub mod store;
 
 pub use model::{Organization, OrganizationEvent, Plan, Slug};
-pub use security::{SecurityEvent, SecuritySettings, routes};
+pub use security::{PasswordPolicy, SecurityEvent, SecuritySettings, routes};

@@ -3,7 +3,7 @@
 use tenure_kernel::{Change, Mode, Result, SystemTx, TenantId, TenantTx, Write};
 
 use super::model::{Organization, Plan, Slug};
-use super::security::SecuritySettings;
+use super::security::{PasswordPolicy, SecurityChange, SecuritySettings};
 
 /// The organisation of this transaction.
 ///
@@ -71,24 +71,63 @@ async fn free_slug(tx: &mut SystemTx, base: &Slug) -> Result<Slug> {
 /// What the organisation of this transaction asks of its members' logins.
 pub(super) async fn security<M: Mode>(tx: &mut TenantTx<M>) -> Result<SecuritySettings> {
     let tenant = tx.tenant();
-    let row = sqlx::query!("select require_mfa, updated_at from tenant_security where tenant_id = $1", tenant.uuid())
-        .fetch_optional(&mut *tx)
-        .await?;
-    let (require_mfa, updated_at) = row.map_or((false, None), |row| (row.require_mfa, Some(row.updated_at)));
-    Ok(SecuritySettings { require_mfa, updated_at, tenant: Some(tenant) })
+    let row = sqlx::query!(
+        "select require_mfa, password_min_length, updated_at from tenant_security where tenant_id = $1",
+        tenant.uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(SecuritySettings {
+        require_mfa: row.as_ref().is_some_and(|row| row.require_mfa),
+        password_min_length: row.as_ref().and_then(|row| row.password_min_length),
+        updated_at: row.map(|row| row.updated_at),
+        tenant: Some(tenant),
+    })
 }
 
-pub(super) async fn put_security(tx: &mut TenantTx<Write>, require_mfa: bool) -> Result<Change<SecuritySettings>> {
+/// What is not named stays as it is.
+pub(super) async fn put_security(
+    tx: &mut TenantTx<Write>,
+    change: &SecurityChange,
+) -> Result<Change<SecuritySettings>> {
     let (before, now) = (security(tx).await?, tx.now());
-    sqlx::query!(
-        "insert into tenant_security (tenant_id, require_mfa, updated_at) values ($1, $2, $3)
-         on conflict (tenant_id) do update set require_mfa = $2, updated_at = $3",
+    let after = sqlx::query!(
+        "insert into tenant_security as s (tenant_id, require_mfa, password_min_length, updated_at)
+         values ($1, coalesce($2, false), $4, $5)
+         on conflict (tenant_id) do update
+            set require_mfa = coalesce($2, s.require_mfa),
+                password_min_length = case when $3 then $4 else s.password_min_length end,
+                updated_at = $5
+         returning require_mfa, password_min_length",
         tx.tenant().uuid(),
-        require_mfa,
+        change.require_mfa,
+        change.password_min_length.is_some(),
+        change.password_min_length.flatten(),
         now
     )
-    .execute(&mut *tx)
+    .fetch_one(&mut *tx)
     .await?;
-    let after = SecuritySettings { require_mfa, updated_at: Some(now), ..before.clone() };
+    let after = SecuritySettings {
+        require_mfa: after.require_mfa,
+        password_min_length: after.password_min_length,
+        updated_at: Some(now),
+        ..before.clone()
+    };
     Ok(Change::Updated { before, after })
+}
+
+/// What this organisation asks of the passwords of those whom it adds or invites.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn password_policy(tx: &mut SystemTx, tenant: TenantId) -> Result<PasswordPolicy> {
+    let policy = sqlx::query_as!(
+        PasswordPolicy,
+        "select t.name, t.slug, s.password_min_length as min_length
+         from tenants t left join tenant_security s on s.tenant_id = t.tenant_id where t.tenant_id = $1",
+        tenant.uuid()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok(policy)
 }

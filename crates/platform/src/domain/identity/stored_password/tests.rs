@@ -101,7 +101,7 @@ fn pbkdf2s_own_vectors() {
         ),
     ];
     for (password, salt, iterations, output) in cases {
-        let parsed = pbkdf2_sha256(iterations, salt.into(), hex(output)).unwrap();
+        let parsed = pbkdf2(Digest::Sha256, iterations, salt.into(), hex(output)).unwrap();
         assert!(parsed.is_of(password) && !parsed.is_of("another"), "{password}");
     }
 }
@@ -163,7 +163,27 @@ fn what_would_burn_a_core_or_proves_nothing_is_no_hash() {
         format!("$pbkdf2-sha256$2000001${salt}${output}"),
         format!("pbkdf2_sha256$99999999$salt${output}="),
         format!("pbkdf2_sha256$1000${}${output}=", "s".repeat(65)),
-        format!("pbkdf2_sha1$1000$salt${output}="),
+        format!("pbkdf2_md5$1000$salt${output}="),
+        format!("pbkdf2_sha256$2000001$salt${output}="),
+        format!("$pbkdf2-sha1$i=1000001${salt}${output}"),
+        format!("$pbkdf2-sha512$i=2000001${salt}${output}"),
+        format!("$pbkdf2-md5$i=1000${salt}${output}"),
+        format!("$pbkdf2-sha512$2000001${salt}${output}"),
+        format!("pbkdf2:sha256:99999999$salt${}", "00".repeat(32)),
+        format!("pbkdf2:sha256$salt${}", "00".repeat(32)),
+        format!("pbkdf2:md5:1000$salt${}", "00".repeat(32)),
+        format!("pbkdf2:sha256:1000$salt${}", "00".repeat(1_000_000)),
+        format!("pbkdf2:sha256:1000$salt${}", "0x".repeat(32)),
+        format!("pbkdf2:sha256:1000$salt${}", "é".repeat(16)),
+        format!("scrypt:1048576:8:1$salt${}", "00".repeat(32)),
+        format!("scrypt:32767:8:1$salt${}", "00".repeat(32)),
+        format!("scrypt:32768:8:1:1$salt${}", "00".repeat(32)),
+        format!("scrypt$1048576$salt$8$1${output}="),
+        format!("scrypt$16384$salt$8$100${output}="),
+        format!("argon2$argon2id$v=19$m=4194304,t=1,p=1${salt}${output}"),
+        format!("bcrypt$$2b$15${bcrypt}"),
+        format!("bcrypt_sha256$$2b$31${bcrypt}"),
+        "bcrypt_sha256$$2b$05$".to_owned(),
         format!("$argon2id$v=19$m=4194304,t=1,p=1${salt}${output}"),
         format!("$argon2id$v=19$m=19456,t=4294967295,p=1${salt}${output}"),
         format!("$argon2id$v=19$m=19456,t=2,p=255${salt}${output}"),
@@ -176,6 +196,19 @@ fn what_would_burn_a_core_or_proves_nothing_is_no_hash() {
         assert!(StoredPassword::parse(&stored).is_none(), "{stored:.100}");
     }
     assert!(begun.elapsed() < Duration::from_secs(1), "nothing of it was checked");
+}
+
+/// `fixtures.py` makes them, with the systems themselves.
+#[test]
+fn what_other_systems_make_of_a_password_opens() {
+    let mut lines = include_str!("fixtures.txt").lines();
+    let (password, mut hashes) = (lines.next().unwrap(), 0);
+    for line in lines {
+        let (_, hash) = line.split_once('\t').unwrap();
+        is_of(hash, password);
+        hashes += 1;
+    }
+    assert_eq!(hashes, 19);
 }
 
 #[test]
@@ -193,12 +226,12 @@ proptest! {
 
     #[test]
     fn parsing_what_looks_like_a_hash_keeps_the_bounds(
-        name in "(2b|argon2id|scrypt|pbkdf2-sha256)", parameters in "[a-z0-9=,]{0,30}", salt in "[A-Za-z0-9+/.]{0,100}",
+        name in "[$]?(2b|argon2id|scrypt|pbkdf2-sha(1|256|512)|pbkdf2|pbkdf2_sha1|scrypt:2:[0-9]{1,9}:[0-9]{1,9}|pbkdf2:sha512:[0-9]{1,9})", parameters in "[a-z0-9=,]{0,30}", salt in "[A-Za-z0-9+/.]{0,100}",
         output in "[A-Za-z0-9+/.]{0,200}"
     ) {
-        match StoredPassword::parse(&format!("${name}${parameters}${salt}${output}")) {
-            Some(StoredPassword::Pbkdf2Sha256 { iterations, salt, output }) => {
-                prop_assert!(iterations.get() <= MAX_PBKDF2_ITERATIONS && salt.len() <= 64 && output.len() <= 64);
+        match StoredPassword::parse(&format!("{name}${parameters}${salt}${output}")) {
+            Some(StoredPassword::Pbkdf2 { iterations, salt, output, .. }) => {
+                prop_assert!(u64::from(iterations.get()) <= MAX_PBKDF2_WORK && salt.len() <= 64 && output.len() <= 64);
             }
             Some(StoredPassword::Scrypt { params, output, .. }) => {
                 prop_assert!(params.n() * u64::from(params.r()) * 128 <= MAX_SCRYPT_MEMORY && output.len() <= 64);
