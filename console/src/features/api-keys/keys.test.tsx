@@ -110,10 +110,22 @@ it('says of a member whose logins owe something that they may nothing yet', asyn
   serve({
     'GET /permissions/explain': [
       200,
-      { user: 'usr_1', status: 'active', owes: 'second_factor', permissions: [read] },
+      { user: 'usr_1', status: 'active', owes: 'second_factor', suspended: false, permissions: [read] },
     ],
   });
   show(<Explanation member={{ id: 'usr_1', full_name: 'Bob' } as unknown as Member} onClose={() => {}} />);
   expect(await screen.findByText(/setting up the second factor/)).toBeTruthy();
   expect((await screen.findByText('not yet')).closest('tr')?.textContent).toContain('no');
+});
+
+it('says of a member whom the platform has suspended that they may nothing', async () => {
+  serve({
+    'GET /permissions/explain': [
+      200,
+      { user: 'usr_1', status: 'active', owes: 'new_password', suspended: true, permissions: [] },
+    ],
+  });
+  show(<Explanation member={{ id: 'usr_1', full_name: 'Bob' } as unknown as Member} onClose={() => {}} />);
+  expect(await screen.findByText(/The platform has suspended them/)).toBeTruthy();
+  expect(screen.queryByText(/password of their own/)).toBeNull();
 });

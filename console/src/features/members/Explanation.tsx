@@ -16,9 +16,14 @@ export function Explanation({ member, onClose }: { member: Member; onClose: () =
   return (
     <>
       <Loaded query={useQuery(explanationQuery(member.id))} label="permissions">
-        {({ permissions, owes }) => (
+        {({ permissions, owes, suspended }) => (
           <div className="stack">
-            {owes && (
+            {suspended && (
+              <Notice tone="warn" title="Nothing">
+                <p>The platform has suspended them: nothing of theirs works, in any organisation.</p>
+              </Notice>
+            )}
+            {owes && !suspended && (
               <Notice tone="warn" title="Nothing, until they have done something else">
                 <p>{OWES[owes]}</p>
               </Notice>

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tenure_platform::domain::access::SystemRole;
+use tenure_platform::domain::platform::add_admin;
 use tenure_platform::testkit::{Actor, PASSWORD, Setup, TestApp};
 
 use crate::engine::{run, save};
@@ -242,6 +243,13 @@ async fn what_a_login_owes_is_part_of_the_explanation() {
     assert_eq!(read(ada.user_id()).await.0, Value::Null, "who has one owes nothing");
     let _ = AuthApp::set_up(&app, &clock, &of_bob).await;
     assert_eq!(read(&bob).await.1, true);
+
+    let olga = app.register("olga", "Operators").await;
+    add_admin(&app.app.kernel, "olga").await.unwrap();
+    let because = json!({"reason": "their laptop was stolen"});
+    let _ = app.post(&olga, &format!("/platform/people/{bob}/suspend"), because).await.expect(200);
+    let (_, allowed, why) = read(&bob).await;
+    assert!(allowed == false && why.ends_with("but the platform has suspended them"), "{why}");
 }
 
 /// Before each step that acts the engine asks what its person may do now: of roles as the API does.

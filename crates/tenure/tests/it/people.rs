@@ -81,6 +81,7 @@ fn people_and_roles_are_administered_from_outside() {
 
     // Somebody who has agreed to be a member is locked, unlocked, deactivated and activated.
     let of_bob = server.register("bob");
+    server.confirm_address(&of_bob);
     let person = serde_json::json!({"email": "bob@example.com", "username": "robert", "full_name": "Bob", "password": "a loud yellow morning"});
     let bearer = format!("Bearer {token}");
     let as_ada = [("authorization", bearer.as_str()), ("content-type", "application/json")];

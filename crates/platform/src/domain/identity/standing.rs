@@ -70,13 +70,22 @@ pub(super) async fn standing(tx: &mut SystemTx, session: SessionId) -> Result<Op
     }))
 }
 
-/// What every login of this member has to do before it reaches anything else.
+/// What stands in the way of every login of a member.
+#[derive(Debug, Clone, Copy)]
+pub struct InTheWay {
+    /// Whether the platform has suspended the person.
+    pub suspended: bool,
+    /// What each login has to do before it reaches anything else.
+    pub owes: Option<Owed>,
+}
+
+/// What stands in the way of every login of this member.
 ///
 /// # Errors
 /// PostgreSQL's.
-pub async fn owed(tx: &mut SystemTx, tenant: TenantId, user: UserId) -> Result<Option<Owed>> {
+pub async fn in_the_way(tx: &mut SystemTx, tenant: TenantId, user: UserId) -> Result<InTheWay> {
     let row = sqlx::query!(
-        r#"select u.mfa, coalesce((select require_mfa from tenant_security ts where ts.tenant_id = $1), false) as "required!",
+        r#"select u.mfa, u.status <> 'active' as "suspended!", coalesce((select require_mfa from tenant_security ts where ts.tenant_id = $1), false) as "required!",
                   exists (select from credentials c where c.user_id = u.id and c.kind = 'password'
                           and (c.must_change or c.needs_mfa and not u.mfa)) as "password_is_due!"
            from users u where u.id = $2"#,
@@ -85,7 +94,10 @@ pub async fn owed(tx: &mut SystemTx, tenant: TenantId, user: UserId) -> Result<O
     )
     .fetch_optional(&mut *tx)
     .await?;
-    Ok(row.and_then(|row| first_owed(row.password_is_due, row.required && !row.mfa)))
+    // Of a deleted account the membership is left, and says so itself.
+    let Some(row) = row else { return Ok(InTheWay { suspended: false, owes: None }) };
+    let owes = first_owed(row.password_is_due, row.required && !row.mfa);
+    Ok(InTheWay { suspended: row.suspended, owes })
 }
 
 /// The password first: what is set up beside it would otherwise be set up by whoever else knows it.

@@ -6,6 +6,7 @@ use tenure_kernel::{PermissionId, PermissionSet, UserId};
 use utoipa::ToSchema;
 
 use super::model::{Member, MemberStatus};
+use crate::domain::identity::InTheWay;
 use crate::domain::roles::Role;
 
 /// What a member may do and why, permission by permission.
@@ -17,6 +18,8 @@ pub struct Explanation {
     status: MemberStatus,
     /// What each of their logins has to do first: until then it may do nothing.
     owes: Option<Owes>,
+    /// Whether the platform has suspended them: then nothing of theirs works.
+    suspended: bool,
     /// Every one there is, in the order of the catalogue.
     permissions: Vec<Explained>,
 }
@@ -75,8 +78,9 @@ impl std::fmt::Display for Reason {
 }
 
 /// What stands between a member and what their roles give, as the end of a sentence; nothing if nothing does.
-fn hindrance(status: MemberStatus, owes: Option<Owes>) -> Option<String> {
+fn hindrance(status: MemberStatus, suspended: bool, owes: Option<Owes>) -> Option<String> {
     match (status, owes) {
+        _ if suspended => Some("the platform has suspended them".into()),
         (MemberStatus::Active, None) => None,
         (MemberStatus::Active, Some(Owes::NewPassword)) => {
             Some("they have to choose a password of their own first".into())
@@ -88,9 +92,9 @@ fn hindrance(status: MemberStatus, owes: Option<Owes>) -> Option<String> {
     }
 }
 
-pub(super) fn explain(member: Member, roles: &[Role], owed: Option<Owed>) -> Explanation {
-    let owes = owed.map(Owes::from);
-    let hindrance = hindrance(member.status, owes);
+pub(super) fn explain(member: Member, roles: &[Role], in_the_way: InTheWay) -> Explanation {
+    let (suspended, owes) = (in_the_way.suspended, in_the_way.owes.map(Owes::from));
+    let hindrance = hindrance(member.status, suspended, owes);
     let explained = |id: &PermissionId| {
         let gives =
             |pattern: &String| PermissionSet::from_patterns([pattern.as_str()]).contains(PermissionSet::of(&[*id]));
@@ -113,6 +117,7 @@ pub(super) fn explain(member: Member, roles: &[Role], owed: Option<Owed>) -> Exp
         user: member.id,
         status: member.status,
         owes,
+        suspended,
         permissions: PermissionId::ALL.iter().map(explained).collect(),
     }
 }

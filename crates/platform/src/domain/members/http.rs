@@ -116,15 +116,15 @@ async fn explained(
         })
         .await?;
     let tenant = cx.tenant();
-    let owed = cx
+    let in_the_way = cx
         .kernel()
         .system(SystemReason::ManagePeople)
         .run(async |tx| {
-            let owed = identity::owed(tx, tenant, query.user).await?;
-            Ok(Audited::none("asks what a member's logins owe", owed))
+            let found = identity::in_the_way(tx, tenant, query.user).await?;
+            Ok(Audited::none("asks what is in the way of a member's logins", found))
         })
         .await?;
-    Ok(Json(explain(member, &roles, owed)))
+    Ok(Json(explain(member, &roles, in_the_way)))
 }
 
 async fn create(
