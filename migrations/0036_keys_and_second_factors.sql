@@ -14,7 +14,8 @@ as $$ select case when owner_has_one and not second_factor then 'made_without_se
 
 -- Who answers for what a service account's key starts: for their own key people answer themselves. `created_by` is history and
 -- stays; who answers can change when they leave. The trigger fills it for the version before, too.
-alter table api_keys add column answerable uuid check (answerable is null or service_account_id is not null);
+alter table api_keys add column answerable uuid;
+alter table api_keys add check (answerable is null or service_account_id is not null);
 update api_keys set answerable = created_by where service_account_id is not null;
 create index api_keys_of_answerable on api_keys (tenant_id, answerable) where answerable is not null;
 grant select (answerable), update (answerable) on api_keys to tenure_app;
