@@ -198,3 +198,85 @@ async fn a_teams_members_come_in_pages() {
     assert_eq!([names(&first), names(&last)].concat(), ["auditor-engines", "operator-engines", "viewer-engines"]);
     assert_eq!(last.get("next_cursor"), Some(&Value::Null), "the last page says that it is the last");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_are_found_by_how_words_of_their_names_begin() {
+    let app = TestApp::start().await;
+    let (ada, hank) = (app.register("ada", "Engines").await, app.register("hank", "Globex").await);
+    for (username, email, full_name) in [
+        ("grace.hopper", "grace@navy.example.com", "Grace Brewster Hopper"),
+        ("gracie", "g-allen@radio.example.com", "Gracie O'Allen"),
+        ("karen_s", "karen@example.org", "Karen Spärck Jones"),
+    ] {
+        let person = json!({"email": email, "username": username, "full_name": full_name, "password": PASSWORD});
+        let _ = app.post(&ada, "/users", person).await.expect(201);
+    }
+    let found = async |who: &Actor, search: &str| {
+        let search: String = form_urlencoded::byte_serialize(search.as_bytes()).collect();
+        let page = app.get(who, &format!("/users?search={search}")).await.expect(200);
+        let names =
+            page["items"].as_array().unwrap().iter().map(|member| member["username"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    for (search, names) in [
+        ("grac", vec!["grace.hopper", "gracie"]),
+        ("GRACE", vec!["grace.hopper"]),
+        ("hop gra", vec!["grace.hopper"]),
+        ("grace@navy.example", vec!["grace.hopper"]),
+        ("o'all", vec!["gracie"]),
+        ("spärck", vec!["karen_s"]),
+        ("s", vec!["karen_s"]),
+        ("example.com", vec!["ada", "grace.hopper", "gracie"]),
+        ("race", vec![]),
+        ("grace karen", vec![]),
+        ("  ", vec!["ada", "grace.hopper", "gracie", "karen_s"]),
+        ("@", vec![]),
+    ] {
+        assert_eq!(found(&ada, search).await, names, "{search}");
+    }
+    assert_eq!(found(&hank, "grac").await, Vec::<String>::new(), "another organisation's are nobody's");
+    // Whatever is typed is a question, and none of the database's own language.
+    for odd in
+        ["'", "''", "\\", "z:*", "z & !b | (c)", "<->", "z\u{301}", "\u{feff}", "%_", "' or 1=1 --", &"x".repeat(512)]
+    {
+        assert_eq!(found(&ada, odd).await, Vec::<String>::new(), "{odd}");
+    }
+    app.get(&ada, &format!("/users?search={}", "x".repeat(513))).await.problem(422, "invalid");
+    // A page goes on where the one before ended, also among those that are found.
+    let first = app.get(&ada, "/users?search=grac&limit=1").await.expect(200);
+    let next = format!("/users?search=grac&limit=1&cursor={}", first["next_cursor"].as_str().unwrap());
+    assert_eq!(app.get(&ada, &next).await.expect(200)["items"][0]["username"], "gracie");
+}
+
+/// So many that they are walked to: the same are found, in the same order.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_very_many_the_same_are_found() {
+    let app = TestApp::start().await;
+    let ada = app.register("ada", "Engines").await;
+    sqlx::query(
+        "with made as (
+             insert into users (id, username, email, full_name, created_at)
+             select gen_random_uuid(), 'crowd-' || n, 'crowd-' || n || '@example.com', 'Somebody Crowded', now()
+             from generate_series(1, 2100) n returning *)
+         insert into memberships (tenant_id, user_id, username, email, full_name, status, roles, created_at, updated_at, accepted_at)
+         select $1, id, username, email, full_name, 'active', array['viewer'], created_at, created_at, created_at from made",
+    )
+    .bind(ada.tenant().uuid())
+    .execute(&mut app.admin().await)
+    .await
+    .unwrap();
+    let mut path = "/users?search=crowd&limit=200".to_owned();
+    let mut seen = std::collections::BTreeSet::new();
+    loop {
+        let page = app.get(&ada, &path).await.expect(200);
+        for member in page["items"].as_array().unwrap() {
+            assert!(seen.insert(member["username"].as_str().unwrap().to_owned()));
+        }
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        path = format!("/users?search=crowd&limit=200&cursor={next}");
+    }
+    assert_eq!(seen.len(), 2100);
+    let few = app.get(&ada, "/users?search=crowd-210").await.expect(200);
+    let few: Vec<&str> = few["items"].as_array().unwrap().iter().map(|one| one["username"].as_str().unwrap()).collect();
+    assert_eq!(few, ["crowd-210", "crowd-2100"]);
+}

@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use ipnet::IpNet;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -32,6 +33,9 @@ const MAX_HEADERS: usize = 100;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What a client of HTTP/2 sends first (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Connections that are told to come again, at once; what comes beside these is only closed.
+const TURNED_AWAY: usize = 1024;
+const TURN_AWAY_WITHIN: Duration = Duration::from_secs(2);
 /// How often a beginning that may still be either protocol is looked at again.
 const PREFACE_POLL: Duration = Duration::from_millis(20);
 
@@ -73,6 +77,7 @@ pub(crate) async fn serve(
     let connections = GracefulShutdown::new();
     let all = Arc::new(Semaphore::new(limits.connections));
     let seats = Seats::default();
+    let turning_away = Arc::new(Semaphore::new(TURNED_AWAY));
     let (stopping, stopped) = watch::channel(false);
     tokio::pin!(stop);
     loop {
@@ -89,7 +94,13 @@ pub(crate) async fn serve(
             }
         };
         let Some(seat) = seats.take(peer.ip(), &limits) else {
-            tracing::debug!(%peer, "the address holds too many connections; this one is closed");
+            tracing::debug!(%peer, "the address holds too many connections; this one is turned away");
+            if let Ok(turn) = Arc::clone(&turning_away).try_acquire_owned() {
+                tokio::spawn(async move {
+                    turn_away(stream).await;
+                    drop((turn, permit));
+                });
+            }
             continue;
         };
         let (router, limits, watcher) = (router.clone(), limits.clone(), connections.watcher());
@@ -110,6 +121,30 @@ pub(crate) async fn serve(
     if timeout(grace, connections.shutdown()).await.is_err() {
         tracing::warn!(seconds = grace.as_secs(), "requests did not end in time and were cut off");
     }
+}
+
+/// Says when to come again, to whoever asks from an address that holds all its connections: what is only closed looks like a
+/// server that has died. Read first, and to its end: a connection that is closed with something unread is reset, and the
+/// answer with it.
+async fn turn_away(mut stream: TcpStream) {
+    const DETAIL: &str = "your address holds as many connections as one may; use those, or try again";
+    let body = format!(
+        r#"{{"type":"/docs/problems#unavailable","title":"The server cannot answer right now","status":503,"code":"unavailable","detail":"{DETAIL}"}}"#
+    );
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut unread = [0; 4096];
+    let told = async {
+        stream.read(&mut unread).await?;
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await?;
+        while stream.read(&mut unread).await? > 0 {}
+        Ok::<_, io::Error>(())
+    };
+    // Whoever does not listen is not waited for.
+    let _ = timeout(TURN_AWAY_WITHIN, told).await;
 }
 
 /// Serves one connection until it ends, or nothing was asked for too long.
@@ -267,7 +302,6 @@ fn builder(http2: bool, headers_within: Duration) -> Builder<TokioExecutor> {
 #[cfg(test)]
 mod tests {
     use axum::routing::get;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::sync::oneshot;
 
     use super::*;
@@ -340,6 +374,10 @@ mod tests {
             held.push(say(address, b"GET ").await);
         }
         assert_eq!(rest(TcpStream::connect(address).await.unwrap()).await, "");
+        let told = rest(say(address, hello).await).await;
+        assert!(told.starts_with("HTTP/1.1 503") && told.contains("retry-after: 1\r\n"), "{told}");
+        let (_, problem) = told.split_once("\r\n\r\n").unwrap();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(problem).unwrap()["code"], "unavailable");
         // One of them ends, and there is room again.
         drop(held.pop());
         let begun = std::time::Instant::now();

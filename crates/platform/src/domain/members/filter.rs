@@ -17,7 +17,7 @@ pub struct MemberFilter {
     pub(super) role: Option<String>,
     /// Only in this team.
     pub(super) team: Option<TeamId>,
-    /// Part of the user name, the address or the name.
+    /// Words, or how they begin: each begins a word of the user name, the address or the name; whatever the case.
     pub(super) search: Option<String>,
     /// Logged in last at or after this moment.
     pub(super) last_login_after: Option<Timestamp>,

@@ -13,7 +13,16 @@ use super::store::Row;
 /// `$2` and `$3` are the key of the last row of the page before; where there is none, `$from` stands for what is before
 /// every row. No `is null or`: with it the index could not be entered in its middle.
 macro_rules! rows {
-    ($tx:expr, $filter:expr, $limit:expr, $at:expr, $id:expr, $key:literal, $than:literal, $from:literal, $order:literal) => {
+    ($tx:expr, $filter:expr, $found:expr, $limit:expr, $at:expr, $id:expr, $key:literal, $than:literal, $from:literal, $order:literal) => {
+        match &$found.few {
+            Some(few) => rows!(@$tx, $filter, $found, few, $limit, $at, $id, $key, $than, $from, $order, "m.user_id = any($14::uuid[])"),
+            None => {
+                let nobody: &[Uuid] = &[];
+                rows!(@$tx, $filter, $found, nobody, $limit, $at, $id, $key, $than, $from, $order, "cardinality($14::uuid[]) = 0")
+            }
+        }
+    };
+    (@$tx:expr, $filter:expr, $found:expr, $few:expr, $limit:expr, $at:expr, $id:expr, $key:literal, $than:literal, $from:literal, $order:literal, $having:literal) => {
         sqlx::query_as!(
             Row,
             r#"select m.user_id as "id: UserId", m.username, m.email, m.full_name, m.status, m.roles, m.permissions,
@@ -26,9 +35,11 @@ macro_rules! rows {
                 + $than
                 + " ("
                 + $from
-                + r#")
+                + r#") and "#
+                + $having
+                + r#"
+                 and ($7::text[] is null or words_begin(m.username || ' ' || m.email || ' ' || m.full_name, $7))
                  and ($5::text is null or m.status = $5) and ($6::text is null or $6 = any(m.roles))
-                 and ($7::text is null or position(lower($7) in lower(m.username || ' ' || m.email || ' ' || m.full_name)) > 0)
                  and ($8::uuid is null or exists (
                      select from team_members t where t.tenant_id = m.tenant_id and t.user_id = m.user_id and t.team_id = $8))
                  and ($9::timestamptz is null or m.last_login_at >= $9)
@@ -45,28 +56,81 @@ macro_rules! rows {
             $limit,
             $filter.status.map(MemberStatus::as_str),
             $filter.role,
-            $filter.search,
+            $found.words.as_deref(),
             $filter.team.map(TeamId::uuid),
             $filter.last_login_after,
             $filter.last_login_before,
             $filter.never_logged_in,
             $filter.active_after,
-            $filter.active_before
+            $filter.active_before,
+            $few
         )
         .fetch_all(&mut *$tx)
         .await?
     };
 }
 
+/// Of so many a page is walked to sooner than they are sorted.
+const MANY: i64 = 2_000;
+
+/// More than any address has.
+const MAX_SEARCH: usize = 512;
+
+/// More words than anybody's names have in common with a search.
+const MOST_WORDS: usize = 8;
+
+/// Who is found by name, before anything else is asked.
+struct Found {
+    /// Nobody but these, where they are few. Otherwise each row is asked, and many say yes.
+    few: Option<Vec<Uuid>>,
+    /// What each of them is asked for: how words of their names begin.
+    words: Option<Vec<String>>,
+}
+
+impl Found {
+    const fn everybody() -> Self {
+        Self { few: None, words: None }
+    }
+}
+
+/// Each word is looked for by itself, and the rarest leads: the others are asked of who has that one.
+async fn search<M: Mode>(tx: &mut TenantTx<M>, search: Option<&str>) -> Result<Found> {
+    let Some(search) = search.map(str::trim).filter(|search| !search.is_empty()) else { return Ok(Found::everybody()) };
+    if search.len() > MAX_SEARCH {
+        return Err(Problem::invalid("#query/search", format!("must be at most {MAX_SEARCH} bytes")).into());
+    }
+    let words = sqlx::query_scalar!(r#"select words_of($1) as "words!""#, search).fetch_one(&mut *tx).await?;
+    if words.is_empty() {
+        return Ok(Found { few: Some(Vec::new()), words: None });
+    }
+    let mut few: Option<Vec<Uuid>> = None;
+    for word in words.iter().take(MOST_WORDS) {
+        let found = sqlx::query_scalar!(
+            r#"select array(select user_id from member_words
+                            where tenant_id = $1 and word >= $2 collate "C" and word < ($2 || chr(1114111)) collate "C" limit $3) as "found!""#,
+            tx.tenant().uuid(),
+            word,
+            MANY + 1
+        );
+        let found = found.fetch_one(&mut *tx).await?;
+        if found.len() as i64 <= MANY && few.as_ref().is_none_or(|few| found.len() < few.len()) {
+            few = Some(found);
+        }
+    }
+    Ok(Found { few, words: Some(words) })
+}
+
 /// A page of the members that the filter lets through.
 pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, filter: &MemberFilter) -> Result<Page<Member>> {
     let (page, sort) = (filter.page(), filter.sort.unwrap_or_default());
     let limit = page.rows()?;
+    let found = search(tx, filter.search.as_deref()).await?;
     if sort == MemberSort::Username {
         let (at, id) = after::<String>(&page, sort)?.unzip();
         let rows = rows!(
             tx,
             filter,
+            found,
             limit,
             at,
             id,
@@ -83,6 +147,7 @@ pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, filter: &MemberFilter) -
         MemberSort::Username | MemberSort::Oldest => rows!(
             tx,
             filter,
+            found,
             limit,
             at,
             id,
@@ -94,6 +159,7 @@ pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, filter: &MemberFilter) -
         MemberSort::Newest => rows!(
             tx,
             filter,
+            found,
             limit,
             at,
             id,
@@ -105,6 +171,7 @@ pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, filter: &MemberFilter) -
         MemberSort::LongestAway => rows!(
             tx,
             filter,
+            found,
             limit,
             at,
             id,
@@ -117,6 +184,7 @@ pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, filter: &MemberFilter) -
         MemberSort::LatestLogin => rows!(
             tx,
             filter,
+            found,
             limit,
             at,
             id,

@@ -50,6 +50,8 @@ pub const PERSON_COLUMNS: &[PersonColumn] = &[
     // A limit on who is deactivated limits nobody.
     column("member_rate_limits", "user_id", Then::History),
     column("mail_tokens", "user_id", Then::Person),
+    // Their name in the membership, once more for the search; it goes with that.
+    column("member_words", "user_id", Then::Person),
     column("memberships", "user_id", Then::Ended),
     column("passkeys", "user_id", Then::Person),
     column("platform_admins", "user_id", Then::Person),
