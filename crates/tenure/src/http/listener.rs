@@ -137,7 +137,10 @@ async fn turn_away(mut stream: TcpStream) {
     );
     let mut unread = [0; 4096];
     let told = async {
-        stream.read(&mut unread).await?;
+        // Who has already gone is told nothing.
+        if stream.read(&mut unread).await? == 0 {
+            return Ok(());
+        }
         stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await?;
         while stream.read(&mut unread).await? > 0 {}
