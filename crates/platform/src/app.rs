@@ -1,5 +1,6 @@
 //! Puts the slices together: one state, one router, one list of events.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,9 +34,14 @@ const OBJECTS_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 /// No request lasts so long: what is this old and has no execution gets none.
 const OBJECTS_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What handlers share.
+/// What handlers share. One handle on all of it: axum clones it several times for each request, and each counter that all
+/// processors write to costs.
 #[derive(Debug, Clone)]
-pub struct App {
+pub struct App(Arc<Services>);
+
+/// The parts of an [`App`].
+#[derive(Debug)]
+pub struct Services {
     /// Pools, clock, keys, limits.
     pub kernel: Kernel,
     /// Settings of the domains.
@@ -67,7 +73,15 @@ pub struct App {
     /// Drives executions.
     pub engine: Engine,
     /// Whether what works beside the requests is to stop.
-    stopping: Arc<watch::Sender<bool>>,
+    stopping: watch::Sender<bool>,
+}
+
+impl Deref for App {
+    type Target = Services;
+
+    fn deref(&self) -> &Services {
+        &self.0
+    }
 }
 
 impl FromRef<App> for Kernel {
@@ -108,7 +122,7 @@ impl App {
         let mail = mail::Mailer::new(kernel.clone(), config.mail.clone(), config.production)?;
         let verifications = audit::Verifications::default();
         let importer = imports::Importer::new(kernel.clone(), passwords.clone());
-        Ok(Self {
+        Ok(Self(Arc::new(Services {
             kernel,
             config: Arc::new(config),
             tokens,
@@ -124,8 +138,8 @@ impl App {
             verifications,
             importer,
             engine,
-            stopping: Arc::default(),
-        })
+            stopping: watch::Sender::default(),
+        })))
     }
 
     /// What runs beside the requests; ends only when dropped.

@@ -19,6 +19,12 @@ use local::{Count, Local};
 pub use shared::RedisUrl;
 use shared::Shared;
 
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const NOW: HeaderName = HeaderName::from_static("ratelimit");
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
 /// So many requests in so long; also the size of a burst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rate {
@@ -241,16 +247,14 @@ impl Standing {
     pub fn write_to(&self, headers: &mut HeaderMap) {
         let name = self.limit;
         let reset = self.reset.as_secs() + u64::from(self.reset.subsec_nanos() > 0);
-        let mut set = |header: &'static str, value: String| {
-            if let Ok(value) = HeaderValue::try_from(value) {
-                headers.insert(HeaderName::from_static(header), value);
-            }
-        };
-        set("ratelimit-policy", format!("\"{name}\";q={};w={}", self.rate.requests, self.rate.seconds));
-        set("ratelimit", format!("\"{name}\";r={};t={reset}", self.remaining));
-        set("x-ratelimit-limit", self.rate.requests.to_string());
-        set("x-ratelimit-remaining", self.remaining.to_string());
-        set("x-ratelimit-reset", reset.to_string());
+        let text = |text: String| HeaderValue::try_from(text).ok();
+        let policy = text(format!("\"{name}\";q={};w={}", self.rate.requests, self.rate.seconds));
+        let now = text(format!("\"{name}\";r={};t={reset}", self.remaining));
+        headers.extend(policy.map(|policy| (POLICY, policy)));
+        headers.extend(now.map(|now| (NOW, now)));
+        headers.insert(LIMIT, self.rate.requests.into());
+        headers.insert(REMAINING, self.remaining.into());
+        headers.insert(RESET, reset.into());
     }
 }
 
