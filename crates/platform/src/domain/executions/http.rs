@@ -1,5 +1,6 @@
 //! `/api/v1/executions`, and the executions of a workflow
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -328,7 +329,7 @@ async fn events(
 ) -> Result<Raw<Events>> {
     cx.read(async |tx| tx.load::<ExecutionSummary>(id).await.map(drop)).await?;
     let open = app.connections.open(&cx).await?;
-    let stream = Follower::new(cx, headers, app.live, id, open).events();
+    let stream = Follower::new(cx, headers, Arc::clone(&app.live), id, open).events();
     let alive = KeepAlive::new().interval(Duration::from_secs(15));
     // A proxy that gathers an answer before it passes it on would hold everything back.
     Ok(Raw::new(([("x-accel-buffering", "no")], Sse::new(stream).keep_alive(alive).into_response())))
