@@ -7,7 +7,6 @@ import { meQuery, useMe } from '~/api/query';
 import { useSessionState } from '~/api/session';
 import { OwnPassword } from '~/features/auth/OwnPassword';
 import { StepUpDialog } from '~/features/auth/StepUpDialog';
-import { VerifyBanner } from '~/features/mail/VerifyBanner';
 import { Button } from '~/ui/button';
 import { CommandPalette } from './CommandPalette';
 import { useFirst } from './first';
@@ -74,7 +73,6 @@ function Inside() {
         </Modal>
       </ModalOverlay>
       <main id="content" className="content" tabIndex={-1}>
-        <VerifyBanner />
         <Outlet />
       </main>
       <CommandPalette isOpen={palette} onClose={() => setPalette(false)} />

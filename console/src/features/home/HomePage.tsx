@@ -15,6 +15,7 @@ import { Problem } from '~/api/problem';
 import { permits, useMe } from '~/api/query';
 import { useApprovals } from '~/features/approvals/api';
 import { useExecutions } from '~/features/executions/api';
+import { VerifyBanner } from '~/features/mail/VerifyBanner';
 import { useMembers } from '~/features/members/api';
 import { useQuotas } from '~/features/usage/api';
 import { NearlyUsed } from '~/features/usage/NearlyUsed';
@@ -36,6 +37,7 @@ export function HomePage() {
       title={first ? `Good ${partOfDay()}, ${first}` : 'Home'}
       description={me && `You are in ${me.organization.name}.`}
     >
+      <VerifyBanner />
       {me && permits(me.permissions, 'tenant:read') && <Scarce />}
       <NextSteps />
       {me && permits(me.permissions, 'execution:read') && <Recent />}

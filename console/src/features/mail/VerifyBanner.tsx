@@ -14,7 +14,7 @@ export function VerifyBanner() {
   const isOf = instance && instance.auth === 'on' && instance.mail !== 'none';
   if (!isOf || me?.email_verified !== false) return null;
   return (
-    <aside className="verify-banner" aria-label="Your e-mail address">
+    <aside aria-label="Your e-mail address">
       {ask.error && <ProblemNotice problem={ask.error} />}
       {ask.isSuccess ? (
         <Notice tone="info" title={`A link is on its way to ${me.user.email}`}>

@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { meQuery, useHasLogins } from '~/api/query';
+import { VerifyBanner } from '~/features/mail/VerifyBanner';
 import { Page, Panel } from '~/ui/page';
 import { Loaded } from '~/ui/states';
 import { Time } from '~/ui/time';
@@ -24,6 +25,7 @@ export function ProfilePage() {
       title="Profile"
       description="Who you are here, where you are logged in, and what proves that it is you."
     >
+      <VerifyBanner />
       <Loaded query={me} label="your profile" lines={4}>
         {({ user, roles, organization }) => (
           <div className="profile">

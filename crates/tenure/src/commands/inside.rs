@@ -1,10 +1,12 @@
 //! The API without a socket: verbs of the command line use the same routes, checks and events as everybody else.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::extract::ConnectInfo;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use axum::http::{Method, Request, StatusCode};
 use serde_json::Value;
 use tenure_platform::domain::identity::LocalLogin;
@@ -25,6 +27,8 @@ pub(super) struct Inside {
 /// Whose requests they are.
 enum Who {
     Nobody,
+    /// Nobody either, from this machine.
+    Here,
     Token(String),
     /// Asked for a fresh token each time: an execution may outlive one.
     Local(Arc<LocalLogin>),
@@ -34,6 +38,11 @@ impl Inside {
     /// Without a login.
     pub(super) fn anonymous(platform: &Platform) -> Self {
         Self { router: platform.app.router().0, who: Who::Nobody }
+    }
+
+    /// Without a login, from this machine: a development instance shows its outbox to nobody else.
+    pub(super) fn from_here(platform: &Platform) -> Self {
+        Self { router: platform.app.router().0, who: Who::Here }
     }
 
     /// With this access token.
@@ -83,12 +92,16 @@ impl Inside {
     ) -> Result<(StatusCode, Body), Failure> {
         let mut request = Request::builder().method(method).uri(format!("/api/v1{path}")).header(CONTENT_TYPE, media);
         let token = match &self.who {
-            Who::Nobody => None,
+            Who::Nobody | Who::Here => None,
             Who::Token(token) => Some(token.clone()),
             Who::Local(login) => Some(login.access_token()?),
         };
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if matches!(self.who, Who::Here) {
+            let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            request = request.header(HOST, "localhost").extension(ConnectInfo(peer));
         }
         let request = request.body(Body::from(body)).map_err(failed)?;
         let response = self.router.clone().oneshot(request).await.map_err(failed)?;
