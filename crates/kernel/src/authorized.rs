@@ -416,7 +416,7 @@ impl Anonymous {
 
 /// Counts the request against its limits; `Err` once one of them is used up.
 async fn count(kernel: &Kernel, slot: &RateSlot, wanted: &[Wanted]) -> Result<()> {
-    let standings = kernel.limiter().count(wanted, kernel.bus().nodes()).await;
+    let standings = kernel.limiter().count(wanted, || kernel.bus().nodes()).await;
     let mut over = None;
     for standing in standings {
         slot.note(standing);

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::error::{Code, Error, FieldError, Problem, Result};
 use crate::id::{Id, Kind};
-use crate::request::{BodyLimit, MAX_BODY, too_large};
+use crate::request::{MAX_BODY, RequestInfo, too_large};
 use crate::strict::Strict;
 
 /// A JSON body, read strictly: the right content type, no larger than the route takes, valid UTF-8, no NUL, no unknown members where the
@@ -55,7 +55,7 @@ fn is_json(request: &Request) -> Result<(), Problem> {
 
 /// The body, no larger than the route takes.
 async fn sent<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    let limit = request.extensions().get::<BodyLimit>().map_or(MAX_BODY, |limit| limit.0);
+    let limit = request.extensions().get::<RequestInfo>().map_or(MAX_BODY, |info| info.body_limit);
     Bytes::from_request(request, state).await.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             too_large(limit)

@@ -27,29 +27,49 @@ const MAX_USER_AGENT: usize = 256;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// As many as an answer gets here: the request's id, and five that tell of limits.
+const ADDED_HEADERS: usize = 6;
 
 /// What is read, and thrown away, of a body that is too large: who is still sending would otherwise meet a closed
 /// connection instead of the answer.
 const DISCARDED: usize = 64 * 1024 * 1024;
 const DISCARDED_IN: Duration = Duration::from_secs(10);
 
-/// The largest bodies of routes that do not take the usual one, by method and template.
-#[derive(Debug, Default)]
-pub(crate) struct BodyLimits(HashMap<String, usize>);
-
-impl BodyLimits {
-    pub(crate) fn new(routes: impl Iterator<Item = (String, usize)>) -> Self {
-        Self(routes.filter(|(_, limit)| *limit != MAX_BODY).collect())
-    }
-
-    fn of(&self, route: &str) -> BodyLimit {
-        BodyLimit(self.0.get(route).copied().unwrap_or(MAX_BODY))
-    }
+/// What is known of a route before a request comes.
+#[derive(Debug)]
+pub(crate) struct Template {
+    method: Method,
+    /// Method and path, as `GET /teams/{id}`.
+    name: Arc<str>,
+    body_limit: usize,
 }
 
-/// The largest body that the request's route takes, for the extractors.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct BodyLimit(pub(crate) usize);
+/// Every route by its path: what each request would otherwise put together anew.
+#[derive(Debug, Default)]
+pub(crate) struct Templates(HashMap<String, Vec<Template>>);
+
+impl Templates {
+    /// Of methods, paths and the largest bodies.
+    pub(crate) fn new<'a>(routes: impl Iterator<Item = (&'a Method, &'a str, usize)>) -> Self {
+        let mut templates = Self::default();
+        for (method, path, body_limit) in routes {
+            let name = format!("{method} {path}").into();
+            let known = templates.0.entry(path.to_owned()).or_default();
+            known.push(Template { method: method.clone(), name, body_limit });
+        }
+        templates
+    }
+
+    /// The name of the request's route, and the largest body it takes.
+    fn of(&self, parts: &Parts) -> (Arc<str>, usize) {
+        let Some(path) = parts.extensions.get::<MatchedPath>() else { return (parts.method.as_str().into(), MAX_BODY) };
+        let mut known = self.0.get(path.as_str()).into_iter().flatten();
+        match known.find(|template| template.method == parts.method) {
+            Some(template) => (Arc::clone(&template.name), template.body_limit),
+            None => (format!("{} {}", parts.method, path.as_str()).into(), MAX_BODY),
+        }
+    }
+}
 
 /// Where an extractor leaves the standing of the limit that is closest to its end, for the response's headers.
 #[derive(Debug, Clone, Default)]
@@ -65,11 +85,20 @@ impl RateSlot {
 }
 
 /// What the middleware learned, for the extractors.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct RequestInfo {
+    /// The largest body that the route takes.
+    pub(crate) body_limit: usize,
     pub(crate) origin: Origin,
     pub(crate) slot: RateSlot,
     pub(crate) idempotency: Option<IdempotencyKey>,
+}
+
+impl Default for RequestInfo {
+    fn default() -> Self {
+        let (origin, slot) = (Origin::default(), RateSlot::default());
+        Self { body_limit: MAX_BODY, origin, slot, idempotency: None }
+    }
 }
 
 impl RequestInfo {
@@ -83,37 +112,32 @@ impl RequestInfo {
 pub struct ClientAddress(pub std::net::IpAddr);
 
 /// The middleware around every route. It knows the route's template, so it is laid on routes, not on the whole router.
-pub(crate) async fn surround(limits: &BodyLimits, request: Request, next: Next) -> Response {
+pub(crate) async fn surround(templates: &Templates, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let route: Arc<str> = match parts.extensions.get::<MatchedPath>() {
-        Some(path) => format!("{} {}", parts.method, path.as_str()).into(),
-        None => parts.method.as_str().into(),
-    };
-    let id = Uuid::new_v4();
-    let mut info = RequestInfo { origin: origin(&parts, id, Arc::clone(&route)), ..RequestInfo::default() };
-    let limit = limits.of(&route);
-    parts.extensions.insert(limit);
-    if told_length(&parts).is_some_and(|length| length > limit.0) {
+    let (route, body_limit) = templates.of(&parts);
+    if told_length(&parts).is_some_and(|length| length > body_limit) {
         discard(body).await;
-        return too_large(limit.0).into_response();
+        return too_large(body_limit).into_response();
     }
-    let body = match idempotency_key(&parts) {
-        None => body,
+    let id = Uuid::new_v4();
+    let (origin, slot) = (origin(&parts, id, Arc::clone(&route)), RateSlot::default());
+    let (idempotency, body) = match idempotency_key(&parts) {
+        None => (None, body),
         Some(Err(problem)) => return problem.into_response(),
         Some(Ok(key)) => {
             let (key, body) = IdempotencyKey::watch(key, route, &parts.uri, body);
-            info.idempotency = Some(key);
-            body
+            (Some(key), body)
         }
     };
-    let slot = info.slot.clone();
-    parts.extensions.insert(info);
+    parts.extensions.insert(RequestInfo { body_limit, origin, slot: slot.clone(), idempotency });
     let mut response = next.run(Request::from_parts(parts, body)).await;
+    let headers = response.headers_mut();
+    headers.reserve(ADDED_HEADERS);
     if let Some(standing) = slot.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-        standing.write_to(response.headers_mut());
+        standing.write_to(headers);
     }
     if let Ok(value) = HeaderValue::try_from(id.to_string()) {
-        response.headers_mut().insert(REQUEST_ID, value);
+        headers.insert(REQUEST_ID, value);
     }
     response
 }

@@ -206,8 +206,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 
     /// The router, with what surrounds every request, and the table of its routes.
     pub fn finish(self) -> (Router<S>, Arc<[RouteInfo]>) {
-        let limits = self.table.iter().map(|route| (format!("{} {}", route.method, route.path), route.body_limit));
-        let limits = Arc::new(request::BodyLimits::new(limits));
+        let known = self.table.iter().map(|route| (&route.method, route.path.as_str(), route.body_limit));
+        let templates = Arc::new(request::Templates::new(known));
         let router = self
             .router
             .fallback(async || Problem::not_found())
@@ -215,8 +215,8 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
                 Problem::new(Code::MethodNotAllowed, "this path knows other methods; see the API's description")
             })
             .layer(from_fn(move |request: Request, next: Next| {
-                let limits = Arc::clone(&limits);
-                async move { request::surround(&limits, request, next).await }
+                let templates = Arc::clone(&templates);
+                async move { request::surround(&templates, request, next).await }
             }))
             .layer(DefaultBodyLimit::max(request::MAX_BODY));
         (router, self.table.into())

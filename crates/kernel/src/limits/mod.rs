@@ -304,10 +304,11 @@ impl Limiter {
         wanted
     }
 
-    /// Counts one request against these, in their order, up to the first that is over its limit. `nodes` share them where
-    /// they cannot count together.
-    pub async fn count(&self, wanted: &[Wanted], nodes: u32) -> Vec<Standing> {
+    /// Counts one request against these, in their order, up to the first that is over its limit. `nodes` says how many share
+    /// them where they cannot count together.
+    pub async fn count(&self, wanted: &[Wanted], nodes: impl FnOnce() -> u32) -> Vec<Standing> {
         let Some(shared) = &self.shared else { return self.count_here(wanted, 1) };
+        let nodes = nodes();
         let Some(counted) = shared.count(wanted).await else { return self.count_here(wanted, nodes) };
         if counted.iter().all(|count| count.wait.is_none()) {
             // Remembered, so that nobody begins anew with this node's part when the others are out of reach.

@@ -123,7 +123,7 @@ impl CredentialAuthenticator {
         // address may ask anything; the kernel counts the refusal once more and tells of the limit.
         let limiter = kernel.limiter();
         let wanted = address.map(|address| limiter.of_address(address));
-        let counted = limiter.count(wanted.as_slice(), kernel.bus().nodes()).await;
+        let counted = limiter.count(wanted.as_slice(), || kernel.bus().nodes()).await;
         if counted.iter().any(|standing| standing.retry_after.is_some()) {
             return Ok(None);
         }
