@@ -12,7 +12,8 @@
 //! - Values in the object store with the row that names them: [`keep`] and [`keep_of`], and back with [`strike_out`].
 //! - Calls to providers in blocks that a node holds: [`ProviderCalls`].
 //! - Connections that stay are each node's own count, of its share: [`Connections`].
-//! - What runs at the same time is not counted at all: a slot is a leased row of the engine's queue.
+//! - What runs at the same time is not counted at all: a slot is a leased row of the engine's queue. Nor is how long that is:
+//!   [`find_room_in_queue`].
 
 mod calls;
 mod connections;
@@ -29,7 +30,7 @@ pub use calls::ProviderCalls;
 pub use connections::{Connection, Connections};
 pub use days::sweep;
 pub use event::QuotaEvent;
-pub use executions::{give_back_execution, release_executions, reserve_executions, take_execution};
+pub use executions::{find_room_in_queue, give_back_execution, release_executions, reserve_executions, take_execution};
 pub use http::routes;
 pub use model::{Limit, Quota, QuotaStanding, QuotaUsage, Share};
 pub use objects::{forget, keep, keep_of, strike_out};

@@ -216,6 +216,7 @@ where
                   case q.name
                       when 'concurrent_executions'
                       then (select count(*) from jobs j where j.tenant_id = t.tenant_id and j.lease_owner is not null)
+                      when 'queued_executions' then (select count(*) from jobs j where j.tenant_id = t.tenant_id)
                       when 'concurrent_connections'
                       then (select coalesce(sum(c.open), 0) from open_connections c where c.tenant_id = t.tenant_id and c.seen_at > $4)
                       else u.used end as "used?"
