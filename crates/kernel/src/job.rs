@@ -99,17 +99,6 @@ impl TenantTx<Write> {
         Ok(found.map(|(cancelling, paused, leased)| Queued { id, cancelling, paused, leased }))
     }
 
-    /// Whether the tenant has `most` jobs or more that are not over.
-    ///
-    /// # Errors
-    /// PostgreSQL's.
-    pub async fn has_queued(&mut self, most: i64) -> Result<bool> {
-        let full = sqlx::query_scalar("select exists (select from jobs where tenant_id = $1 offset $2)")
-            .bind(self.tenant().uuid())
-            .bind(most - 1);
-        Ok(full.fetch_one(self).await?)
-    }
-
     /// Has its worker end it: what waits or is paused is taken up at once, what runs is told.
     ///
     /// # Errors

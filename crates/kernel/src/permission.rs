@@ -131,6 +131,7 @@ permissions! {
     Read  ExecutionRead    = "execution:read",    "See executions, their steps, inputs and outputs.";
     Write ExecutionCancel  = "execution:cancel",  "Pause and cancel executions that have not ended.";
     Write ExecutionRetry   = "execution:retry",   "Resume paused executions, and have failed ones go on.";
+    Write ExecutionDelete  = "execution:delete",  "Delete executions that are over, with all that they hold.";
     Read  ApprovalRead     = "approval:read",     "See requests for approval.";
     Write ApprovalDecide   = "approval:decide",   "Approve or reject what others requested.";
     Write PluginCreate     = "plugin:create",     "Upload plugins and new versions of them.";

@@ -34,6 +34,10 @@ const OBJECTS_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 /// No request lasts so long: what is this old and has no execution gets none.
 const OBJECTS_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// When executions are looked for that were kept long enough, for the first time and then.
+const EXPIRY_FIRST: Duration = Duration::from_secs(60);
+const EXPIRY_EVERY: Duration = Duration::from_secs(10 * 60);
+
 /// What handlers share. One handle on all of it: axum clones it several times for each request, and each counter that all
 /// processors write to costs.
 #[derive(Debug, Clone)]
@@ -144,7 +148,8 @@ impl App {
 
     /// What runs beside the requests; ends only when dropped.
     pub async fn run(&self) {
-        let upkeep = async { tokio::join!(self.keep_up(), self.keep_clean(), self.keep_objects()) };
+        let upkeep =
+            async { tokio::join!(self.keep_up(), self.keep_clean(), self.keep_objects(), self.keep_executions()) };
         let stop = || self.stopping.subscribe();
         let work = async { tokio::join!(self.engine.run(), self.mail.run(stop()), self.importer.run(stop())) };
         let beside = async { tokio::join!(self.kernel.limiter().run(), self.sealer().run()) };
@@ -222,6 +227,25 @@ impl App {
                 Ok(executions) => tracing::info!(executions, "removed values of executions that never came about"),
                 Err(error) => {
                     tracing::warn!(%error, "what a crash left in the object store was not removed; the next round tries again")
+                }
+            }
+        }
+    }
+
+    /// Deletes executions that were kept long enough, a few times an hour. Not at the start, as above, and not where nothing
+    /// that waits is taken up.
+    async fn keep_executions(&self) {
+        let mut now_and_then = tokio::time::interval_at(tokio::time::Instant::now() + EXPIRY_FIRST, EXPIRY_EVERY);
+        loop {
+            now_and_then.tick().await;
+            if *self.stopping.borrow() {
+                return;
+            }
+            match executions::expire(self).await {
+                Ok(0) => {}
+                Ok(executions) => tracing::info!(executions, "deleted executions that were kept long enough"),
+                Err(error) => {
+                    tracing::warn!(%error, "executions that were kept long enough were not deleted; the next round tries again")
                 }
             }
         }
@@ -315,6 +339,7 @@ pub fn events() -> Vec<&'static ActionInfo> {
         plugins::PluginVersionEvent::ALL,
         workflows::WorkflowEvent::ALL,
         executions::ExecutionEvent::ALL,
+        executions::RetentionEvent::ALL,
         approvals::ApprovalEvent::ALL,
         platform::PlatformAdminEvent::ALL,
         platform::SetupLinkEvent::ALL,

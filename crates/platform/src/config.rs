@@ -31,6 +31,8 @@ pub struct PlatformConfig {
     pub mail: MailConfig,
     /// How this node drives executions.
     pub engine: EngineConfig,
+    /// How long executions that are over are kept, in whole days; forever where absent.
+    pub keep_executions: Option<Duration>,
     /// Where the audit log is kept beside the database.
     pub audit: AuditConfig,
     /// Hosts that outbound calls may reach although their addresses are private.
@@ -63,6 +65,7 @@ impl Default for PlatformConfig {
             tokens: TokenConfig::default(),
             mail: MailConfig::default(),
             engine: EngineConfig::default(),
+            keep_executions: None,
             audit: AuditConfig::default(),
             egress_allow: Vec::new(),
             require_signed_plugins: false,

@@ -219,6 +219,7 @@ fn platform_config(config: &Config, guests: GuestPaths) -> PlatformConfig {
             login_ttl: config.sessions.longest,
         },
         failed_login_takes: PlatformConfig::default().failed_login_takes,
+        keep_executions: config.keep_executions,
         egress_allow: config.egress_allow.clone(),
         require_signed_plugins: config.require_signed_plugins,
         policy: config.policy.clone(),

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
-import { Link, useParams } from '@tanstack/react-router';
-import { CirclePause, CirclePlay, CircleStop, RotateCcw, RotateCw } from 'lucide-react';
+import { Link, useNavigate, useParams } from '@tanstack/react-router';
+import { CirclePause, CirclePlay, CircleStop, RotateCcw, RotateCw, Trash2 } from 'lucide-react';
 import { useCallback, useMemo, useState } from 'react';
 import { useMay } from '~/api/query';
 import type { Execution, ExecutionState, StepState } from '~/api/types';
@@ -19,6 +19,7 @@ import { Time, useNow } from '~/ui/time';
 import { toastProblem } from '~/ui/toast';
 import { CopyButton, Json } from '~/ui/value';
 import { executionQuery, useControlExecution } from './api';
+import { DeleteExecution } from './DeleteExecution';
 import { Failure, StepPanel } from './StepPanel';
 import { Timeline } from './Timeline';
 import { MOST_SHOWN, TooLarge } from './TooLarge';
@@ -232,7 +233,11 @@ function Controls({ execution }: { execution: Execution }) {
       {controlsOf(execution.state).map((verb) => (
         <Control key={verb} id={execution.id} verb={verb} />
       ))}
-      {!isOver(execution.state) && <CancelButton execution={execution} />}
+      {isOver(execution.state) ? (
+        <DeleteButton execution={execution} />
+      ) : (
+        <CancelButton execution={execution} />
+      )}
     </>
   );
 }
@@ -274,6 +279,27 @@ function CancelButton({ execution }: { execution: Execution }) {
       >
         <p>The step under way stops within a second. What finished is kept.</p>
       </Confirm>
+    </>
+  );
+}
+
+function DeleteButton({ execution }: { execution: Execution }) {
+  const may = useMay('execution:delete');
+  const navigate = useNavigate();
+  const [asking, setAsking] = useState(false);
+  if (!may) return null;
+  return (
+    <>
+      <Button onPress={() => setAsking(true)}>
+        <Trash2 aria-hidden /> Delete
+      </Button>
+      {asking && (
+        <DeleteExecution
+          execution={execution}
+          onDone={() => void navigate({ to: '/executions' })}
+          onClose={() => setAsking(false)}
+        />
+      )}
     </>
   );
 }

@@ -1,15 +1,19 @@
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
-import { Activity } from 'lucide-react';
-import type { ExecutionState } from '~/api/types';
+import { Activity, Trash2 } from 'lucide-react';
+import { useState } from 'react';
+import { useMay } from '~/api/query';
+import type { ExecutionState, ExecutionSummary } from '~/api/types';
 import { formatDuration, span } from '~/lib/time';
 import { Button, ButtonLink } from '~/ui/button';
 import { Select } from '~/ui/form';
+import { MenuItem, RowMenu } from '~/ui/menu';
 import { Page } from '~/ui/page';
-import { StateBadge } from '~/ui/state-badge';
+import { isOver, StateBadge } from '~/ui/state-badge';
 import { Empty } from '~/ui/states';
 import { List } from '~/ui/table';
 import { Time, useNow } from '~/ui/time';
 import { useExecutions } from './api';
+import { DeleteExecution } from './DeleteExecution';
 
 /** Filters as a person thinks of them; the address carries them, so that a view can be shared. */
 export const EXECUTION_FILTERS = {
@@ -26,6 +30,9 @@ export function ExecutionsPage() {
   const navigate = useNavigate({ from: '/executions' });
   const pages = useExecutions({ workflow, states: EXECUTION_FILTERS[show].states });
   const now = useNow(5000);
+  const mayDelete = useMay('execution:delete');
+  const [deleting, setDeleting] = useState<ExecutionSummary>();
+  const close = () => setDeleting(undefined);
   const filtered = workflow !== undefined || show !== 'all';
   return (
     <Page title="Executions" description="What ran, runs and waits, newest first.">
@@ -113,8 +120,23 @@ export function ExecutionsPage() {
             wideOnly: true,
             cell: (execution) => <Time iso={execution.created_at} relative />,
           },
+          {
+            header: 'Actions',
+            hideHeader: true,
+            end: true,
+            fit: true,
+            cell: (execution) =>
+              mayDelete && isOver(execution.state) ? (
+                <RowMenu label={`Actions for ${execution.id}`}>
+                  <MenuItem label="Delete" danger onAction={() => setDeleting(execution)}>
+                    <Trash2 aria-hidden /> Delete…
+                  </MenuItem>
+                </RowMenu>
+              ) : null,
+          },
         ]}
       />
+      {deleting && <DeleteExecution execution={deleting} onDone={close} onClose={close} />}
     </Page>
   );
 }

@@ -1,10 +1,11 @@
-import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
+import { queryOptions, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { api, unwrap } from '~/api/client';
 import { Problem } from '~/api/problem';
 import { usePages } from '~/api/query';
-import type { Execution, ExecutionState, ExecutionSummary, StepSummary } from '~/api/types';
+import type { Execution, ExecutionState, ExecutionSummary, Schemas, StepSummary } from '~/api/types';
 import { saveFile } from '~/lib/save';
 import { isOver } from '~/ui/state-badge';
+import { toast } from '~/ui/toast';
 
 const KEY = ['executions'];
 
@@ -69,5 +70,40 @@ export function useControlExecution(id: string, verb: 'cancel' | 'pause' | 'resu
   return useMutation<ExecutionSummary, Problem, void>({
     mutationFn: () => unwrap(api.POST(path, { params: { path: { id } } })),
     onSuccess: () => client.invalidateQueries({ queryKey: [...KEY, 'one', id] }),
+  });
+}
+
+/** Deletes one that is over. What it held is free at once, so the figures of the usage are asked for again. */
+export function useDeleteExecution() {
+  const client = useQueryClient();
+  return useMutation<unknown, Problem, string>({
+    mutationFn: (id) => unwrap(api.DELETE('/api/v1/executions/{id}', { params: { path: { id } } })),
+    onSuccess: async () => {
+      toast('Execution deleted');
+      await Promise.all([
+        client.invalidateQueries({ queryKey: [...KEY, 'list'] }),
+        client.invalidateQueries({ queryKey: ['quotas'] }),
+      ]);
+    },
+  });
+}
+
+const RETENTION = [...KEY, 'retention'];
+
+export function useRetention() {
+  return useQuery({
+    queryKey: RETENTION,
+    queryFn: () => unwrap(api.GET('/api/v1/executions/retention')),
+  });
+}
+
+export function useSetRetention() {
+  const client = useQueryClient();
+  return useMutation<Schemas['ExecutionRetention'], Problem, number | null>({
+    mutationFn: (keep_days) => unwrap(api.PUT('/api/v1/executions/retention', { body: { keep_days } })),
+    onSuccess: (retention) => {
+      toast('Saved how long executions are kept');
+      client.setQueryData(RETENTION, retention);
+    },
   });
 }

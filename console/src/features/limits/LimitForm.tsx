@@ -41,7 +41,10 @@ export function LimitForm({
         isDisabled={isDisabled}
         isUnbounded={isUnbounded}
       />
-      <p className="muted small">Empty is what the installation says. Takes effect within a second.</p>
+      <p className="muted small">
+        {isUnbounded ? 'Empty is what the plan gives.' : 'Empty is what the installation says.'} Takes effect
+        within a second.
+      </p>
       <div className="form-actions">
         {onCancel && <Button onPress={onCancel}>Cancel</Button>}
         <Button type="submit" tone="primary" isPending={isPending} isDisabled={isDisabled}>

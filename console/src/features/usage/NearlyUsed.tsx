@@ -31,5 +31,5 @@ export function NearlyUsed({ quotas }: { quotas: readonly Quota[] }) {
 
 /** Whether it fills up; what is there at once comes and goes. */
 export function isKept(name: Quota['name']): boolean {
-  return name !== 'concurrent_executions' && name !== 'concurrent_connections';
+  return !['concurrent_executions', 'queued_executions', 'concurrent_connections'].includes(name);
 }

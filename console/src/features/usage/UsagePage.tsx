@@ -1,5 +1,6 @@
 import { useMay } from '~/api/query';
 import type { Quota } from '~/api/types';
+import { Retention } from '~/features/executions/Retention';
 import { OrganizationLimit } from '~/features/limits/OrganizationLimit';
 import { Page, Panel } from '~/ui/page';
 import { Loaded } from '~/ui/states';
@@ -53,6 +54,7 @@ export function UsagePage() {
           </>
         )}
       </Loaded>
+      {maySee && <Retention />}
       {maySee && <OrganizationLimit />}
     </Page>
   );

@@ -17,6 +17,7 @@ mod audit;
 mod bad_input;
 mod catalogue;
 mod delegation;
+mod deleted;
 mod device;
 mod durability;
 mod engine;

@@ -114,6 +114,7 @@ async fn who_leaves_leaves_nothing_that_acts_or_that_nobody_owns() {
         (&json!(2), &json!(1), &json!(1), &json!(1), &json!("deactivated")),
         "{done:#}"
     );
+    assert_eq!((&done["approvals"], &done["approvals_left"]), (&json!(1), &json!(0)));
     app.get(&dev, "/workflows").await.problem(401, "unauthenticated");
     app.send(Method::GET, "/workflows", Some(&secret), None).await.problem(401, "unauthenticated");
     let workflow = app.get(&ada, &format!("/workflows/{open}")).await.expect(200);
@@ -202,6 +203,61 @@ async fn somebody_who_stays_answers_for_what_service_accounts_start() {
         assert_eq!(approval(&heir).await["can_decide"], false);
         assert_eq!(approval(&ada).await["can_decide"], true);
     }
+}
+
+/// Who takes over decides what who leaves was asked to; what they asked for themselves stays with whoever else may.
+#[tokio::test(flavor = "multi_thread")]
+async fn open_approvals_name_who_takes_over() {
+    let app = crate::guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let bob = app.member(&ada, SystemRole::Operator).await;
+    let heir = app.member(&ada, SystemRole::Admin).await;
+    let asks = |name: &str, users: Value, more: Value| {
+        let mut approvers = json!({"users": users});
+        approvers.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        single(name, json!({"type": "approval", "approvers": approvers}))
+    };
+    let email = format!("{}@example.com", bob.username.to_uppercase());
+    let by_mail = save(&app, &ada, asks("by mail", json!([email, "somebody"]), json!({}))).await;
+    let by_id = save(&app, &ada, asks("by id", json!([bob.user_id(), heir.username]), json!({}))).await;
+    let several = save(&app, &ada, asks("several", json!([bob.username, ada.username]), json!({"at_least": 2}))).await;
+    let role = save(&app, &ada, asks("role", json!([]), json!({"roles": ["operator"]}))).await;
+    let approval = async |who: &Actor, workflow: &str| {
+        let path = format!("/workflows/{workflow}/executions");
+        let id = app.post(who, &path, json!({"input": {}})).await.expect(202)["id"].as_str().unwrap().to_owned();
+        until(&app, &ada, &id, &["waiting"]).await;
+        let list = app.get(&ada, &format!("/approvals?execution_id={id}")).await.expect(200);
+        format!("/approvals/{}", list["items"][0]["id"].as_str().unwrap())
+    };
+    let first = approval(&ada, &by_mail).await;
+    let second = approval(&ada, &by_id).await;
+    let decided = approval(&heir, &several).await;
+    let own = approval(&heir, &by_mail).await;
+    let of_role = approval(&ada, &role).await;
+    let _ = app.post(&bob, &format!("{decided}/decision"), json!({"decision": "approve"})).await.expect(200);
+
+    let of_bob = format!("/users/{}", bob.user_id());
+    assert_eq!(app.get(&ada, &format!("{of_bob}/assets")).await.expect(200)["approvals"], 3);
+    let done = app.post(&ada, &format!("{of_bob}/offboard"), json!({"to": heir.user_id()})).await.expect(200);
+    assert_eq!((&done["approvals"], &done["approvals_left"]), (&json!(2), &json!(1)), "{done:#}");
+    let users = async |path: &str| -> Vec<String> {
+        let approval = app.get(&ada, path).await.expect(200);
+        let users = approval["approvers"]["users"].as_array().unwrap();
+        let mut users: Vec<_> = users.iter().map(|user| user["id"].as_str().unwrap().to_owned()).collect();
+        users.sort();
+        users
+    };
+    assert_eq!(users(&first).await, ["somebody", heir.user_id()]);
+    assert_eq!(users(&second).await, [heir.user_id()], "once, who was named beside");
+    assert!(users(&decided).await.contains(&bob.user_id().to_owned()), "what was decided stands");
+    assert!(users(&own).await.contains(&bob.user_id().to_owned()));
+    assert_eq!(users(&of_role).await, [""; 0]);
+    let can = async |path: &str| app.get(&heir, path).await.expect(200)["can_decide"] == true;
+    assert!(can(&first).await && can(&second).await && !can(&own).await && !can(&of_role).await);
+    let _ = app.post(&heir, &format!("{first}/decision"), json!({"decision": "approve"})).await.expect(200);
+    let events = app.get(&ada, "/audit/events?action=approval.handed-over").await.expect(200);
+    assert_eq!(events["items"].as_array().unwrap().len(), 2, "{events:#}");
+    assert_eq!(app.get(&ada, &format!("{of_bob}/assets")).await.expect(200)["approvals"], 1, "what is left is told");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -171,6 +171,7 @@ async fn everybody_who_may_see_the_organisation_sees_its_quotas() {
             "executions_per_hour",
             "executions_per_month",
             "concurrent_executions",
+            "queued_executions",
             "concurrent_connections",
             "storage_bytes",
             "provider_calls_per_month"

@@ -168,3 +168,50 @@ async fn connections_that_stay_open_are_counted_and_each_node_has_its_share() {
     assert_eq!(used(&other, &ada, Quota::ConcurrentConnections).await, 4);
     drop((open, second, there));
 }
+
+/// Four fifths of the connections: told once, and again only after it was well below.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_nearly_used_up_are_told_of_once() {
+    let app = TestApp::start().await;
+    let (ada, grace) = (app.register("ada", "Engines").await, app.register("grace", "Compilers").await);
+    let tenant = ada.tenant();
+    limit(&app, tenant, Quota::ConcurrentConnections, Some(10)).await;
+    let nodes = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()];
+    // What two nodes would have written down.
+    let open = async |tenant: tenure_kernel::TenantId, counts: [i32; 2]| {
+        for (node, count) in nodes.iter().zip(counts) {
+            sqlx::query("insert into open_connections values ($1, $2, $3, now()) on conflict (tenant_id, node) do update set open = excluded.open, seen_at = now()")
+                .bind(tenant.uuid())
+                .bind(node)
+                .bind(count)
+                .execute(&mut app.admin().await)
+                .await
+                .unwrap();
+        }
+    };
+    let told = async || {
+        let _ = quotas::warn(&app.app.kernel).await.unwrap();
+        app.actions(tenant).await.iter().filter(|action| *action == "quota.nearly_used").count()
+    };
+    // One below, then what is on both nodes together, then a waver, then well below and up again.
+    for (counts, expected) in
+        [([7, 0], 0), ([5, 3], 1), ([5, 5], 1), ([7, 0], 1), ([8, 0], 1), ([3, 2], 1), ([4, 4], 2)]
+    {
+        open(tenant, counts).await;
+        assert_eq!((told().await, told().await), (expected, expected), "{counts:?}");
+    }
+    // Whoever has gone altogether is forgotten, too.
+    sqlx::query("delete from open_connections").execute(&mut app.admin().await).await.unwrap();
+    assert_eq!(told().await, 2);
+    open(tenant, [10, 0]).await;
+    assert_eq!(told().await, 3);
+    let events = app.get(&ada, "/audit/events?action=quota.nearly_used").await.expect(200);
+    assert_eq!(events["items"][0]["resource"]["id"], "concurrent_connections", "{events:#}");
+    // A limit that was taken off, and others, hear nothing.
+    limit(&app, tenant, Quota::ConcurrentConnections, None).await;
+    open(tenant, [900, 0]).await;
+    open(grace.tenant(), [700, 0]).await;
+    assert_eq!(told().await, 3);
+    assert!(!app.actions(grace.tenant()).await.contains(&"quota.nearly_used".to_owned()));
+    assert_eq!(used(&app, &ada, Quota::ConcurrentConnections).await, 900, "what is shown is what is open");
+}

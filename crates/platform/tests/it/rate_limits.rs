@@ -194,3 +194,32 @@ async fn two_nodes_share_a_limit_under_a_sentinel() {
     assert_eq!(one.0 + other.0, 20);
     assert!(first.app.kernel.limiter().is_shared() && second.app.kernel.limiter().is_shared());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_a_sentinel_makes_master_goes_on_with_what_was_counted() {
+    let mut master = Redis::start();
+    let replica = Redis::replica(&master);
+    let sentinel = Redis::sentinel(&master);
+    sentinel.until(&["sentinel", "replicas", "limits"], &replica.port.to_string());
+    let (first, second, ada) = two_nodes(sentinel.url("redis+sentinel", "/limits")).await;
+    let (grace, hopper) = (first.register("grace", "Compilers").await, first.register("hopper", "Ships").await);
+    let both = async |actor: &Actor, requests: usize| {
+        let (one, other) =
+            tokio::join!(passed(&first, &actor.token, requests), passed(&second, &actor.token, requests));
+        (one.0, other.0)
+    };
+    let (one, other) = both(&ada, 15).await;
+    assert_eq!(one + other, 20);
+    // Replication is asynchronous; here it has come so far.
+    master.until(&["wait", "1", "1000"], "1");
+
+    master.kill();
+    assert_eq!(both(&grace, 30).await, (10, 10), "each node its part, until there is a master again");
+    assert!(!first.app.kernel.limiter().is_shared() && !second.app.kernel.limiter().is_shared());
+    replica.until(&["role"], "master");
+    until_shared(&first, true).await;
+    until_shared(&second, true).await;
+    assert_eq!(both(&ada, 5).await, (0, 0), "the new master knows who has used up their limit");
+    let (one, other) = both(&hopper, 15).await;
+    assert_eq!(one + other, 20, "and counts for both: {one} and {other}");
+}

@@ -57,19 +57,35 @@ impl Redis {
     pub fn cluster() -> Self {
         let node = Self::with(&["--save", "", "--cluster-enabled", "yes"]);
         node.cli(&["cluster", "addslotsrange", "0", "16383"]);
-        let begun = Instant::now();
-        while !node.cli(&["cluster", "info"]).contains("cluster_state:ok") {
-            assert!(begun.elapsed() < Duration::from_secs(20));
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        node.until(&["cluster", "info"], "cluster_state:ok");
         node
     }
 
-    /// A Sentinel that watches `master`.
+    /// A replica of `master` that has all that it knows.
+    pub fn replica(master: &Self) -> Self {
+        let replica = Self::with(&["--save", "", "--replicaof", "127.0.0.1", &master.port.to_string()]);
+        replica.until(&["info", "replication"], "master_link_status:up");
+        replica
+    }
+
+    /// Until an answer to this contains that.
+    pub fn until(&self, arguments: &[&str], words: &str) {
+        let begun = Instant::now();
+        while !self.cli(arguments).contains(words) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{arguments:?}: {}", self.cli(arguments));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// A Sentinel that watches `master`. It takes it for dead after three seconds without an answer, and makes a replica master.
     pub fn sentinel(master: &Self) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("sentinel.conf");
-        std::fs::write(&file, format!("sentinel monitor limits 127.0.0.1 {} 1\n", master.port)).unwrap();
+        let watch = format!(
+            "sentinel monitor limits 127.0.0.1 {} 1\nsentinel down-after-milliseconds limits 3000\nsentinel failover-timeout limits 10000\n",
+            master.port
+        );
+        std::fs::write(&file, watch).unwrap();
         let arguments = vec![file.to_str().unwrap().to_owned(), "--sentinel".to_owned()];
         let port = free_port();
         let child = spawn(port, directory.path(), &arguments);

@@ -8,12 +8,14 @@ use axum::routing::post;
 use serde_json::{Value, json};
 use tenure_platform::config::PlatformConfig;
 use tenure_platform::domain::access::SystemRole;
+use tenure_platform::domain::quotas::Quota;
 use tenure_platform::testkit::{Actor, Setup, TestApp};
 use tokio::sync::Semaphore;
 
 use crate::engine::save;
 use crate::guests;
 use crate::policies::{Receiver, single};
+use crate::quotas::limit;
 
 /// A receiver that answers only when it is let, and knows how many calls were in it at one time.
 struct Gatehouse {
@@ -79,7 +81,7 @@ async fn no_more_executions_run_at_once_than_there_are_slots() {
         || PlatformConfig { egress_allow: vec![format!("localhost:{}", gatehouse.port)], ..guests::platform() };
     let app = TestApp::with(Setup { platform: platform(), ..Setup::default() }).await;
     let ada = app.register("ada", "Engines").await;
-    sqlx::query("update tenants set plan = 'free'").execute(&mut app.admin().await).await.unwrap();
+    limit(&app, ada.tenant(), Quota::ConcurrentExecutions, Some(2)).await;
     let _second = app.another(Setup { platform: platform(), ..Setup::default() }).await;
     let url = format!("http://localhost:{}/call", gatehouse.port);
     let node = json!({"type": "http", "request": {"method": "POST", "url": url}});
@@ -122,7 +124,9 @@ async fn one_tenants_full_slots_are_not_anothers() {
     let platform = PlatformConfig { egress_allow: vec![format!("localhost:{}", gatehouse.port)], ..guests::platform() };
     let app = TestApp::with(Setup { platform, ..Setup::default() }).await;
     let (acme, globex) = (app.register("ada", "Acme").await, app.register("gil", "Globex").await);
-    sqlx::query("update tenants set plan = 'free'").execute(&mut app.admin().await).await.unwrap();
+    for actor in [&acme, &globex] {
+        limit(&app, actor.tenant(), Quota::ConcurrentExecutions, Some(2)).await;
+    }
     let url = format!("http://localhost:{}/call", gatehouse.port);
     let node = json!({"type": "http", "request": {"method": "POST", "url": url}});
     let held = save(&app, &acme, single("calls", node)).await;
@@ -155,6 +159,22 @@ async fn a_full_queue_lets_nothing_in_and_takes_nothing() {
     let one = "delete from jobs where ctid = (select ctid from jobs where run_at is null limit 1)";
     sqlx::query(one).execute(&mut app.admin().await).await.unwrap();
     let _ = app.post(&ada, &path, json!({"input": {}})).await.expect(202);
+    // The platform gives one organisation a longer queue, or a shorter one, or none.
+    assert_eq!(quota(&app, &ada, "queued_executions").await, 10_000);
+    for (most, status) in [(Some(10_001), 202), (Some(10_001), 403), (Some(0), 403), (None, 202)] {
+        limit(&app, ada.tenant(), Quota::QueuedExecutions, most).await;
+        let answer = app.post(&ada, &path, json!({"input": {}})).await;
+        assert_eq!(answer.status, status, "{most:?}: {:#}", answer.body);
+    }
+    crate::quotas::plan(&app, ada.tenant(), "free").await;
+    limit(&app, ada.tenant(), Quota::QueuedExecutions, Some(1)).await;
+    let system = app.app.kernel.system(tenure_kernel::SystemReason::Administer);
+    let tenant = ada.tenant();
+    system
+        .run(async |tx| tenure_platform::domain::quotas::clear_override(tx, tenant, Quota::QueuedExecutions).await)
+        .await
+        .unwrap();
+    assert_eq!(crate::quotas::shown(&app, &ada, Quota::QueuedExecutions).await["limit"], 100, "its plan's");
 }
 
 /// What somebody asked for while they could runs as far as they still can.

@@ -46,6 +46,13 @@ enum Verb {
     /// Cancel an execution
     #[command(after_help = "Examples:\n  tenure execution cancel exe_01…")]
     Cancel(Show),
+    /// Delete an execution that is over, with all that it holds
+    ///
+    /// Its journal, its approvals and its values are gone for good, and the storage that they took is free; the audit log
+    /// keeps its events. One that is not over is to be cancelled first.
+    #[command(after_help = "Examples:\n  tenure execution delete exe_01…\n  \
+        tenure execution list --state failed --json | jq -r '.items[].id' | xargs -n1 tenure execution delete")]
+    Delete(Show),
     /// Go on with an execution that was interrupted, paused, cancelled, or failed
     ///
     /// It goes on where its journal ends: what finished does not run again, what failed or was stopped does.
@@ -114,6 +121,7 @@ pub(super) fn run(args: Args, flags: &Flags) -> Outcome {
         Verb::Approve(args) => on_local(flags, Work::Done, async |local| decide(local, &args, "approve").await),
         Verb::Reject(args) => on_local(flags, Work::Done, async |local| decide(local, &args, "reject").await),
         Verb::Cancel(args) => on_local(flags, Work::Done, async |local| cancel(local, &args).await),
+        Verb::Delete(args) => on_local(flags, Work::Left, async |local| delete(local, &args).await),
         Verb::Resume(args) => on_local(flags, Work::Done, async |local| resume(local, &args).await),
     }
 }
@@ -249,6 +257,16 @@ async fn cancel(local: &Local, args: &Show) -> Outcome {
         output::json(&json!({ "id": args.id, "state": state }));
     } else {
         output::line(format_args!("{} {state}", args.id));
+    }
+    Ok(())
+}
+
+async fn delete(local: &Local, args: &Show) -> Outcome {
+    local.inside().call(Method::DELETE, &format!("/executions/{}", args.id), &Value::Null).await?;
+    if args.json {
+        output::json(&json!({ "id": args.id, "deleted": true }));
+    } else {
+        output::line(format_args!("deleted {}", args.id));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use tenure_kernel::{Audited, SystemReason};
 use tenure_platform::domain::audit;
 use tenure_platform::domain::identity::{Email, NewPerson, PasswordRules, Username, create_organization, parse_name};
 use tenure_platform::domain::quotas::{self, Limit, Quota, QuotaStanding};
-use tenure_platform::domain::rate_limits::{self, Bounds, RateLimit};
+use tenure_platform::domain::rate_limits::{self, RateLimit};
 use tenure_platform::domain::tenancy::Plan;
 use zeroize::Zeroizing;
 
@@ -80,8 +80,8 @@ struct Create {
 struct QuotaArgs {
     /// The organisation, by its short name
     slug: String,
-    /// workflows, teams, executions_per_hour, executions_per_month, concurrent_executions, concurrent_connections,
-    /// storage_bytes or provider_calls_per_month; all are shown if absent
+    /// workflows, teams, executions_per_hour, executions_per_month, concurrent_executions, queued_executions,
+    /// concurrent_connections, storage_bytes or provider_calls_per_month; all are shown if absent
     #[arg(value_parser = parse_quota)]
     quota: Option<Quota>,
     /// The limit from now on
@@ -111,7 +111,7 @@ struct RateLimitArgs {
     /// The most requests in a day
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000_000))]
     per_day: Option<u32>,
-    /// What the installation gives every organisation
+    /// What the plan gives
     #[arg(long, conflicts_with_all = ["per_minute", "per_hour", "per_day"])]
     default: bool,
     /// One JSON document
@@ -164,7 +164,7 @@ fn rate_limit(args: &RateLimitArgs, flags: &Flags) -> Outcome {
             Ok(changed.map(|()| limits))
         });
         let limits = changed.await?;
-        Ok((Bounds::of_platform(limits.bounds, kernel.limiter().rates()), limits))
+        Ok((limits.most(kernel.limiter().rates()), limits))
     })?;
     if args.json {
         output::json(&serde_json::json!({"organization": args.slug, "most": bounds, "limit": limits.own}));

@@ -201,6 +201,16 @@ impl MailSettings {
     }
 }
 
+/// How long executions that are over are kept; forever where nothing says otherwise.
+pub(super) fn keep_executions(layers: &mut Layers<'_>) -> Option<Duration> {
+    const DAY: u64 = 24 * 60 * 60;
+    let keep = layers.optional::<Span>("executions.keep", "TENURE_EXECUTIONS_KEEP")?.0;
+    if !keep.as_secs().is_multiple_of(DAY) || keep.as_secs() > 36_500 * DAY {
+        layers.refuse("executions.keep", "must be whole days, at most 36500d; write it like 90d");
+    }
+    Some(keep)
+}
+
 /// Rate limits of this node.
 pub(super) fn rates(layers: &mut Layers<'_>) -> Rates {
     let default = Rates::default();

@@ -9,6 +9,7 @@ mod layers;
 mod values;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub(crate) use concerns::{
     Auth, DatabaseConfig, Environment, KeysConfig, LogConfig, LogFormat, MailSettings, ServerConfig, SessionSettings,
@@ -42,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) sessions: SessionSettings,
     /// How messages are delivered.
     pub(crate) mail: MailSettings,
+    /// How long executions that are over are kept; forever if absent.
+    pub(crate) keep_executions: Option<Duration>,
     /// Rate limits.
     pub(crate) rates: Rates,
     /// Where all nodes count requests together; each counts for itself if absent.
@@ -121,6 +124,7 @@ impl Config {
             auth: layers.get("auth", "TENURE_AUTH", Auth::On),
             sessions: SessionSettings::read(layers),
             mail: MailSettings::read(layers),
+            keep_executions: concerns::keep_executions(layers),
             rates: concerns::rates(layers),
             shared_limits: concerns::shared_limits(layers),
             log: LogConfig::read(layers),

@@ -108,6 +108,18 @@ fn how_long_logins_last_is_told_in_words_and_within_bounds() {
 }
 
 #[test]
+fn executions_are_kept_for_whole_days() {
+    let keep = |value: &str| read(&[], &[("TENURE_EXECUTIONS_KEEP", value)], None);
+    let kept = keep("90d").unwrap().config.keep_executions.map(|keep| keep.as_secs());
+    assert_eq!(kept, Some(90 * 24 * 60 * 60));
+    assert_eq!(keep("48h").unwrap().config.keep_executions.map(|keep| keep.as_secs()), Some(2 * 24 * 60 * 60));
+    assert_eq!(read(&[], &[], None).unwrap().config.keep_executions, None);
+    for wrong in ["12h", "36501d", "90", "0d"] {
+        assert!(keep(wrong).unwrap_err().join("\n").contains("TENURE_EXECUTIONS_KEEP"), "{wrong}");
+    }
+}
+
+#[test]
 fn mail_needs_to_be_from_somebody_and_to_lead_back() {
     let refused = |env: &[(&str, &str)]| read(&[], env, None).unwrap_err().join("\n");
     let smtp = ("TENURE_MAIL_SMTP_URL", "smtps://tenure:s3cr3t@mail.example.com");

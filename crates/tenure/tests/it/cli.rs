@@ -51,6 +51,7 @@ fn help_names_every_verb_and_shows_examples() {
         &["execution", "approve"],
         &["execution", "reject"],
         &["execution", "cancel"],
+        &["execution", "delete"],
         &["execution", "resume"],
     ];
     for verb in verbs {

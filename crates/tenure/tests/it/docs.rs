@@ -197,5 +197,6 @@ fn the_commands_for_api_keys_work_as_they_stand() {
 fn the_commands_for_quotas_and_limits_work_as_they_stand() {
     let Some(out) = printed(&blocks(QUOTAS, "sh").join("\n")) else { return };
     assert!(out.contains("workflows: 1 of null") && out.contains("storage_bytes: "), "{out}");
+    assert!(out.contains("\n90\n"), "how long executions are kept: {out}");
     assert!(out.ends_with("\n{\"per_minute\":300,\"per_hour\":null,\"per_day\":100000}\n"), "{out}");
 }

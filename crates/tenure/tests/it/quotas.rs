@@ -32,6 +32,7 @@ fn an_operator_gives_one_organization_another_limit_and_takes_it_back() {
                 "executions_per_hour",
                 MONTHLY,
                 "concurrent_executions",
+                "queued_executions",
                 "concurrent_connections",
                 "storage_bytes",
                 "provider_calls_per_month"

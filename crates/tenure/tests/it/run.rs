@@ -196,6 +196,9 @@ fn an_approval_that_no_terminal_gives_is_given_later() {
     assert!(errors.contains("failed at step ask: rejected") && errors.contains("too dear"), "{errors}");
 
     let id = ask();
+    let delete = || run(tenure(data.path()).args(["execution", "delete", &id]));
+    let (code, out, errors) = delete();
+    assert!(code == 1 && out.is_empty() && errors.contains("cancel it first"), "{code} {out} {errors}");
     let (code, out, errors) = run(tenure(data.path()).args(["execution", "cancel", &id]));
     assert_eq!((code, out), (0, format!("{id} cancelled\n")), "{errors}");
     // It goes on where it was stopped: it asks again.
@@ -205,6 +208,12 @@ fn an_approval_that_no_terminal_gives_is_given_later() {
     assert_eq!((code, json_of(&out)["booked"].clone()), (0, json!(900)), "{errors}");
     let (code, out, errors) = run(tenure(data.path()).args(["execution", "resume", &id]));
     assert_eq!((code, json_of(&out)["booked"].clone()), (0, json!(900)), "it is over: {errors}");
+    let (code, out, errors) = delete();
+    assert_eq!((code, out), (0, format!("deleted {id}\n")), "{errors}");
+    let (code, _, errors) = delete();
+    assert_eq!(code, 1, "{errors}");
+    let (_, listed, _) = run(tenure(data.path()).args(["execution", "list", "--json"]));
+    assert!(!listed.contains(&id), "{listed}");
 
     // Two people: who asked, and who decided.
     let (code, out, _) = run(tenure(data.path()).args(["audit", "verify", "--json"]));

@@ -5,9 +5,10 @@ use tenure_kernel::{PermissionId, PermissionSet};
 use utoipa::ToSchema;
 
 use PermissionId::{
-    ApiKeyRead, ApiKeyWrite, ApprovalDecide, ApprovalRead, AuditRead, ExecutionCancel, ExecutionRead, ExecutionRetry,
-    PluginCreate, PluginDelete, PluginRead, PluginUpdate, RoleRead, SecretRead, SecretWrite, ServiceAccountRead,
-    TeamRead, TenantRead, UserRead, WorkflowCreate, WorkflowDelete, WorkflowExecute, WorkflowRead, WorkflowUpdate,
+    ApiKeyRead, ApiKeyWrite, ApprovalDecide, ApprovalRead, AuditRead, ExecutionCancel, ExecutionDelete, ExecutionRead,
+    ExecutionRetry, PluginCreate, PluginDelete, PluginRead, PluginUpdate, RoleRead, SecretRead, SecretWrite,
+    ServiceAccountRead, TeamRead, TenantRead, UserRead, WorkflowCreate, WorkflowDelete, WorkflowExecute, WorkflowRead,
+    WorkflowUpdate,
 };
 
 /// A role that every tenant has.
@@ -87,6 +88,7 @@ impl SystemRole {
                 WorkflowExecute,
                 ExecutionCancel,
                 ExecutionRetry,
+                ExecutionDelete,
                 PluginCreate,
                 PluginUpdate,
                 PluginDelete,
@@ -100,6 +102,7 @@ impl SystemRole {
                 WorkflowExecute,
                 ExecutionCancel,
                 ExecutionRetry,
+                ExecutionDelete,
                 ApprovalDecide,
                 ApiKeyRead,
                 ApiKeyWrite,

@@ -1,7 +1,7 @@
 //! Values too large for a row: sealed files in a directory of the server's own, named by tenant, execution and digest.
 //!
-//! The name says what is in it, so writing one twice is harmless. What is kept for an execution that never came about is an
-//! orphan that upkeep removes (`sweep.rs`). Other stores (S3, GCS, Azure) come behind the same two calls.
+//! The name says what is in it, so writing one twice is harmless. What is kept for an execution that never came about, or that
+//! is gone, is an orphan that upkeep removes (`sweep.rs`). Other stores (S3, GCS, Azure) come behind the same two calls.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -168,6 +168,29 @@ impl ObjectStore {
         // Its execution's directory was made for it.
         if let Some(directory) = path.parent() {
             let _ = tokio::fs::remove_dir(directory).await;
+        }
+    }
+}
+
+impl ObjectStore {
+    /// Removes all that was kept for executions that are gone. What is not removed, because the process ends or the disk does
+    /// not let it, the sweep finds.
+    pub async fn remove_all(&self, tenant: TenantId, executions: &[ExecutionId]) {
+        let of_tenant = self.0.join(tenant.uuid().to_string());
+        let directories: Vec<PathBuf> =
+            executions.iter().map(|execution| of_tenant.join(execution.uuid().to_string())).collect();
+        let remove = move || {
+            for directory in directories {
+                match std::fs::remove_dir_all(&directory) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        tracing::warn!(%error, directory = %directory.display(), "what a deleted execution kept could not be removed yet");
+                    }
+                    _ => {}
+                }
+            }
+        };
+        if let Err(error) = tokio::task::spawn_blocking(remove).await {
+            tracing::warn!(%error, "what deleted executions kept could not be removed yet");
         }
     }
 }

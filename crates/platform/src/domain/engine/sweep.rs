@@ -1,5 +1,5 @@
-//! Removes the values of executions that never came about: a process that ends between putting an input away and
-//! queueing its execution leaves a file that nothing names.
+//! Removes the values of executions that never came about, or are gone: a process that ends between putting an input away and
+//! queueing its execution, or between deleting an execution and its files, leaves files that nothing names.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -11,6 +11,7 @@ tenure_kernel::actions! {
         SUCCEEDED = "succeeded", "An execution ended with an output.";
         FAILED = "failed", "An execution ended because a step failed.";
         CANCELLED = "cancelled", "An execution ended because somebody cancelled it.";
+        DELETED = "deleted", "Somebody deleted an execution that was over, and gave back what it held.";
         TIMED_OUT = "timed-out", "An execution ended because it took longer than its limit.";
     }
 }

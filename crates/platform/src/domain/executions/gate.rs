@@ -16,7 +16,7 @@ use tenure_workflow::machine::StoredValue;
 use super::control;
 use super::event::ExecutionEvent;
 use super::model::{ExecutionSummary, RequestedBy};
-use super::store::{self, QUEUE_LENGTH, Starter};
+use super::store::{self, Starter};
 use crate::app::App;
 use crate::domain::api_keys;
 use crate::domain::plugins;
@@ -107,9 +107,7 @@ pub(super) async fn admit(tx: &mut TenantTx<Write>, app: &App, wanted: &Wanted) 
     // From here on the tenant's other requests wait: nothing slow follows.
     let counted_at = quotas::take_execution(tx).await?;
     quotas::keep(tx, wanted.id, &stored).await?;
-    if store::queue_is_full(tx).await? {
-        return Err(queue_full().into());
-    }
+    quotas::find_room_in_queue(tx).await?;
     let decision = policies::decide(&*app.policy, &mut *tx, now, &asked).await?;
     if !decision.allowed {
         quotas::give_back_execution(tx, counted_at).await?;
@@ -181,9 +179,7 @@ pub(super) async fn admit_again(tx: &mut TenantTx<Write>, app: &App, id: Executi
     control::can_retry(&execution)?;
     let workflow =
         Workflow::load(tx, execution.workflow.id, false).await?.ok_or_else(|| Error::from(Problem::not_found()))?;
-    if store::queue_is_full(tx).await? {
-        return Err(queue_full().into());
-    }
+    quotas::find_room_in_queue(tx).await?;
     let (input, now) = (asked(tx, &workflow).await?, tx.now());
     let decision = policies::decide(&*app.policy, &mut *tx, now, &input).await?;
     if !decision.allowed {
@@ -219,12 +215,6 @@ fn check(schema: Option<&InputSchema>, input: &Value) -> Result<()> {
         .into_iter()
         .fold(problem, |problem, fault| problem.field(format!("/input{}", fault.pointer), fault.message));
     Err(problem.into())
-}
-
-fn queue_full() -> Problem {
-    let detail =
-        format!("the queue of executions is full ({QUEUE_LENGTH}); wait until some have ended, or cancel some");
-    Problem::new(Code::QuotaExceeded, detail).with("quota", "queued_executions").with("limit", QUEUE_LENGTH)
 }
 
 fn denied(decision: Decision) -> Problem {

@@ -12,9 +12,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use tenure_kernel::bus::Message;
 use tenure_kernel::describe::{Description, Output, Raw};
-use tenure_kernel::permission::{ExecutionCancel, ExecutionRead, ExecutionRetry, WorkflowExecute};
+use tenure_kernel::permission::{ExecutionCancel, ExecutionDelete, ExecutionRead, ExecutionRetry, WorkflowExecute};
 use tenure_kernel::{
-    Audited, Authorized, Error, ExecutionId, Json, NewEvent, Page, PageQuery, Path, Query, Result, Sample, WorkflowId,
+    Audited, Authorized, Error, ExecutionId, Json, NewEvent, NoContent, Page, PageQuery, Path, Query, Result, Sample,
+    WorkflowId,
 };
 use tenure_workflow::machine::StepKey;
 use utoipa::{IntoParams, ToSchema};
@@ -27,7 +28,7 @@ use super::gate::{self, Admission, Input, Wanted};
 use super::inputs::Given;
 use super::model::{Execution, ExecutionSummary, Step, StepSummary};
 use super::values::{self, Opener};
-use super::{inputs, steps, store, wait};
+use super::{inputs, removal, retention, steps, store, wait};
 use crate::app::{App, Routes};
 
 const START: &str = "Execute a workflow.\n\nAnswers 202 with `Location` as soon as the execution is queued. With `?wait=30s` (at most a minute) it answers 200 with the finished execution, or 202 if that takes longer.";
@@ -40,6 +41,8 @@ const RESUME: &str =
     "Resume a paused execution.\n\nAnswers 202: it is queued again and goes on where it was. 409 if it is not paused.";
 const RETRY: &str = "Retry an execution that failed, was cancelled or ran out of time.\n\nAnswers 202: it is queued again and goes on after its finished steps, of which none runs again; what failed or was stopped is done again. 409 if it is not over, succeeded, or would only end the same way.";
 
+const DELETE: &str = "Delete an execution that is over.\n\nIts journal, its approvals and its values go with it, and what they held of the organisation's storage is free at once; the audit log keeps its events. 409 while it is not over: cancel it first.";
+
 const SAVE_INPUT: &str = "Save an execution's input.\n\nThe JSON value itself, however large, as a file, with `[sensitive]` for what schemas mark so.";
 const SAVE_OUTPUT: &str = "Save an execution's output.\n\nThe JSON value itself, however large, as a file, with `[sensitive]` for what schemas mark so. 404 until the execution has succeeded.";
 const SAVE_STEP_INPUT: &str = "Save what a step was given.\n\nAs `input` of the step shows it, with nothing left out for its size, as a file. 404 for a step that was skipped or has not begun, and where it is made of more than 64 MiB.";
@@ -47,10 +50,11 @@ const SAVE_STEP_OUTPUT: &str = "Save a step's output.\n\nThe JSON value itself, 
 
 /// The slice's routes.
 pub fn routes() -> Routes {
-    Routes::new("Executions")
+    retention::routes(Routes::new("Executions"))
         .post("/workflows/{id}/executions", start, START)
         .get("/executions", list, "List executions, newest first.")
         .get("/executions/{id}", get, "See an execution, with its definition, input and output.")
+        .delete("/executions/{id}", delete, DELETE)
         .get("/executions/{id}/input", save_input, SAVE_INPUT)
         .get("/executions/{id}/output", save_output, SAVE_OUTPUT)
         .get("/executions/{id}/steps", list_steps, "List an execution's steps, in the order of the journal.")
@@ -217,6 +221,16 @@ async fn get(cx: Authorized<ExecutionRead>, Path(id): Path<ExecutionId>) -> Resu
         })
         .await?;
     Ok(Json(execution))
+}
+
+async fn delete(
+    cx: Authorized<ExecutionDelete>,
+    State(app): State<App>,
+    Path(id): Path<ExecutionId>,
+) -> Result<NoContent> {
+    cx.write(async |tx| removal::delete(tx, id).await).await?;
+    app.engine.objects().remove_all(cx.tenant(), &[id]).await;
+    Ok(NoContent)
 }
 
 async fn list_steps(

@@ -14,9 +14,6 @@ use super::model::{Execution, ExecutionError, ExecutionState, ExecutionSummary, 
 use super::values::MAX_SENSITIVE;
 use crate::domain::plugins;
 
-/// How many of a tenant's executions may stand in the queue, running ones among them.
-pub(super) const QUEUE_LENGTH: i64 = 10_000;
-
 struct Row {
     id: ExecutionId,
     workflow_id: WorkflowId,
@@ -216,11 +213,6 @@ pub(super) async fn state<M: Mode>(tx: &mut TenantTx<M>, id: ExecutionId) -> Res
     .await?
     .ok_or_else(Problem::not_found)?;
     ExecutionState::parse(&state).ok_or_else(|| Error::internal("unknown state of an execution"))
-}
-
-/// Whether the tenant's queue is as long as it may be.
-pub(super) async fn queue_is_full(tx: &mut TenantTx<Write>) -> Result<bool> {
-    tx.has_queued(QUEUE_LENGTH).await
 }
 
 /// Who starts an execution, and by what.

@@ -12,6 +12,7 @@ use super::model::{Assets, Offboarded};
 use super::store;
 use crate::app::Routes;
 use crate::domain::api_keys::ApiKeyEvent;
+use crate::domain::approvals::ApprovalEvent;
 use crate::domain::invitations::InvitationEvent;
 use crate::domain::members::{self, Member, MemberEvent, MemberStatus};
 use crate::domain::plugins::PluginEvent;
@@ -22,7 +23,7 @@ use crate::domain::workflows::WorkflowEvent;
 pub fn routes() -> Routes {
     Routes::new("Members")
         .get("/users/{id}/assets", assets, "See what a member owns and what acts in their name, before they are offboarded.")
-        .post("/users/{id}/offboard", offboard, "Give what a member owns to somebody who stays, and end what acts in their name.\n\nIn one transaction: their workflows and plugins get the new owner, who also answers for what service accounts start with keys that they made, their own API keys are revoked and the invitations that they sent taken back, they leave every team, their membership is deactivated, and with it their sessions end within a second. Ownership is responsibility and gives no permission. What they did stays on the log.")
+        .post("/users/{id}/offboard", offboard, "Give what a member owns to somebody who stays, and end what acts in their name.\n\nIn one transaction: their workflows and plugins get the new owner, who also answers for what service accounts start with keys that they made, and is named where open requests for approval named them (not where the new owner asked for it), their own API keys are revoked and the invitations that they sent taken back, they leave every team, their membership is deactivated, and with it their sessions end within a second. Ownership is responsibility and gives no permission. What they did stays on the log.")
 }
 
 /// Who takes over.
@@ -90,10 +91,13 @@ async fn offboard(
         receives(tx, to).await?;
         let (workflows, plugins) = store::transfer(tx, id, to).await?;
         let handed_over = store::hand_over_keys(tx, id, to).await?;
+        let approvals = store::hand_over_approvals(tx, id, to).await?;
         let (keys, teams) = (store::revoke_keys(tx, id).await?, store::leave_teams(tx, id).await?);
         let invitations = store::revoke_invitations(tx, id).await?;
         tx.announce(Message::UserChanged { user: id }).await?;
-        let told = NewEvent::new(MemberEvent::OFFBOARDED, id.to_string()).detail("to", to);
+        let told = NewEvent::new(MemberEvent::OFFBOARDED, id.to_string())
+            .detail("to", to)
+            .detail("approvals_left", approvals.left);
         let mut told = deactivated.audited(MemberEvent::UPDATED).also(told);
         for id in &workflows {
             told = told.also(NewEvent::new(WorkflowEvent::OWNER_CHANGED, id.to_string()).detail("owner_id", to));
@@ -103,6 +107,10 @@ async fn offboard(
         }
         for key in &handed_over {
             told = told.also(NewEvent::new(ApiKeyEvent::HANDED_OVER, key.to_string()).detail("answerable", to));
+        }
+        for approval in &approvals.handed_over {
+            let named = NewEvent::new(ApprovalEvent::HANDED_OVER, approval.to_string());
+            told = told.also(named.detail("from", id).detail("to", to));
         }
         for key in &keys {
             told = told.also(NewEvent::new(ApiKeyEvent::REVOKED, key.to_string()).detail("user", id));
@@ -119,6 +127,8 @@ async fn offboard(
             workflows: workflows.len(),
             plugins: plugins.len(),
             service_account_keys: handed_over.len(),
+            approvals: approvals.handed_over.len(),
+            approvals_left: approvals.left,
             revoked_keys: keys.len(),
             revoked_invitations: invitations.len(),
             left_teams: teams.len(),

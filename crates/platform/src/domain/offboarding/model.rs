@@ -17,7 +17,8 @@ pub struct Assets {
     pub service_account_keys: AssetList,
     /// Teams that they are in; they leave them.
     pub teams: AssetList,
-    /// Requests for approval that are open and name them; somebody else has to decide.
+    /// Requests for approval that are open and name them. Whoever takes over is named instead, but where they asked for it
+    /// themselves: that is left to whoever else may decide.
     pub approvals: i64,
     /// Executions that they asked for and that are not over; each ends at its next step that acts.
     pub executions: i64,
@@ -57,6 +58,13 @@ pub struct Offboarded {
     /// For how many API keys of service accounts somebody else answers now.
     #[serde(default)]
     pub service_account_keys: usize,
+    /// In how many open requests for approval somebody else is named now.
+    #[serde(default)]
+    pub approvals: usize,
+    /// How many open requests for approval name them still, because whoever takes over asked for them: others who may decide
+    /// have to.
+    #[serde(default)]
+    pub approvals_left: usize,
     /// How many API keys were revoked.
     pub revoked_keys: usize,
     /// How many invitations of theirs were taken back.

@@ -34,7 +34,7 @@ pub fn routes() -> Routes {
         .post("/platform/organizations/{id}/suspend", suspend, "Suspend an organisation.\n\nIts members are refused, and its executions take no further step that acts, on every node within a second. Nothing of it is lost. The reason stands in its audit log.")
         .post("/platform/organizations/{id}/resume", resume, "Let a suspended organisation go on.\n\nThe reason stands in its audit log.")
         .put("/platform/organizations/{id}/quota", set_quota, "Give an organisation another limit than its plan's, no limit, or its plan's again.")
-        .put("/platform/organizations/{id}/rate-limit", set_rate_limit, "Set how many requests an organisation may make at most.\n\nIts administrators set less for it, its members and its keys, and no more. Null is what the installation gives every organisation. Takes effect on every node within a second.")
+        .put("/platform/organizations/{id}/rate-limit", set_rate_limit, "Set how many requests an organisation may make at most.\n\nIts administrators set less for it, its members and its keys, and no more. Null is what its plan gives. Takes effect on every node within a second.")
         .merge(people::routes())
         .merge(setup::routes())
 }
@@ -189,8 +189,8 @@ async fn whole(
     };
     let whole = |Organization { id, slug, name, plan, status, created_at }| {
         let limits = set.iter().find(|limits| limits.tenant == id).copied();
-        let limits = limits.unwrap_or_else(|| TenantLimits::none(id));
-        let most = Bounds::of_platform(limits.bounds, kernel.limiter().rates());
+        let limits = limits.unwrap_or_else(|| TenantLimits::none(id, plan));
+        let most = limits.most(kernel.limiter().rates());
         let rate_limits = PlatformRateLimits { bounds: limits.bounds, most, own: limits.own };
         let quotas = standings.remove(&id).unwrap_or_default().into_iter().map(quota).collect();
         PlatformOrganization { id, slug, name, plan, status, created_at, quotas, rate_limits }

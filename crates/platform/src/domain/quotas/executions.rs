@@ -1,11 +1,12 @@
-//! Executions, which count in an hour and in a month at once.
+//! Executions, which count in an hour and in a month at once, and the queue in which they wait.
 
-use tenure_kernel::{Result, SystemTx, TenantId, TenantTx, Timestamp, Write};
+use tenure_kernel::{Code, Problem, Result, SystemTx, TenantId, TenantTx, Timestamp, Write};
 
 use super::model::{Quota, Share};
 use super::store;
 
 const BOTH: [Quota; 2] = [Quota::ExecutionsPerHour, Quota::ExecutionsPerMonth];
+const QUEUE: Quota = Quota::QueuedExecutions;
 
 /// Counts an execution, in the transaction that queues it; the moment at which it was counted.
 ///
@@ -13,6 +14,39 @@ const BOTH: [Quota; 2] = [Quota::ExecutionsPerHour, Quota::ExecutionsPerMonth];
 /// As [`take`](super::take), naming the period that has none left.
 pub async fn take_execution(tx: &mut TenantTx<Write>) -> Result<Timestamp> {
     store::take_each(tx, &BOTH, 1).await
+}
+
+/// Whether one more finds room in the organisation's queue. Its length is not counted: it is the queue's own rows.
+///
+/// # Errors
+/// 403 `quota-exceeded` where it does not.
+pub async fn find_room_in_queue(tx: &mut TenantTx<Write>) -> Result<()> {
+    let [free, pro, enterprise] = QUEUE.limits();
+    let queue = sqlx::query!(
+        r#"with limited as (
+               select quota_max(o.tenant_id is not null, o.max, t.plan, $3, $4, $5) as max
+               from tenants t left join quota_overrides o on o.tenant_id = t.tenant_id and o.quota = $2
+               where t.tenant_id = $1)
+           select max, max is not null and (max = 0 or exists (
+                      select from jobs where tenant_id = $1 offset (select greatest(max - 1, 0) from limited))) as "full!"
+           from limited"#,
+        tx.tenant().uuid(),
+        QUEUE.as_str(),
+        free,
+        pro,
+        enterprise
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if !queue.full {
+        return Ok(());
+    }
+    let limit = queue.max.unwrap_or_default();
+    let detail = format!(
+        "the queue of executions is full ({limit}); wait until some have ended, cancel some, or ask the platform for more"
+    );
+    let problem = Problem::new(Code::QuotaExceeded, detail).with("quota", QUEUE.as_str()).with("limit", limit);
+    Err(problem.with("used", limit).with("resets_at", serde_json::Value::Null).into())
 }
 
 /// Gives back an execution that was counted at `at` and then denied.

@@ -9,10 +9,11 @@
 //! - Executions count in their hour and their month in one statement: [`take_execution`].
 //! - For many tenants at once, in a [`SystemTx`](tenure_kernel::SystemTx): [`reserve_executions`] and
 //!   [`release_executions`].
-//! - Values in the object store with the row that names them: [`keep`] and [`keep_of`].
+//! - Values in the object store with the row that names them: [`keep`] and [`keep_of`], and back with [`strike_out`].
 //! - Calls to providers in blocks that a node holds: [`ProviderCalls`].
 //! - Connections that stay are each node's own count, of its share: [`Connections`].
-//! - What runs at the same time is not counted at all: a slot is a leased row of the engine's queue.
+//! - What runs at the same time is not counted at all: a slot is a leased row of the engine's queue. Nor is how long that is:
+//!   [`find_room_in_queue`].
 
 mod calls;
 mod connections;
@@ -29,9 +30,11 @@ pub use calls::ProviderCalls;
 pub use connections::{Connection, Connections};
 pub use days::sweep;
 pub use event::QuotaEvent;
-pub use executions::{give_back_execution, release_executions, reserve_executions, take_execution};
+pub use executions::{find_room_in_queue, give_back_execution, release_executions, reserve_executions, take_execution};
 pub use http::routes;
 pub use model::{Limit, Quota, QuotaStanding, QuotaUsage, Share};
-pub use objects::{forget, keep, keep_of};
-pub use store::{begin_with, clear_override, give_back, set_override, standings, standings_of, take, usage};
+pub use objects::{forget, keep, keep_of, strike_out};
+pub use store::{
+    begin_with, clear_override, give_back, give_back_of, set_override, standings, standings_of, take, usage,
+};
 pub use warn::warn;

@@ -20,6 +20,8 @@ pub enum Quota {
     ExecutionsPerMonth,
     /// Executions in the state `running`.
     ConcurrentExecutions,
+    /// Executions that are not over.
+    QueuedExecutions,
     /// Streams of events that are open, and calls that wait for an execution's end.
     ConcurrentConnections,
     /// Bytes of plugins, of secrets, and of values too large for a row.
@@ -35,12 +37,13 @@ pub type Limit = Option<u64>;
 
 impl Quota {
     /// Every quota, in the order the API lists them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Workflows,
         Self::Teams,
         Self::ExecutionsPerHour,
         Self::ExecutionsPerMonth,
         Self::ConcurrentExecutions,
+        Self::QueuedExecutions,
         Self::ConcurrentConnections,
         Self::StorageBytes,
         Self::ProviderCallsPerMonth,
@@ -55,6 +58,7 @@ impl Quota {
             Self::ExecutionsPerHour => "executions_per_hour",
             Self::ExecutionsPerMonth => "executions_per_month",
             Self::ConcurrentExecutions => "concurrent_executions",
+            Self::QueuedExecutions => "queued_executions",
             Self::ConcurrentConnections => "concurrent_connections",
             Self::StorageBytes => "storage_bytes",
             Self::ProviderCallsPerMonth => "provider_calls_per_month",
@@ -76,6 +80,9 @@ impl Quota {
             Self::ExecutionsPerHour => "Executions started in a clock hour (UTC)",
             Self::ExecutionsPerMonth => "Executions started in a calendar month (UTC)",
             Self::ConcurrentExecutions => "Executions that run at the same time; more wait for their turn",
+            Self::QueuedExecutions => {
+                "Executions that are not over: those that run, wait or are paused, and those in the queue"
+            }
             Self::ConcurrentConnections => "Streams of events and waiting calls that are open at the same time",
             Self::StorageBytes => "Bytes of plugins, secrets, and values above 64 KiB",
             Self::ProviderCallsPerMonth => "Calls of workflows to other hosts in a calendar month (UTC)",
@@ -110,6 +117,9 @@ impl Quota {
             (Self::ConcurrentExecutions, Plan::Free) => Some(2),
             (Self::ConcurrentExecutions, Plan::Pro) => Some(10),
             (Self::ConcurrentExecutions, Plan::Enterprise) => Some(50),
+            (Self::QueuedExecutions, Plan::Free) => Some(100),
+            (Self::QueuedExecutions, Plan::Pro) => Some(2_000),
+            (Self::QueuedExecutions, Plan::Enterprise) => Some(10_000),
             (Self::ConcurrentConnections, Plan::Free) => Some(10),
             (Self::ConcurrentConnections, Plan::Pro) => Some(100),
             (Self::ConcurrentConnections, Plan::Enterprise) => Some(1_000),
@@ -135,6 +145,7 @@ impl Quota {
             Self::Workflows
             | Self::Teams
             | Self::ConcurrentExecutions
+            | Self::QueuedExecutions
             | Self::ConcurrentConnections
             | Self::StorageBytes => None,
         }

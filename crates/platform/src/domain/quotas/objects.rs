@@ -4,6 +4,7 @@
 use sqlx::PgExecutor;
 use tenure_kernel::{ExecutionId, Result, SystemTx, TenantId, TenantTx, Timestamp, Write};
 use tenure_workflow::machine::{ObjectRef, StoredValue};
+use uuid::Uuid;
 
 use super::model::{Quota, stored};
 use super::store;
@@ -32,30 +33,51 @@ pub async fn keep(tx: &mut TenantTx<Write>, execution: ExecutionId, value: &Stor
 /// As [`keep`].
 pub async fn keep_of(tx: &mut SystemTx, tenant: TenantId, execution: ExecutionId, value: &StoredValue) -> Result<()> {
     let Some(object) = object(value) else { return Ok(()) };
+    // A step of a node that lost its lease may end after its execution was deleted: nothing is counted for what is gone, and
+    // no execution goes while something is counted for it.
+    let there = sqlx::query_scalar!(
+        r#"select 1 as "one!" from executions where tenant_id = $1 and id = $2 for key share"#,
+        tenant.uuid(),
+        execution.uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
     let now = tx.now();
-    if write_down(tx, tenant, execution, object, now).await? {
+    if there.is_some() && write_down(tx, tenant, execution, object, now).await? {
         store::take_of(tx, tenant, Quota::StorageBytes, object.size).await?;
     }
     Ok(())
 }
 
-/// Gives back what was counted for an execution that does not come about, or goes.
+/// Gives back what was counted for an execution that does not come about.
 ///
 /// # Errors
 /// PostgreSQL's.
 pub async fn forget(tx: &mut TenantTx<Write>, execution: ExecutionId) -> Result<()> {
+    let tenant = tx.tenant();
+    match strike_out(tx, tenant, &[execution.uuid()]).await? {
+        0 => Ok(()),
+        bytes => store::give_back(tx, Quota::StorageBytes, bytes).await,
+    }
+}
+
+/// Strikes out what was written down for these executions of a tenant; how many bytes that was, which the caller gives back
+/// in the same transaction. Of two that strike out the same, one finds it.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn strike_out<T>(tx: &mut T, tenant: TenantId, executions: &[Uuid]) -> Result<u64>
+where
+    for<'c> &'c mut T: PgExecutor<'c>,
+{
     let sizes = sqlx::query_scalar!(
-        "delete from stored_objects where tenant_id = $1 and execution_id = $2 returning bytes",
-        tx.tenant().uuid(),
-        execution.uuid()
+        "delete from stored_objects where tenant_id = $1 and execution_id = any($2) returning bytes",
+        tenant.uuid(),
+        executions
     )
     .fetch_all(&mut *tx)
     .await?;
-    if sizes.is_empty() {
-        return Ok(());
-    }
-    let bytes = sizes.into_iter().filter_map(|bytes| u64::try_from(bytes).ok()).sum();
-    store::give_back(tx, Quota::StorageBytes, bytes).await
+    Ok(sizes.into_iter().filter_map(|bytes| u64::try_from(bytes).ok()).sum())
 }
 
 /// Whether it was not there yet.

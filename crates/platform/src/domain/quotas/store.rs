@@ -132,6 +132,15 @@ pub async fn give_back(tx: &mut TenantTx<Write>, quota: Quota, n: u64) -> Result
     lower_at(tx, quota, now, n).await
 }
 
+/// The same of any tenant, in a transaction across tenants.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn give_back_of(tx: &mut SystemTx, tenant: TenantId, quota: Quota, n: u64) -> Result<()> {
+    let start = quota.period_start(tx.now());
+    lower(tx, quota, &[tenant], &[start], &[stored(n)]).await
+}
+
 /// Counts `n` less of the period of `at`.
 pub(super) async fn lower_at(tx: &mut TenantTx<Write>, quota: Quota, at: Timestamp, n: u64) -> Result<()> {
     sqlx::query!(
@@ -207,6 +216,7 @@ where
                   case q.name
                       when 'concurrent_executions'
                       then (select count(*) from jobs j where j.tenant_id = t.tenant_id and j.lease_owner is not null)
+                      when 'queued_executions' then (select count(*) from jobs j where j.tenant_id = t.tenant_id)
                       when 'concurrent_connections'
                       then (select coalesce(sum(c.open), 0) from open_connections c where c.tenant_id = t.tenant_id and c.seen_at > $4)
                       else u.used end as "used?"

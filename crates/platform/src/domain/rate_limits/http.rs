@@ -7,7 +7,7 @@ use tenure_kernel::{Audited, Authorized, Json, Kernel, Result, Sample};
 use utoipa::ToSchema;
 
 use super::event::RateLimitEvent;
-use super::model::{Bounds, RateLimit, TenantLimits};
+use super::model::{Bounds, RateLimit, TenantLimits, of_plan};
 use super::store;
 use crate::app::Routes;
 
@@ -29,7 +29,7 @@ pub struct RateLimits {
     defaults: DefaultRates,
 }
 
-/// What the installation limits everybody to.
+/// What the installation limits everybody to, an organisation by its plan.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct DefaultRates {
     /// An organisation.
@@ -61,12 +61,12 @@ impl RateLimits {
     fn new(limits: TenantLimits, kernel: &Kernel) -> Self {
         let rates = kernel.limiter().rates();
         let defaults = DefaultRates {
-            tenant: rates.tenant.into(),
+            tenant: of_plan(limits.plan, rates).into(),
             user: rates.user.into(),
             key: rates.key.into(),
             key_long: rates.key_long.into(),
         };
-        Self { limit: limits.own, most: Bounds::of_platform(limits.bounds, rates), defaults }
+        Self { limit: limits.own, most: limits.most(rates), defaults }
     }
 }
 

@@ -1,10 +1,23 @@
 use serde::{Deserialize, Serialize};
-use tenure_kernel::limits::{Rates, Span, Spans};
+use tenure_kernel::limits::{Rate, Rates, Span, Spans};
 use tenure_kernel::{Problem, Resource, Result, TenantId, UserId};
 use utoipa::ToSchema;
 
+use crate::domain::tenancy::Plan;
+
 /// The most that can be set.
 const MOST: u32 = 1_000_000_000;
+
+/// What a plan gives an organisation: no more than the installation gives any, and the smaller plans less (specification 00, "Plans").
+pub(super) fn of_plan(plan: Plan, rates: &Rates) -> Rate {
+    let most = match plan {
+        // One member has 100: no one of them holds up all the others.
+        Plan::Free => 200,
+        Plan::Pro => 400,
+        Plan::Enterprise => return rates.tenant,
+    };
+    if rates.tenant.a_minute() <= most { rates.tenant } else { Rate::per(Span::Minute, most) }
+}
 
 /// How many requests; as the installation says where null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
@@ -74,10 +87,10 @@ impl Bounds {
     /// As much as a figure can say.
     pub const NONE: Self = Self { per_minute: MOST, per_hour: None, per_day: None };
 
-    /// What the platform set for this organisation; where it set nothing, what the installation gives every one.
+    /// What the platform set for an organisation of this plan; where it set nothing, what the plan gives.
     #[must_use]
-    pub fn of_platform(set: RateLimit, rates: &Rates) -> Self {
-        let per_minute = set.per_minute.unwrap_or_else(|| rates.tenant.a_minute());
+    pub fn of_platform(set: RateLimit, plan: Plan, rates: &Rates) -> Self {
+        let per_minute = set.per_minute.unwrap_or_else(|| of_plan(plan, rates).a_minute());
         Self { per_minute, per_hour: set.per_hour, per_day: set.per_day }
     }
 
@@ -95,6 +108,8 @@ impl Bounds {
 pub struct TenantLimits {
     /// Whose.
     pub tenant: TenantId,
+    /// Its plan, which gives what the platform did not set; it changes elsewhere.
+    pub plan: Plan,
     /// What the organisation set.
     #[serde(flatten)]
     pub own: RateLimit,
@@ -104,8 +119,14 @@ pub struct TenantLimits {
 
 impl TenantLimits {
     /// Where nothing is set.
-    pub(crate) fn none(tenant: TenantId) -> Self {
-        Self { tenant, own: RateLimit::default(), bounds: RateLimit::default() }
+    pub(crate) fn none(tenant: TenantId, plan: Plan) -> Self {
+        Self { tenant, plan, own: RateLimit::default(), bounds: RateLimit::default() }
+    }
+
+    /// What anybody in the organisation may set at most.
+    #[must_use]
+    pub fn most(&self, rates: &Rates) -> Bounds {
+        Bounds::of_platform(self.bounds, self.plan, rates)
     }
 }
 
@@ -120,13 +141,15 @@ impl TenantLimits {
     /// higher one under which it was set.
     #[must_use]
     pub fn in_force(self, rates: &Rates) -> Spans {
-        let most = Bounds::of_platform(self.bounds, rates).per_minute;
+        let most = self.most(rates).per_minute;
+        let of_plan = of_plan(self.plan, rates);
+        let of_plan = (of_plan != rates.tenant).then(|| of_plan.a_minute());
         let lower = |own: Option<u32>, bound: Option<u32>| match (own, bound) {
             (Some(own), Some(bound)) => Some(own.min(bound)),
             (own, bound) => own.or(bound),
         };
         Spans {
-            minute: self.own.per_minute.map(|own| own.min(most)).or(self.bounds.per_minute),
+            minute: self.own.per_minute.map(|own| own.min(most)).or(self.bounds.per_minute).or(of_plan),
             hour: lower(self.own.per_hour, self.bounds.per_hour),
             day: lower(self.own.per_day, self.bounds.per_day),
         }
@@ -178,7 +201,7 @@ mod tests {
 
     #[test]
     fn nobody_sets_more_than_the_platform_gives() {
-        let bounds = Bounds::of_platform(limit(None, Some(1000)), &Rates::default());
+        let bounds = Bounds::of_platform(limit(None, Some(1000)), Plan::Enterprise, &Rates::default());
         assert_eq!(bounds.per_minute, 500, "what every organisation has");
         for fine in [limit(None, None), limit(Some(1), Some(1)), limit(Some(500), Some(1000))] {
             assert_eq!(fine.check(&bounds, "").unwrap(), fine);
@@ -197,11 +220,31 @@ mod tests {
     #[test]
     fn the_lower_of_two_is_in_force() {
         let tenant = TenantId::new(tenure_kernel::Timestamp::from_micros(1));
-        let limits = TenantLimits { tenant, own: limit(Some(50), None), bounds: limit(Some(20), Some(9)) };
+        let limits = TenantLimits {
+            own: limit(Some(50), None),
+            bounds: limit(Some(20), Some(9)),
+            ..TenantLimits::none(tenant, Plan::Enterprise)
+        };
         let rates = Rates::default();
         assert_eq!(limits.in_force(&rates), Spans { minute: Some(20), hour: None, day: Some(9) });
         let most = rates.tenant.a_minute();
         let once_more = TenantLimits { own: limit(Some(most + 100), None), bounds: limit(None, None), ..limits };
         assert_eq!(once_more.in_force(&rates).minute, Some(most), "what was given and taken back is not kept");
+    }
+    #[test]
+    fn a_plan_gives_less_and_never_more_than_the_installation() {
+        let tenant = TenantId::new(tenure_kernel::Timestamp::from_micros(1));
+        let in_force = |plan, bounds, rates: &Rates| {
+            TenantLimits { bounds, ..TenantLimits::none(tenant, plan) }.in_force(rates).minute
+        };
+        let (usual, nothing) = (Rates::default(), RateLimit::default());
+        assert_eq!(in_force(Plan::Free, nothing, &usual), Some(200));
+        assert_eq!(in_force(Plan::Pro, nothing, &usual), Some(400));
+        assert_eq!(in_force(Plan::Enterprise, nothing, &usual), None, "the installation's own");
+        assert_eq!(in_force(Plan::Free, limit(Some(2000), None), &usual), Some(2000), "the platform set it");
+        let small = Rates { tenant: Rate { requests: 20, seconds: 10 }, ..usual };
+        assert_eq!(in_force(Plan::Pro, nothing, &small), None, "120 a minute are less");
+        let smaller = Rates { tenant: Rate { requests: 50, seconds: 10 }, ..usual };
+        assert_eq!(in_force(Plan::Free, nothing, &smaller), Some(200), "of 300");
     }
 }

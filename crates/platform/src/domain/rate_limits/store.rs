@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::event::RateLimitEvent;
 use super::model::{Bounds, MemberLimit, RateLimit, TenantLimits};
+use crate::domain::tenancy::Plan;
 
 /// A limit as its three columns hold it.
 pub fn limit(minute: Option<i32>, hour: Option<i32>, day: Option<i32>) -> RateLimit {
@@ -25,7 +26,7 @@ where
     for<'c> &'c mut T: PgExecutor<'c>,
 {
     let set = read(tx, &[tenant.uuid()]).await?.pop();
-    Ok(set.unwrap_or_else(|| TenantLimits::none(tenant)))
+    Ok(set.unwrap_or_else(|| TenantLimits::none(tenant, Plan::Free)))
 }
 
 async fn read<T>(tx: &mut T, tenants: &[Uuid]) -> Result<Vec<TenantLimits>>
@@ -33,14 +34,17 @@ where
     for<'c> &'c mut T: PgExecutor<'c>,
 {
     let rows = sqlx::query!(
-        r#"select tenant_id as "tenant: TenantId", per_minute, per_hour, per_day, bound_per_minute, bound_per_hour, bound_per_day
-           from tenant_rate_limits where tenant_id = any($1)"#,
+        r#"select t.tenant_id as "tenant!: TenantId", t.plan as "plan!", l.per_minute as "per_minute?", l.per_hour as "per_hour?", l.per_day as "per_day?",
+                  l.bound_per_minute as "bound_per_minute?", l.bound_per_hour as "bound_per_hour?", l.bound_per_day as "bound_per_day?"
+           from tenants t left join tenant_rate_limits l on l.tenant_id = t.tenant_id
+           where t.tenant_id = any($1)"#,
         tenants
     )
     .fetch_all(&mut *tx)
     .await?;
     let limits = rows.into_iter().map(|row| TenantLimits {
         tenant: row.tenant,
+        plan: Plan::parse(&row.plan),
         own: limit(row.per_minute, row.per_hour, row.per_day),
         bounds: limit(row.bound_per_minute, row.bound_per_hour, row.bound_per_day),
     });
@@ -61,7 +65,7 @@ pub async fn current<M: Mode>(tx: &mut TenantTx<M>) -> Result<TenantLimits> {
 /// # Errors
 /// PostgreSQL's.
 pub async fn bounds<M: Mode>(tx: &mut TenantTx<M>, rates: &Rates) -> Result<Bounds> {
-    Ok(Bounds::of_platform(current(tx).await?.bounds, rates))
+    Ok(current(tx).await?.most(rates))
 }
 
 /// The organisation's own limit from now on.
@@ -92,7 +96,7 @@ pub async fn standing(tx: &mut SystemTx, tenant: TenantId) -> Result<TenantLimit
     of_tenant(tx, tenant).await
 }
 
-/// The same of each of these organisations; nothing where neither is set.
+/// The same of each of these organisations.
 ///
 /// # Errors
 /// PostgreSQL's.
@@ -101,7 +105,7 @@ pub async fn standings_of(tx: &mut SystemTx, tenants: &[TenantId]) -> Result<Vec
     read(tx, &tenants).await
 }
 
-/// Sets what an organisation may have at most; null is what the installation gives every one. For the platform's
+/// Sets what an organisation may have at most; null is what its plan gives. For the platform's
 /// administrators, in a transaction of the platform's role.
 ///
 /// # Errors
@@ -174,9 +178,10 @@ pub async fn set_of_member(tx: &mut TenantTx<Write>, user: UserId, limit: RateLi
 /// PostgreSQL's.
 pub async fn of_caller(tx: &mut SystemTx, rates: &Rates, tenant: TenantId, user: Option<UserId>) -> Result<OwnRates> {
     let row = sqlx::query!(
-        r#"select t.per_minute, t.per_hour, t.per_day, t.bound_per_minute, t.bound_per_hour, t.bound_per_day,
+        r#"select p.plan as "plan?", t.per_minute, t.per_hour, t.per_day, t.bound_per_minute, t.bound_per_hour, t.bound_per_day,
                   m.per_minute as user_per_minute, m.per_hour as user_per_hour, m.per_day as user_per_day
            from (select $1::uuid as tenant_id) c
+               left join tenants p on p.tenant_id = c.tenant_id
                left join tenant_rate_limits t on t.tenant_id = c.tenant_id
                left join member_rate_limits m on m.tenant_id = c.tenant_id and m.user_id = $2"#,
         tenant.uuid(),
@@ -186,6 +191,7 @@ pub async fn of_caller(tx: &mut SystemTx, rates: &Rates, tenant: TenantId, user:
     .await?;
     let of_tenant = TenantLimits {
         tenant,
+        plan: Plan::parse(row.plan.as_deref().unwrap_or_default()),
         own: limit(row.per_minute, row.per_hour, row.per_day),
         bounds: limit(row.bound_per_minute, row.bound_per_hour, row.bound_per_day),
     };
