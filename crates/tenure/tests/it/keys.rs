@@ -42,6 +42,29 @@ fn keys_are_made_listed_rotated_and_revoked_from_outside() {
     assert!(code == 0 && revoked.trim().ends_with("revoked"), "{revoked}");
     assert_eq!(works(second), 401);
 
+    // Keys of another system, from a file.
+    let legacy = "sk_live_51HG7abzYq0Wn3Rd8KfTcVx2";
+    let file = nowhere.path().join("keys.csv");
+    std::fs::write(&file, format!("name,owner,key,scopes\nLegacy,ada,{legacy},team:read\nWeak,ada,4711,team:read\n"))
+        .unwrap();
+    let file = file.to_str().unwrap();
+    let (code, tried, errors) = key(&["import", file, "--dry-run"]);
+    assert!(
+        code == 1 && tried.contains("1 would be added, 1 refused") && errors.contains("1 lines were refused"),
+        "{tried} {errors}"
+    );
+    assert!(tried.contains("Weak") && tried.contains("4 characters of digits"), "{tried}");
+    assert_eq!(works(legacy), 401);
+    let (code, done, _) = key(&["import", file, "--json"]);
+    let done: Value = serde_json::from_str(&done).unwrap();
+    assert_eq!((code, &done["import"]["added"], &done["lines"][0]["name"]), (1, &Value::from(1), &Value::from("Weak")));
+    assert_eq!(works(legacy), 200);
+    let (_, list, _) = key(&["list"]);
+    assert!(list.contains("Legacy (imported)") && !list.contains(legacy), "{list}");
+    let (code, undone, errors) = key(&["undo-import", done["import"]["id"].as_str().unwrap()]);
+    assert!(code == 0 && undone.contains("1 removed again, 0 kept"), "{undone} {errors}");
+    assert_eq!(works(legacy), 401);
+
     // What goes wrong is told in the server's words, and nothing secret leaves for just anywhere.
     let (code, _, errors) = key(&["create", "--name", "x", "--scope", "team:fly"]);
     assert!(code == 1 && errors.contains("/scopes/0: is no permission"), "{errors}");
