@@ -330,6 +330,8 @@ pub fn events() -> Vec<&'static ActionInfo> {
         teams::TeamEvent::ALL,
         invitations::InvitationEvent::ALL,
         imports::ImportEvent::ALL,
+        imports::RoleImportEvent::ALL,
+        imports::KeyImportEvent::ALL,
         secrets::SecretEvent::ALL,
         quotas::QuotaEvent::ALL,
         rate_limits::RateLimitEvent::ALL,

@@ -51,9 +51,19 @@ async fn a_known_credential_and_a_permission_cost_no_allocation() {
     let ada = app.register("ada", "Engines").await;
     let key = app.post(&ada, "/api-keys", json!({"name": "counted", "scopes": ["team:read"]})).await.expect(201);
     let key = key["key"].as_str().unwrap().to_owned();
+    let foreign = "sk_live_51HG7abzYq0Wn3Rd8KfTcVx2".to_owned();
+    let csv = format!("name,owner,key,scopes\ncounted,ada,{foreign},team:read\n");
+    let _ = app.post(&ada, "/api-key-imports", json!({"csv": csv})).await.expect(201);
     let from = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    for (what, credential) in [("token", &ada.token), ("key", &key)] {
+    for (what, credential) in [("token", &ada.token), ("key", &key), ("key of another system", &foreign)] {
         let credential = Credential::Bearer(credential);
+        // An import goes on beside the requests.
+        for _ in 0..200 {
+            if app.app.kernel.authenticate(credential, from).await.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         let known = app.app.kernel.authenticate(credential, from).await.unwrap();
         // Now and then the caches put in order what was read, on whatever thread passes by, and news make them forget: neither is
         // the cost of a request.

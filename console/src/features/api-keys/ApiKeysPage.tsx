@@ -1,7 +1,8 @@
-import { Ban, Gauge, KeySquare, Pencil, Plus, RotateCw } from 'lucide-react';
+import { Ban, FileUp, Gauge, KeySquare, Pencil, Plus, RotateCw } from 'lucide-react';
 import { useState } from 'react';
 import { useMay, useMe } from '~/api/query';
 import type { ApiKey } from '~/api/types';
+import { ImportDialog } from '~/features/imports/ImportDialog';
 import { LimitForm } from '~/features/limits/LimitForm';
 import { byResource } from '~/features/roles/patterns';
 import { Button } from '~/ui/button';
@@ -19,7 +20,7 @@ import { KeyState } from './KeyState';
 import { NewKey } from './NewKey';
 
 type Open =
-  | { kind: 'new' }
+  | { kind: 'new' | 'import' }
   | { kind: 'issued'; key: string }
   | { kind: 'edit' | 'rotate' | 'revoke' | 'limit'; apiKey: ApiKey }
   | undefined;
@@ -47,7 +48,14 @@ export function ApiKeysPage() {
     <Page
       title="API keys"
       description="What programs log in with: each acts for its owner, cut down to what is named here."
-      actions={create}
+      actions={
+        <>
+          <Button isDisabled={!mayWrite || !mayManage} onPress={() => setOpen({ kind: 'import' })}>
+            <FileUp aria-hidden /> Import
+          </Button>
+          {create}
+        </>
+      }
     >
       <List
         label="API keys"
@@ -66,6 +74,7 @@ export function ApiKeysPage() {
                 <strong>{key.name}</strong>
                 <div className="cell-note">
                   {key.owner_name} · {key.environment}
+                  {key.imported && ' · imported'}
                 </div>
               </>
             ),
@@ -131,6 +140,7 @@ export function ApiKeysPage() {
           },
         ]}
       />
+      {open?.kind === 'import' && <ImportDialog first="api_keys" onClose={close} />}
       {open?.kind === 'new' && (
         <Dialog title="New API key" isOpen onClose={close}>
           <NewKey onIssued={issued} onCancel={close} />

@@ -3,6 +3,7 @@ import { FileUp, Mail, Plus, UserRound } from 'lucide-react';
 import { useState } from 'react';
 import { useMay, useMe } from '~/api/query';
 import type { Member } from '~/api/types';
+import { ImportDialog } from '~/features/imports/ImportDialog';
 import { useCanInvite } from '~/features/invitations/api';
 import { Invitations, InviteForm } from '~/features/invitations/Invitations';
 import { Button } from '~/ui/button';
@@ -16,7 +17,6 @@ import { AddMember } from './AddMember';
 import { useForgetMembers, useMembers } from './api';
 import { BulkBar } from './BulkBar';
 import type { MemberFilter } from './filter';
-import { ImportDialog } from './ImportDialog';
 import { MemberDialogs, type OpenDialog } from './MemberDialogs';
 import { MemberFilters } from './MemberFilters';
 import { MemberMenu } from './MemberMenu';
@@ -175,6 +175,7 @@ export function MembersPage() {
       </Dialog>
       {adding === 'many' && (
         <ImportDialog
+          first="users"
           onClose={() => {
             setAdding(undefined);
             void forget();

@@ -1,16 +1,12 @@
-import { queryOptions, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query';
 import { api, unwrap } from '~/api/client';
-import { Problem } from '~/api/problem';
+import type { Problem } from '~/api/problem';
 import { meQuery, usePages } from '~/api/query';
-import type { Member, Schemas, UserImport } from '~/api/types';
-import { saveFile } from '~/lib/save';
+import type { Member, Schemas } from '~/api/types';
 import { toast } from '~/ui/toast';
 import { type MemberFilter, query } from './filter';
 
 const KEY = ['users'];
-const IMPORTS = ['user-imports'];
-/** A long import is looked at ever more seldom: each look counts against the person’s limit of requests. */
-const lookAgainMs = (looks: number) => Math.min(400 * 1.4 ** looks, 3000);
 
 export function useMembers(filter: MemberFilter, enabled = true) {
   return usePages(
@@ -80,79 +76,10 @@ export function useActivity(id: string) {
   );
 }
 
-export const isMoving = ({ state }: UserImport) => ['waiting', 'running', 'undoing'].includes(state);
-
-/** An import, looked at again and again while it moves. */
-export function useImport(id: string) {
-  return useQuery({
-    queryKey: [...IMPORTS, id],
-    queryFn: () => unwrap(api.GET('/api/v1/users/imports/{id}', { params: { path: { id } } })),
-    refetchInterval: ({ state: { data, dataUpdateCount } }) =>
-      data === undefined || isMoving(data) ? lookAgainMs(dataUpdateCount) : false,
-  });
-}
-
-/** The lines of an import that is over, of one outcome. */
-export function useImportLines(id: string, state: Schemas['LineState'] | undefined, enabled: boolean) {
-  return usePages(
-    [...IMPORTS, id, 'lines', state],
-    (cursor) =>
-      unwrap(
-        api.GET('/api/v1/users/imports/{id}/lines', { params: { path: { id }, query: { cursor, state } } }),
-      ),
-    { enabled },
-  );
-}
-
-export function useImports() {
-  return usePages(
-    [...IMPORTS, 'list'],
-    (cursor) => unwrap(api.GET('/api/v1/users/imports', { params: { query: { cursor } } })),
-    { moving: (items) => items.some(isMoving) },
-  );
-}
-
-export function useStartImport() {
-  const client = useQueryClient();
-  return useMutation<UserImport, Problem, Schemas['NewUserImport']>({
-    mutationFn: (body) => unwrap(api.POST('/api/v1/users/import', { body })),
-    onSuccess: () => client.invalidateQueries({ queryKey: [...IMPORTS, 'list'] }),
-  });
-}
-
-/** Cancels an import, or takes back what it added. */
-export function useChangeImport(id: string) {
-  const client = useQueryClient();
-  return useMutation<UserImport, Problem, 'cancel' | 'undo'>({
-    mutationFn: (what) => {
-      const params = { params: { path: { id } } };
-      return unwrap(
-        what === 'undo'
-          ? api.POST('/api/v1/users/imports/{id}/undo', params)
-          : api.POST('/api/v1/users/imports/{id}/cancel', params),
-      );
-    },
-    onSuccess: async () => {
-      await client.invalidateQueries({ queryKey: IMPORTS });
-      await client.invalidateQueries({ queryKey: KEY });
-    },
-  });
-}
-
 /** Members changed behind the list's back. */
 export function useForgetMembers() {
   const client = useQueryClient();
   return () => client.invalidateQueries({ queryKey: KEY });
-}
-
-/** What came of each line, as a file. A plain link would carry no token. */
-export async function saveReport(id: string): Promise<void> {
-  const { data, response, error } = await api.GET('/api/v1/users/imports/{id}/report', {
-    params: { path: { id } },
-    parseAs: 'blob',
-  });
-  if (!data) throw Problem.from(response, error);
-  saveFile(data, response, 'import-report.csv');
 }
 
 /** Ends the wait that failed logins have brought on a member. */

@@ -1,8 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
-import { Check, Copy, Pencil, Plus, Trash2 } from 'lucide-react';
+import { Check, Copy, FileUp, Pencil, Plus, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { useMay } from '~/api/query';
 import type { Role } from '~/api/types';
+import { ImportDialog } from '~/features/imports/ImportDialog';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { Form, TextField } from '~/ui/form';
@@ -16,7 +17,11 @@ import { PermissionChoice } from './PermissionChoice';
 import { byResource } from './patterns';
 import './roles.css';
 
-type Open = { kind: 'new'; from?: Role } | { kind: 'edit' | 'delete'; role: Role } | undefined;
+type Open =
+  | { kind: 'import' }
+  | { kind: 'new'; from?: Role }
+  | { kind: 'edit' | 'delete'; role: Role }
+  | undefined;
 
 export function RolesPage() {
   const roles = useQuery(rolesQuery);
@@ -32,7 +37,14 @@ export function RolesPage() {
     <Page
       title="Roles"
       description="What members may do. Six roles are the system’s; make your own where none of them fits."
-      actions={create}
+      actions={
+        <>
+          <Button isDisabled={!mayWrite} onPress={() => setOpen({ kind: 'import' })}>
+            <FileUp aria-hidden /> Import
+          </Button>
+          {create}
+        </>
+      }
     >
       <Loaded query={roles} label="roles">
         {(all) => (
@@ -72,6 +84,7 @@ export function RolesPage() {
           </>
         )}
       </Loaded>
+      {open?.kind === 'import' && <ImportDialog first="roles" onClose={close} />}
       {open?.kind === 'new' && (
         <Dialog wide title={open.from ? `Clone ${open.from.name}` : 'New role'} isOpen onClose={close}>
           <RoleForm from={open.from} onDone={close} />

@@ -1,7 +1,8 @@
-import { Bot, CirclePause, CirclePlay, Pencil, Plus, Trash2 } from 'lucide-react';
+import { Bot, CirclePause, CirclePlay, FileUp, Pencil, Plus, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { useMay } from '~/api/query';
 import type { ServiceAccount } from '~/api/types';
+import { ImportDialog } from '~/features/imports/ImportDialog';
 import { RoleChoice } from '~/features/members/RoleChoice';
 import { PermissionChoice } from '~/features/roles/PermissionChoice';
 import { Button } from '~/ui/button';
@@ -20,6 +21,7 @@ import {
 } from './api';
 
 type Open =
+  | { kind: 'import' }
   | { kind: 'edit'; account: ServiceAccount | undefined }
   | { kind: 'status' | 'delete'; account: ServiceAccount }
   | undefined;
@@ -29,6 +31,7 @@ export function ServiceAccountsPage() {
   const mayManage = useMay('service_account:write');
   const mayAssign = useMay('role:assign');
   const mayWrite = mayManage && mayAssign;
+  const mayMakeKeys = useMay('api_key:write');
   const [open, setOpen] = useState<Open>();
   const close = () => setOpen(undefined);
   const create = (
@@ -44,7 +47,14 @@ export function ServiceAccountsPage() {
     <Page
       title="Service accounts"
       description="Members that are no people: they hold roles, cannot log in, and act through API keys."
-      actions={create}
+      actions={
+        <>
+          <Button isDisabled={!mayManage || !mayMakeKeys} onPress={() => setOpen({ kind: 'import' })}>
+            <FileUp aria-hidden /> Import API keys
+          </Button>
+          {create}
+        </>
+      }
     >
       <List
         label="service accounts"
@@ -120,6 +130,7 @@ export function ServiceAccountsPage() {
           },
         ]}
       />
+      {open?.kind === 'import' && <ImportDialog first="api_keys" onClose={close} />}
       {open?.kind === 'edit' && (
         <Dialog title={open.account ? 'Edit service account' : 'New service account'} isOpen onClose={close}>
           {open.account ? <Edit account={open.account} onDone={close} /> : <Create onDone={close} />}

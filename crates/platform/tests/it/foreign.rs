@@ -162,6 +162,18 @@ impl Tenant {
         let import = app.post(&admin, "/users/import", json!({"csv": csv})).await.expect(201);
         let import = crate::imports::over(app, &admin, &import).await;
         ids.insert("imp", import["id"].as_str().unwrap().to_owned());
+        let files = [
+            ("/role-imports", "name,permissions\nimported,team:read\n".to_owned()),
+            (
+                "/api-key-imports",
+                format!("name,owner,key,scopes\nx,{name},sk_51HG7abzYq0Wn3Rd8KfTcVx2{name},team:read\n"),
+            ),
+        ];
+        for (path, csv) in files {
+            let import = app.post(&admin, path, json!({"csv": csv, "dry_run": true})).await.expect(201);
+            let import = crate::imports::over_at(app, &admin, path, &import).await;
+            ids.insert(path, import["id"].as_str().unwrap().to_owned());
+        }
         let manifest = "name: acme/one\nversion: 1.0.0\nkind: node\n";
         let upload = json!({"manifest": manifest, "source": "def execute(state, config):\n    return 1\n"});
         let stored = app.post(&admin, "/plugins", upload).await.expect(201);
@@ -182,6 +194,12 @@ impl Tenant {
         ids.insert("exe", run(app, &admin, &workflow, json!({})).await["id"].as_str().unwrap().to_owned());
         ids.insert("wf", workflow);
         Self { admin, ids }
+    }
+
+    /// What a route names of this kind: an import is found below the path of its own kind alone.
+    pub fn id_at(&self, route: &RouteInfo, kind: &str) -> String {
+        let below = ["/role-imports", "/api-key-imports"].into_iter().find(|path| route.path.contains(path));
+        self.id(below.filter(|_| kind == "imp").unwrap_or(kind))
     }
 
     pub fn id(&self, kind: &str) -> String {
@@ -215,8 +233,8 @@ impl Both {
     /// The route's path, with what is ours except where `foreign` says.
     fn path(&self, route: &RouteInfo, foreign: impl Fn(&str) -> bool) -> String {
         path_of(route, |name| match self.api.parameter(route, name) {
-            Some(kind) if foreign(name) => self.theirs.id(&kind),
-            Some(kind) => self.own.id(&kind),
+            Some(kind) if foreign(name) => self.theirs.id_at(route, &kind),
+            Some(kind) => self.own.id_at(route, &kind),
             None => value_of(route, name),
         })
     }

@@ -116,6 +116,10 @@ fn another(value: &Value) -> Value {
     match value {
         Value::Number(number) => json!(number.as_i64().unwrap() + 1_000_000),
         Value::String(text) if text.parse::<Uuid>().is_ok() => json!(Uuid::new_v4()),
+        // Bytes, of the same length.
+        Value::String(text) if text.starts_with("\\x") => {
+            json!(format!("\\x{}", text[2..].chars().rev().collect::<String>()))
+        }
         Value::String(text) => json!(format!("{text}x")),
         Value::Null => Value::Null,
         other => panic!("no other value for {other}"),

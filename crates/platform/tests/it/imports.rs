@@ -16,7 +16,12 @@ fn hashed() -> String {
 }
 
 pub async fn over(app: &TestApp, actor: &Actor, import: &Value) -> Value {
-    let path = format!("/users/imports/{}", import["id"].as_str().unwrap());
+    over_at(app, actor, "/users/imports", import).await
+}
+
+/// The import of a kind, once it moves no more.
+pub async fn over_at(app: &TestApp, actor: &Actor, of_kind: &str, import: &Value) -> Value {
+    let path = format!("{of_kind}/{}", import["id"].as_str().unwrap());
     let begun = Instant::now();
     loop {
         let now = app.get(actor, &path).await.expect(200);
@@ -38,15 +43,15 @@ pub async fn lines(app: &TestApp, actor: &Actor, import: &Value) -> Vec<Value> {
     app.get(actor, &path).await.expect(200)["items"].as_array().unwrap().clone()
 }
 
-fn states(lines: &[Value]) -> Vec<&str> {
+pub fn states(lines: &[Value]) -> Vec<&str> {
     lines.iter().map(|line| line["state"].as_str().unwrap()).collect()
 }
 
-fn columns(line: &Value) -> Vec<&str> {
+pub fn columns(line: &Value) -> Vec<&str> {
     line["errors"].as_array().unwrap().iter().map(|error| error["column"].as_str().unwrap_or("")).collect()
 }
 
-async fn count(app: &TestApp, what: &str) -> i64 {
+pub async fn count(app: &TestApp, what: &str) -> i64 {
     let count = sqlx::AssertSqlSafe(format!("select count(*) from {what}"));
     sqlx::query_scalar(count).fetch_one(&mut app.admin().await).await.unwrap()
 }

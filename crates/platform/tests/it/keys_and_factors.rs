@@ -20,7 +20,7 @@ async fn is_blocked(app: &TestApp, key: &str) -> Value {
 }
 
 /// Within the second that revocations have.
-async fn soon(what: &str, mut there: impl AsyncFnMut() -> bool) {
+pub async fn soon(what: &str, mut there: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !there().await {
         assert!(begun.elapsed() < Duration::from_secs(1), "{what}: not after a second");

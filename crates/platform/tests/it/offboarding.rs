@@ -35,6 +35,7 @@ const NO_PERSONS: &[&str] = &[
     "secret_id",
     "service_account_id",
     "session_id",
+    "taken_by",
     "team_id",
     "workflow_id",
 ];

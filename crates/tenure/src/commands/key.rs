@@ -4,12 +4,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::board::{cut, text};
+use super::import::{self, Import, UndoImport};
 use super::remote::{Connection, Remote};
 use super::user::{list_of, when};
 use super::{Failure, Outcome, block_on, pages};
 use crate::output;
 
-/// Make, list, rotate and revoke API keys of a running server
+/// Make, list, import, rotate and revoke API keys of a running server
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -43,6 +44,17 @@ enum Verb {
     /// Revoke an API key, for good
     #[command(after_help = "Examples:\n  tenure key revoke key_01jq…")]
     Revoke(Revoke),
+    /// Take over API keys of another system from a CSV file
+    ///
+    /// The first line names the columns: name, owner (a service account, or you), scopes, key or key_sha256, and where wanted
+    /// environment, expires_at and allowed_cidrs. Wants a login, as every new key does.
+    #[command(after_help = "Examples:\n  \
+        tenure key import keys.csv --dry-run\n  \
+        tenure key import keys.csv --json")]
+    Import(Import),
+    /// Remove the keys that an import took over, but for those that were rotated since
+    #[command(after_help = "Examples:\n  tenure key undo-import imp_01jq…")]
+    UndoImport(UndoImport),
 }
 
 #[derive(Debug, clap::Args)]
@@ -97,6 +109,8 @@ pub(super) fn run(args: Args) -> Outcome {
             Verb::Rotate(args) => issued(&rotate(&remote, &args).await?, json),
             Verb::Revoke(args) => revoke(&remote, &args, json).await?,
             Verb::List => list(&remote, json).await?,
+            Verb::Import(args) => import::import(&remote, &import::KEYS, &args, json).await?,
+            Verb::UndoImport(args) => import::undo(&remote, &import::KEYS, &args, json).await?,
         }
         Ok(())
     })
@@ -145,6 +159,13 @@ fn state(key: &Value) -> String {
     if blocked { "blocked".to_owned() } else { state }
 }
 
+/// Its name; that of a key of another system tells whose format it has.
+fn called(key: &Value) -> String {
+    let foreign = key.get("imported") == Some(&Value::Bool(true));
+    let name = text(key, "name");
+    if foreign { format!("{} (imported)", cut(&name, 13)) } else { name }
+}
+
 async fn list(remote: &Remote, json: bool) -> Outcome {
     let keys = pages::all(remote, "/api-keys", "").await?;
     if json {
@@ -162,7 +183,7 @@ async fn list(remote: &Remote, json: bool) -> Outcome {
             "{:30}  {:8}  {:24}  {:24}  {:20}  {}",
             text(key, "id"),
             state(key),
-            cut(&text(key, "name"), 24),
+            cut(&called(key), 24),
             cut(&text(key, "owner_name"), 24),
             when(key, "last_used_at"),
             list_of(key, "scopes")

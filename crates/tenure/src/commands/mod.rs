@@ -8,6 +8,7 @@ mod credentials;
 mod demo;
 mod execution;
 mod follow;
+mod import;
 mod inside;
 mod key;
 mod local;

@@ -4,12 +4,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::board::{cut, text};
+use super::import::{self, Import, UndoImport};
 use super::remote::{Connection, Remote};
 use super::user::list_of;
 use super::{Failure, Outcome, block_on, user};
 use crate::output;
 
-/// List, make, clone, change and delete roles of a running server, and give them to members
+/// List, make, clone, change, import and delete roles of a running server, and give them to members
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -50,6 +51,16 @@ enum Verb {
     /// Take a role from members
     #[command(after_help = "Examples:\n  tenure role revoke night-shift grace")]
     Revoke(Given),
+    /// Make roles from a CSV file
+    ///
+    /// The first line names the columns: name, permissions with spaces between them, and where wanted description.
+    #[command(after_help = "Examples:\n  \
+        tenure role import roles.csv --dry-run\n  \
+        tenure role import roles.csv --json")]
+    Import(Import),
+    /// Delete the roles that an import made, but for those that somebody has
+    #[command(after_help = "Examples:\n  tenure role undo-import imp_01jq…")]
+    UndoImport(UndoImport),
 }
 
 #[derive(Debug, clap::Args)]
@@ -151,6 +162,8 @@ pub(super) fn run(args: Args) -> Outcome {
             Verb::Revoke(Given { role, members }) => {
                 user::change_all(&remote, &members, json!({"remove_roles": [role]}), json).await?;
             }
+            Verb::Import(args) => import::import(&remote, &import::ROLES, &args, json).await?,
+            Verb::UndoImport(args) => import::undo(&remote, &import::ROLES, &args, json).await?,
         }
         Ok(())
     })

@@ -1,21 +1,14 @@
 //! `tenure user`: the people of a server that runs.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::board::{cut, text};
+use super::import::{self, Import, UndoImport};
 use super::pages::{all, parameter};
 use super::remote::{Connection, Remote};
 use super::{Failure, Outcome, block_on, organization};
 use crate::output;
-
-/// How long after the beginning an import is looked at; a long one ever more seldom, since each look is a request that counts
-/// against the person's limit.
-const FIRST_LOOK: Duration = Duration::from_millis(300);
-const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
 /// Add, list, lock, offboard and import the members of an organisation on a running server
 #[derive(Debug, clap::Args)]
@@ -142,21 +135,6 @@ struct Offboard {
     yes: bool,
 }
 
-#[derive(Debug, clap::Args)]
-struct Import {
-    /// The file, in UTF-8
-    file: PathBuf,
-    /// Only say what would happen
-    #[arg(long)]
-    dry_run: bool,
-}
-
-#[derive(Debug, clap::Args)]
-struct UndoImport {
-    /// Which import: imp_…
-    id: String,
-}
-
 pub(super) fn run(args: Args) -> Outcome {
     let (verb, json, remote) = (args.verb, args.json, Remote::new(args.remote)?);
     block_on(async {
@@ -169,12 +147,8 @@ pub(super) fn run(args: Args) -> Outcome {
             Verb::Activate(args) => set_status(&remote, &args.members, "active", json).await?,
             Verb::Deactivate(args) => set_status(&remote, &args.members, "deactivated", json).await?,
             Verb::Offboard(args) => offboard(&remote, &args, json).await?,
-            Verb::Import(args) => import(&remote, &args, json).await?,
-            Verb::UndoImport(args) => {
-                let path = format!("/users/imports/{}/undo", args.id);
-                let import = remote.call(Method::POST, &path, Some(&json!({}))).await?;
-                report(&remote, import, json).await?;
-            }
+            Verb::Import(args) => import::import(&remote, &import::PEOPLE, &args, json).await?,
+            Verb::UndoImport(args) => import::undo(&remote, &import::PEOPLE, &args, json).await?,
         }
         Ok(())
     })
@@ -379,83 +353,4 @@ async fn offboard(remote: &Remote, args: &Offboard, json: bool) -> Outcome {
     }
     output::note("nothing was done; add --yes to do it");
     Ok(())
-}
-
-async fn import(remote: &Remote, args: &Import, json: bool) -> Outcome {
-    let csv = std::fs::read_to_string(&args.file)
-        .map_err(|error| Failure::Usage(format!("{}: {error}", args.file.display())))?;
-    let body = json!({"csv": csv, "dry_run": args.dry_run});
-    let import = remote.call(Method::POST, "/users/import", Some(&body)).await?;
-    report(remote, import, json).await
-}
-
-/// Waits for an import's end and tells what came of it.
-async fn report(remote: &Remote, import: Value, json: bool) -> Outcome {
-    let import = over(remote, import).await?;
-    let id = text(&import, "id");
-    let of_state =
-        async |state: &str| all(remote, &format!("/users/imports/{id}/lines"), &format!("&state={state}")).await;
-    let (refused, kept) = (of_state("refused").await?, of_state("kept").await?);
-    let told: Vec<&Value> = if text(&import, "state") == "undone" { &kept } else { &refused }.iter().collect();
-    if json {
-        output::json(&json!({"import": import, "lines": told}));
-    } else {
-        table(&told);
-        let count = |name: &str| import.get(name).and_then(Value::as_i64).unwrap_or(0);
-        let added = if import.get("dry_run") == Some(&Value::Bool(true)) { "would be added" } else { "added" };
-        let undone = if count("undone") + count("kept") > 0 {
-            format!(", {} removed again, {} kept", count("undone"), count("kept"))
-        } else {
-            String::new()
-        };
-        output::line(format_args!(
-            "{id} {}: {} lines, {} {added}, {} refused{undone}",
-            text(&import, "state"),
-            count("total"),
-            count("added"),
-            count("refused")
-        ));
-    }
-    match text(&import, "state").as_str() {
-        "stopped" => Err(Failure::Failed(format!("the import stopped: {}", text(&import, "stopped_because")))),
-        _ if told.is_empty() => Ok(()),
-        "undone" => Err(Failure::Failed(format!("{} people stayed", told.len()))),
-        _ => Err(Failure::Failed(format!("{} lines were refused", told.len()))),
-    }
-}
-
-async fn over(remote: &Remote, mut import: Value) -> Result<Value, Failure> {
-    let (path, mut shown) = (format!("/users/imports/{}", text(&import, "id")), 0);
-    let mut pause = FIRST_LOOK;
-    while ["waiting", "running", "undoing"].contains(&text(&import, "state").as_str()) {
-        tokio::time::sleep(pause).await;
-        pause = (pause * 3 / 2).min(LONGEST_PAUSE);
-        import = remote.call(Method::GET, &path, None).await?;
-        let count = |name: &str| import.get(name).and_then(Value::as_i64).unwrap_or(0);
-        let (done, total) = (count("done").max(count("undone") + count("kept")), count("total").max(1));
-        // Every tenth is enough for whoever watches, and for a log.
-        if done * 10 / total > shown {
-            shown = done * 10 / total;
-            output::note(format_args!("{done} of {total} lines"));
-        }
-    }
-    Ok(import)
-}
-
-fn table(lines: &[&Value]) {
-    if lines.is_empty() {
-        return;
-    }
-    output::line(output::faint(format!("{:>6}  {:30}  {:24}  WHY", "LINE", "E-MAIL", "COLUMN")));
-    for line in lines {
-        for error in line.get("errors").and_then(Value::as_array).into_iter().flatten() {
-            output::line(format_args!(
-                "{:>6}  {:30}  {:24}  {}",
-                line.get("line").and_then(Value::as_i64).unwrap_or(0),
-                cut(&output::plain(&text(line, "email")), 30),
-                cut(&text(error, "column"), 24),
-                output::plain(&text(error, "detail"))
-            ));
-        }
-    }
 }

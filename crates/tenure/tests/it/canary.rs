@@ -49,7 +49,7 @@ fn ascii_json(text: &str) -> String {
 }
 
 /// Every spelling in which a value is looked for.
-fn spellings(value: &str) -> Vec<String> {
+pub fn spellings(value: &str) -> Vec<String> {
     let bytes = value.as_bytes();
     let mut all = vec![
         value.to_owned(),
@@ -337,7 +337,7 @@ impl Caller<'_> {
     }
 }
 
-fn files_below(directory: &Path, found: &mut Vec<PathBuf>) {
+pub fn files_below(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
         let kind = entry.file_type().unwrap();
         if kind.is_dir() {

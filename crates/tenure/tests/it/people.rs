@@ -70,6 +70,26 @@ fn people_and_roles_are_administered_from_outside() {
     let (code, _, errors) = does(&["role", "change", "operator", "--add", "audit:read"]);
     assert!(code == 1 && errors.contains("system"), "{errors}");
 
+    // Roles of another system, from a file.
+    let file = nowhere.path().join("roles.csv");
+    std::fs::write(&file, "name,description,permissions\nkeeper,Keeps,team:read workflow:*\nadmin,,team:read\n")
+        .unwrap();
+    let file = file.to_str().unwrap();
+    let (code, tried, errors) = does(&["role", "import", file, "--dry-run"]);
+    assert!(code == 1 && tried.contains("1 would be added, 1 refused"), "{tried} {errors}");
+    assert!(tried.contains("admin") && tried.contains("is taken"), "{tried}");
+    assert_eq!(does(&["role", "show", "keeper"]).0, 1);
+    let (_, done, _) = does(&["role", "import", file, "--json"]);
+    let done = json(&done);
+    assert_eq!(done["import"]["added"], 1, "{done:#}");
+    assert_eq!(does(&["role", "grant", "keeper", "grace"]).0, 0);
+    let (code, undone, errors) = does(&["role", "undo-import", done["import"]["id"].as_str().unwrap()]);
+    assert!(
+        code == 1 && undone.contains("0 removed again, 1 kept") && errors.contains("1 roles stayed"),
+        "{undone} {errors}"
+    );
+    assert!(undone.contains("keeper") && undone.contains("have this role"), "{undone}");
+
     // A rule that refuses one of them is told of that one.
     let (code, done, errors) = does(&["user", "lock", "ada", "grace"]);
     assert!(

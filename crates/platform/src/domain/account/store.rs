@@ -105,7 +105,8 @@ pub(super) async fn records<M: Mode>(tx: &mut TenantTx<M>, user: UserId, most: i
                union all
                select 'invitation', id, null, 'accepted', updated_at from invitations where tenant_id = $1 and accepted_by = $2
                union all
-               select 'user-import', id, null, 'handed in', created_at from user_imports where tenant_id = $1 and created_by = $2
+               select case kind when 'roles' then 'role-import' when 'api_keys' then 'api-key-import' else 'user-import' end, id, null, 'handed in', created_at
+               from user_imports where tenant_id = $1 and created_by = $2
                union all
                select 'user-import', i.id, 'line ' || l.line, 'is named in', i.created_at
                from user_import_lines l join user_imports i on i.tenant_id = l.tenant_id and i.id = l.import_id
@@ -136,7 +137,7 @@ fn written(kind: &str, id: Uuid) -> String {
         "api-key" => KeyId::from_uuid(id).to_string(),
         "invitation" => InvitationId::from_uuid(id).to_string(),
         "rate-limit" => UserId::from_uuid(id).to_string(),
-        "user-import" => ImportId::from_uuid(id).to_string(),
+        "user-import" | "role-import" | "api-key-import" => ImportId::from_uuid(id).to_string(),
         _ => id.to_string(),
     }
 }

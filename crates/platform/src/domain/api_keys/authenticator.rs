@@ -19,6 +19,7 @@ use tenure_kernel::{
     PermissionSet, Problem, Rejected, Result, SystemReason, Timestamp, TokenId, WeakKernel,
 };
 
+use super::foreign;
 use super::model::KeyBlock;
 use super::store::{self, LastUse, Standing};
 use super::text::{self, KeyDigest};
@@ -31,6 +32,7 @@ use crate::remembered::Remembered;
 /// Even without news nothing is believed longer than this.
 const BELIEVED_FOR: Duration = Duration::from_secs(60);
 const KEYS_KEPT: u64 = 100_000;
+const FOREIGN_KEPT: u64 = 100_000;
 const TOKENS_KEPT: u64 = 100_000;
 
 /// What a key stands for, whether or not it works.
@@ -53,6 +55,8 @@ pub struct CredentialAuthenticator {
     kernel: WeakKernel,
     tokens: Arc<TokenAuthenticator>,
     known: Remembered<KeyId, Known>,
+    /// Keys of other systems, which do not name themselves. What they stand for is in `known`.
+    foreign: Remembered<KeyDigest, KeyId>,
     /// Delegated tokens: whether each was given out and not revoked.
     out: Remembered<TokenId, bool>,
     /// Uses that are not written yet.
@@ -70,8 +74,9 @@ impl CredentialAuthenticator {
     #[must_use]
     pub fn new(kernel: &Kernel, tokens: Arc<TokenAuthenticator>) -> Self {
         let known = Remembered::new(KEYS_KEPT, BELIEVED_FOR);
+        let foreign = Remembered::new(FOREIGN_KEPT, BELIEVED_FOR);
         let out = Remembered::new(TOKENS_KEPT, BELIEVED_FOR);
-        Self { kernel: kernel.downgrade(), tokens, known, out, used: Mutex::default() }
+        Self { kernel: kernel.downgrade(), tokens, known, foreign, out, used: Mutex::default() }
     }
 
     /// Forgets, from now on, what the bus says is out of date.
@@ -87,7 +92,12 @@ impl CredentialAuthenticator {
 
     fn forget(&self, message: &Message) {
         match message {
-            Message::KeyChanged { key } => self.known.forget(key),
+            Message::KeyChanged { key } => {
+                let key = *key;
+                self.known.forget(&key);
+                // It may be gone, and its digest another's.
+                self.foreign.forget_where(move |named| *named == key);
+            }
             Message::UserChanged { user } => {
                 let user = *user;
                 self.known.forget_where(move |known| known.identity.actor.user() == Some(user));
@@ -103,6 +113,7 @@ impl CredentialAuthenticator {
             Message::TokenRevoked { token } => self.out.forget(token),
             Message::NewsLost => {
                 self.known.forget_all();
+                self.foreign.forget_all();
                 self.out.forget_all();
             }
             Message::SessionChanged { .. }
@@ -119,12 +130,7 @@ impl CredentialAuthenticator {
         if believe && let Some(known) = self.known.get(&id) {
             return Ok(Some(known));
         }
-        // Anybody can write down a well-formed key. Who does so by the thousand asks the database no more than their
-        // address may ask anything; the kernel counts the refusal once more and tells of the limit.
-        let limiter = kernel.limiter();
-        let wanted = address.map(|address| limiter.of_address(address));
-        let counted = limiter.count(wanted.as_slice(), || kernel.bus().nodes()).await;
-        if counted.iter().any(|standing| standing.retry_after.is_some()) {
+        if !may_ask(kernel, address).await {
             return Ok(None);
         }
         let glance = self.known.glance();
@@ -144,6 +150,27 @@ impl CredentialAuthenticator {
         Ok(known)
     }
 
+    /// The key of another system with this digest; asks the database unless this node knows it. What is no key at all costs as much as
+    /// one of ours that there is not.
+    async fn named(&self, kernel: &Kernel, digest: KeyDigest, address: Option<IpAddr>) -> Result<Option<KeyId>> {
+        let believe = kernel.bus().hears();
+        if believe && let Some(id) = self.foreign.get(&digest) {
+            return Ok(Some(id));
+        }
+        if !may_ask(kernel, address).await {
+            return Ok(None);
+        }
+        let glance = self.foreign.glance();
+        let id = kernel
+            .system(SystemReason::Authenticate)
+            .run(async |tx| Ok(Audited::none("looks up which key this is", store::of_digest(tx, &digest).await?)))
+            .await?;
+        if believe && let Some(id) = id {
+            self.foreign.keep(glance, digest, id);
+        }
+        Ok(id)
+    }
+
     async fn holder(&self, key: &str, address: Option<IpAddr>) -> Result<Arc<Identity>, Rejected> {
         let invalid = || {
             let detail = "the API key is not valid, not valid any more, or not valid from here";
@@ -151,11 +178,16 @@ impl CredentialAuthenticator {
         };
         let kernel = self.kernel.upgrade()?;
         let now = kernel.clock().now();
-        let well_formed = text::parse(key).ok_or_else(invalid)?;
-        let known = self.find(&kernel, well_formed.id, address).await?.ok_or_else(invalid)?;
+        let (id, digest) = if foreign::may_be(key) {
+            let digest = text::digest(key);
+            (self.named(&kernel, digest, address).await?.ok_or_else(invalid)?, digest)
+        } else {
+            (text::parse(key).ok_or_else(invalid)?.id, text::digest(key))
+        };
+        let known = self.find(&kernel, id, address).await?.ok_or_else(invalid)?;
         // Who does not hold the key learns nothing of it, and neither does its owner hear of them.
-        verify_slices_are_equal(&text::digest(key), &known.digest).map_err(|_| invalid())?;
-        self.admit(well_formed.id, &known, address, now).map_err(|refusal| Rejected {
+        verify_slices_are_equal(&digest, &known.digest).map_err(|_| invalid())?;
+        self.admit(id, &known, address, now).map_err(|refusal| Rejected {
             error: refusal.unwrap_or_else(invalid),
             subject: Some((known.identity.tenant, known.identity.actor)),
         })
@@ -281,6 +313,20 @@ impl CredentialAuthenticator {
     }
 }
 
+/// Anybody can write down a well-formed key, or anything at all. Who does so by the thousand asks the database no more than their
+/// address may ask anything; the kernel counts the refusal once more and tells of the limit.
+async fn may_ask(kernel: &Kernel, address: Option<IpAddr>) -> bool {
+    let limiter = kernel.limiter();
+    let wanted = address.map(|address| limiter.of_address(address));
+    let counted = limiter.count(wanted.as_slice(), || kernel.bus().nodes()).await;
+    counted.iter().all(|standing| standing.retry_after.is_none())
+}
+
+/// Whether a bearer is for who checks tokens. What is neither a key of ours nor can be another's is told to be no token.
+fn is_a_token(bearer: &str) -> bool {
+    !text::looks_like_a_key(bearer) && (foreign::looks_like_a_token(bearer) || !foreign::may_be(bearer))
+}
+
 impl Known {
     fn from(id: KeyId, standing: Standing) -> Self {
         let scope = PermissionSet::from_patterns(standing.scopes.iter().map(String::as_str));
@@ -320,7 +366,7 @@ impl Authenticator for CredentialAuthenticator {
         address: Option<IpAddr>,
     ) -> BoxFuture<'a, Result<Arc<Identity>, Rejected>> {
         match credential {
-            Credential::Bearer(token) if !text::looks_like_a_key(token) => async move {
+            Credential::Bearer(token) if is_a_token(token) => async move {
                 match self.tokens.said(token).as_deref() {
                     Some(Said::Login(claims)) => self.tokens.who(claims).await,
                     Some(Said::Delegated(claims)) => self.delegated(claims, address).await,
@@ -334,13 +380,20 @@ impl Authenticator for CredentialAuthenticator {
 
     fn remembered(&self, credential: Credential<'_>, address: Option<IpAddr>) -> Option<Arc<Identity>> {
         let key = match credential {
-            Credential::Bearer(token) if !text::looks_like_a_key(token) => return self.tokens.remembered(token),
+            Credential::Bearer(token) if is_a_token(token) => return self.tokens.remembered(token),
             Credential::Bearer(key) | Credential::ApiKey(key) => key,
         };
         let kernel = self.kernel.upgrade().ok()?;
-        let id = text::parse(key)?.id;
+        let (id, digest) = if text::looks_like_a_key(key) {
+            (text::parse(key)?.id, text::digest(key))
+        } else if foreign::may_be(key) {
+            let digest = text::digest(key);
+            (self.foreign.get(&digest)?, digest)
+        } else {
+            return None;
+        };
         let known = self.known.get(&id).filter(|_| kernel.bus().hears())?;
-        verify_slices_are_equal(&text::digest(key), &known.digest).ok()?;
+        verify_slices_are_equal(&digest, &known.digest).ok()?;
         self.admit(id, &known, address, kernel.clock().now()).ok()
     }
 }

@@ -7,6 +7,8 @@ tenure_kernel::actions! {
         UPDATED = "updated", "An API key was renamed, cut down further, or may be used from elsewhere or more often.";
         ROTATED = "rotated", "Another API key took the place of this one, which works on until its grace is over.";
         HANDED_OVER = "handed-over", "Somebody else answers for what a service account starts with this API key.";
+        IMPORTED = "imported", "An API key that another system had made was taken over.";
+        REMOVED = "removed", "An import was undone, and with it an API key that it had taken over.";
         REVOKED = "revoked", "An API key was revoked.";
     }
 }

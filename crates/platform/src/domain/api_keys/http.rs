@@ -30,7 +30,7 @@ pub fn routes() -> Routes {
         .post("/api-keys", create, "Make an API key of your own, or of a service account.\n\nThe latter needs `service_account:write` too.\n\nThe key is in this answer and never again. It may do what you may do at the moment of its use, cut down to its scopes; nobody gives it a permission that they do not hold. An API key makes no API keys.")
         .get("/api-keys/{id}", get, "See an API key, never the key itself.")
         .patch("/api-keys/{id}", update, "Rename an API key, change where and how often it may be used, or cut it down further.\n\nFor more permissions make another. Takes effect on every node within a second.")
-        .post("/api-keys/{id}/rotate", rotate, "Replace an API key by a new one of the same name, scopes, networks, limits and end.\n\nThe old one works on through a grace of 7 days unless told otherwise. Its owner may do this, and the key itself. A key that is `blocked` because it was made without the second factor of its owner is made good by a login that has proven that.")
+        .post("/api-keys/{id}/rotate", rotate, "Replace an API key by a new one of the same name, scopes, networks, limits and end.\n\nThe old one works on through a grace of 7 days unless told otherwise. Its owner may do this, and the key itself. A key that is `blocked` because it was made without the second factor of its owner is made good by a login that has proven that.\n\nAn `imported` key is replaced by one of ours.")
         .post("/api-keys/{id}/revoke", revoke, "Revoke an API key, for good.\n\nTakes effect on every node within a second. Its owner may do this, and who holds `user:write`.")
 }
 
@@ -269,6 +269,7 @@ fn blank(tx: &TenantTx<Write>, name: String, owner: KeyOwner, owner_name: Person
         owner,
         owner_name,
         environment: Environment::default(),
+        imported: false,
         state: KeyState::Active,
         blocked: None,
         second_factor: tx.cx().identity.assurance.mfa,
@@ -290,7 +291,8 @@ fn blank(tx: &TenantTx<Write>, name: String, owner: KeyOwner, owner_name: Person
 
 async fn issue(tx: &mut TenantTx<Write>, key: ApiKey) -> Result<Audited<IssuedKey>> {
     let text = NewKeyText::random(key.environment, key.id)?;
-    let created = store::insert(tx, key, &text.digest).await?.audited(ApiKeyEvent::CREATED);
+    let tenant = tx.tenant();
+    let created = store::insert(&mut *tx, tenant, key, &text.digest).await?.audited(ApiKeyEvent::CREATED);
     Ok(created.map(|api_key| IssuedKey { key: text.text, api_key }))
 }
 

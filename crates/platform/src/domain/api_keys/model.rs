@@ -17,7 +17,7 @@ const MOST_NETWORKS: usize = 50;
 /// What is known of an API key; never the key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ApiKey {
-    /// Identifier; it stands in the key too.
+    /// Identifier; it stands in the key too, unless that is imported.
     pub id: KeyId,
     /// What it is for.
     pub name: String,
@@ -27,6 +27,10 @@ pub struct ApiKey {
     pub owner_name: Personal<String>,
     /// Which environment it is meant for.
     pub environment: Environment,
+    /// Whether another system made it: its text has neither our beginning nor its identifier in it, and is found by its SHA-256. By
+    /// rotation it becomes one of ours.
+    #[serde(default)]
+    pub imported: bool,
     /// Whether it has ended.
     pub state: KeyState,
     /// Why it is refused although it has not ended; null where nothing stands in its way.
@@ -203,12 +207,18 @@ impl Ends {
 }
 
 /// 1 to 100 characters on one line, trimmed.
-pub(super) fn parse_name(text: &str) -> Result<String> {
+///
+/// # Errors
+/// 422 at `/name`.
+pub fn parse_name(text: &str) -> Result<String> {
     text::line(text, "/name", 100).map(str::to_owned)
 }
 
 /// The permissions that a list of names and wildcards means now. What a later release adds to a wildcard is not in it.
-pub(super) fn parse_scopes(patterns: &[String]) -> Result<PermissionSet> {
+///
+/// # Errors
+/// 422 below `/scopes` at what stands for nothing, and for none.
+pub fn parse_scopes(patterns: &[String]) -> Result<PermissionSet> {
     if patterns.is_empty() {
         return Err(Problem::invalid("/scopes", "must name at least one permission").into());
     }
@@ -216,7 +226,10 @@ pub(super) fn parse_scopes(patterns: &[String]) -> Result<PermissionSet> {
 }
 
 /// Networks in CIDR notation, or single addresses, in their shortest form and each once.
-pub(super) fn parse_networks(texts: &[String]) -> Result<Vec<String>> {
+///
+/// # Errors
+/// 422 below `/allowed_cidrs` at what is none, and for too many.
+pub fn parse_networks(texts: &[String]) -> Result<Vec<String>> {
     if texts.len() > MOST_NETWORKS {
         let detail = format!("must be at most {MOST_NETWORKS} networks");
         return Err(Problem::invalid("/allowed_cidrs", detail).into());

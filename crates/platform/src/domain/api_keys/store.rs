@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use sqlx::PgExecutor;
 use tenure_kernel::limits::{OwnRates, Rates};
 use tenure_kernel::permission::{ServiceAccountRead, UserWrite};
 use tenure_kernel::{
@@ -24,6 +25,7 @@ struct Row {
     service_account_id: Option<ServiceAccountId>,
     owner_name: Option<String>,
     environment: String,
+    imported: bool,
     scopes: Vec<String>,
     allowed_cidrs: Vec<String>,
     rate_per_minute: Option<i32>,
@@ -58,6 +60,7 @@ impl Row {
             owner_name: Personal(self.owner_name.unwrap_or(id)),
             environment: Environment::parse(&self.environment)
                 .ok_or_else(|| Error::internal("a key of an unknown environment"))?,
+            imported: self.imported,
             state: ends.state(now),
             blocked: self.blocked.as_deref().map(KeyBlock::parse).transpose()?,
             second_factor: self.second_factor,
@@ -118,7 +121,7 @@ impl Load for ApiKey {
         let row = sqlx::query_as!(
             Row,
             r#"select k.id as "id: KeyId", k.name, k.user_id as "user_id: UserId", k.service_account_id as "service_account_id: ServiceAccountId",
-                      coalesce(m.full_name, s.name) as owner_name, k.environment, k.scopes,
+                      coalesce(m.full_name, s.name) as owner_name, k.environment, k.imported, k.scopes,
                       k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.rate_per_day, k.expires_at, k.retires_at, k.revoked_at, k.rotated_from as "rotated_from: KeyId",
                       k.created_by as "created_by: UserId", k.created_at, k.updated_at, k.last_used_at, k.last_used_address,
                       k.answerable as "answerable: UserId", k.second_factor,
@@ -146,7 +149,7 @@ pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, page: &PageQuery, mine: 
     let rows = sqlx::query_as!(
         Row,
         r#"select k.id as "id: KeyId", k.name, k.user_id as "user_id: UserId", k.service_account_id as "service_account_id: ServiceAccountId",
-                      coalesce(m.full_name, s.name) as owner_name, k.environment, k.scopes,
+                      coalesce(m.full_name, s.name) as owner_name, k.environment, k.imported, k.scopes,
                   k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.rate_per_day, k.expires_at, k.retires_at, k.revoked_at, k.rotated_from as "rotated_from: KeyId",
                   k.created_by as "created_by: UserId", k.created_at, k.updated_at, k.last_used_at, k.last_used_address,
                   k.answerable as "answerable: UserId", k.second_factor,
@@ -172,17 +175,25 @@ pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, page: &PageQuery, mine: 
     page.page(keys, |key| key.id)
 }
 
-/// Writes a key that was made elsewhere.
-pub(super) async fn insert(tx: &mut TenantTx<Write>, key: ApiKey, digest: &KeyDigest) -> Result<Change<ApiKey>> {
+/// Writes a key.
+///
+/// # Errors
+/// The constraint `api_keys_by_digest`; PostgreSQL's.
+pub(super) async fn insert<'c>(
+    executor: impl PgExecutor<'c>,
+    tenant: TenantId,
+    key: ApiKey,
+    digest: &KeyDigest,
+) -> Result<Change<ApiKey>> {
     let (user, account) = match key.owner {
         KeyOwner::User { id } => (Some(id.uuid()), None),
         KeyOwner::ServiceAccount { id } => (None, Some(id.uuid())),
     };
     sqlx::query!(
         "insert into api_keys (tenant_id, id, user_id, name, environment, digest, scopes, allowed_cidrs, expires_at, rotated_from,
-                               created_by, created_at, updated_at, service_account_id, rate_per_minute, rate_per_hour, rate_per_day, answerable, second_factor)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16, $17, $18)",
-        tx.tenant().uuid(),
+                               created_by, created_at, updated_at, service_account_id, rate_per_minute, rate_per_hour, rate_per_day, answerable, second_factor, imported)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16, $17, $18, $19)",
+        tenant.uuid(),
         key.id.uuid(),
         user,
         key.name,
@@ -199,9 +210,10 @@ pub(super) async fn insert(tx: &mut TenantTx<Write>, key: ApiKey, digest: &KeyDi
         stored(key.rate_limit.per_hour),
         stored(key.rate_limit.per_day),
         key.answerable.map(UserId::uuid),
-        key.second_factor
+        key.second_factor,
+        key.imported
     )
-    .execute(&mut *tx)
+    .execute(executor)
     .await?;
     Ok(Change::Created(key))
 }
@@ -310,6 +322,72 @@ pub(super) async fn standing(tx: &mut SystemTx, limits: &Rates, id: KeyId) -> Re
         permissions: row.permissions,
         teams: row.teams.into(),
     }))
+}
+
+/// The key of another system with this digest, of whatever tenant.
+pub(super) async fn of_digest(tx: &mut SystemTx, digest: &KeyDigest) -> Result<Option<KeyId>> {
+    let id = sqlx::query_scalar!(r#"select id as "id: KeyId" from api_keys where digest = $1 and imported"#, digest);
+    Ok(id.fetch_optional(&mut *tx).await?)
+}
+
+/// Who in a tenant is called so, and under which name: service accounts, and this one person.
+pub(super) async fn owners(
+    tx: &mut SystemTx,
+    tenant: TenantId,
+    person: UserId,
+    called: &str,
+) -> Result<Vec<(KeyOwner, String)>> {
+    let rows = sqlx::query!(
+        r#"select null::uuid as "user: UserId", id as "account: ServiceAccountId", name as "name!" from service_accounts
+           where tenant_id = $1 and lower(name) = lower($3)
+           union all
+           select user_id, null, full_name from memberships where tenant_id = $1 and user_id = $2 and lower(username) = lower($3)"#,
+        tenant.uuid(),
+        person.uuid(),
+        called
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let owner = |user: Option<UserId>, account: Option<ServiceAccountId>| {
+        user.map(|id| KeyOwner::User { id }).or(account.map(|id| KeyOwner::ServiceAccount { id }))
+    };
+    Ok(rows.into_iter().filter_map(|row| Some((owner(row.user, row.account)?, row.name))).collect())
+}
+
+/// A key of another system, and whether another key took its place.
+pub(super) async fn imported(tx: &mut SystemTx, tenant: TenantId, id: KeyId) -> Result<Option<(ApiKey, bool)>> {
+    let rotated = sqlx::query_scalar!(
+        r#"select exists (select from api_keys where tenant_id = $1 and rotated_from = $2) as "rotated!""#,
+        tenant.uuid(),
+        id.uuid()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let now = tx.now();
+    let row = sqlx::query_as!(
+        Row,
+        r#"select k.id as "id: KeyId", k.name, k.user_id as "user_id: UserId", k.service_account_id as "service_account_id: ServiceAccountId",
+                  coalesce(m.full_name, s.name) as owner_name, k.environment, k.imported, k.scopes,
+                  k.allowed_cidrs, k.rate_per_minute, k.rate_per_hour, k.rate_per_day, k.expires_at, k.retires_at, k.revoked_at, k.rotated_from as "rotated_from: KeyId",
+                  k.created_by as "created_by: UserId", k.created_at, k.updated_at, k.last_used_at, k.last_used_address,
+                  k.answerable as "answerable: UserId", k.second_factor, null as blocked
+           from api_keys k left join memberships m on m.tenant_id = k.tenant_id and m.user_id = k.user_id
+           left join service_accounts s on s.tenant_id = k.tenant_id and s.id = k.service_account_id
+           where k.tenant_id = $1 and k.id = $2 and k.imported"#,
+        tenant.uuid(),
+        id.uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    row.map(|row| Ok((row.read(now)?, rotated))).transpose()
+}
+
+/// Removes a key of another system; its digest is free for another.
+pub(super) async fn remove_imported(tx: &mut SystemTx, tenant: TenantId, key: ApiKey) -> Result<Change<ApiKey>> {
+    sqlx::query!("delete from api_keys where tenant_id = $1 and id = $2 and imported", tenant.uuid(), key.id.uuid())
+        .execute(&mut *tx)
+        .await?;
+    Ok(Change::Deleted(key))
 }
 
 /// A use of a key.

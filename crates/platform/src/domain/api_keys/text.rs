@@ -17,7 +17,7 @@ const SECRET_DIGITS: usize = 43;
 const CHECKSUM_DIGITS: usize = 6;
 
 /// What is stored of a key, and found by.
-pub(super) type KeyDigest = [u8; 32];
+pub type KeyDigest = [u8; 32];
 
 /// A new key: its text is shown once and stored nowhere.
 pub(super) struct NewKeyText {

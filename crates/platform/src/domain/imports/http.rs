@@ -1,25 +1,18 @@
-//! `/api/v1/users/import` and `/api/v1/users/imports`
+//! `/api/v1/users/import` and `/api/v1/users/imports`, `/api/v1/role-imports`, `/api/v1/api-key-imports`
 
 use axum::extract::State;
-use axum::http::HeaderValue;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use axum::response::IntoResponse as _;
 use serde::Deserialize;
-use tenure_kernel::describe::{Description, Output, Raw};
-use tenure_kernel::permission::{RoleAssign, UserRead, UserWrite};
-use tenure_kernel::{
-    All, Audited, Authorized, Created, Error, ImportId, Json, NewEvent, OnConstraint as _, Page, PageQuery, Path,
-    Problem, Query, Result, Sample,
+use tenure_kernel::describe::Raw;
+use tenure_kernel::permission::{
+    ApiKeyRead, ApiKeyWrite, RoleAssign, RoleRead, RoleWrite, ServiceAccountRead, ServiceAccountWrite, UserRead,
+    UserWrite,
 };
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat};
+use tenure_kernel::{All, Authorized, Created, ImportId, Json, Page, PageQuery, Path, Query, Recent, Result, Sample};
 use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
 
-use super::event::ImportEvent;
-use super::file;
-use super::model::{Import, ImportLine, ImportState, LineState};
-use super::report;
-use super::store;
+use super::model::{Import, ImportKind, ImportLine, LineState};
+use super::shared::{self, Report};
 use crate::app::{App, Routes};
 
 /// Ten thousand lines of some 800 bytes.
@@ -27,6 +20,10 @@ const MOST_BYTES: usize = 8 << 20;
 
 /// The slice's routes.
 pub fn routes() -> Routes {
+    users().merge(role_imports::routes()).merge(api_key_imports::routes())
+}
+
+fn users() -> Routes {
     let import = Routes::new("Members")
         .post("/users/import", import, "Add up to 10,000 people from CSV, or only say what would happen.\n\nThe first line names the columns: `email`, `username`, `full_name`, `password` or `password_hash` (bcrypt, scrypt, PBKDF2, Argon2), and where wanted `roles`, `teams` (names, with `;` between them) and `attributes.<name>`, with `:number`, `:flag` or `:list` behind it where it is no text. Each line is judged like a single `POST /api/v1/users`, one after another beside the requests: follow the import that the answer names. What is added can be undone until its person agrees to be a member. One import at a time.")
         .body_limit(MOST_BYTES);
@@ -39,53 +36,43 @@ pub fn routes() -> Routes {
         .post("/users/imports/{id}/undo", undo, "Remove again whom an import added, but for those who have agreed to be members since.\n\nIts lines say who stayed, and why.")
 }
 
-/// People to add.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = NewUserImport)]
-pub struct NewImport {
-    /// The file's text.
-    #[schema(value_type = String)]
-    csv: Zeroizing<String>,
-    /// Only say what would happen.
-    #[serde(default)]
-    dry_run: bool,
+macro_rules! new_import {
+    ($(#[$doc:meta])* $name:ident as $schema:ident, $csv:literal) => {
+        $(#[$doc])*
+        #[derive(Deserialize, ToSchema)]
+        #[serde(deny_unknown_fields)]
+        #[schema(as = $schema)]
+        pub struct $name {
+            /// The file's text.
+            #[schema(value_type = String)]
+            csv: Zeroizing<String>,
+            /// Only say what would happen.
+            #[serde(default)]
+            dry_run: bool,
+        }
+
+        impl Sample for $name {
+            fn sample() -> serde_json::Value {
+                serde_json::json!({"csv": $csv, "dry_run": true})
+            }
+        }
+    };
 }
 
-impl Sample for NewImport {
-    fn sample() -> serde_json::Value {
-        let csv = "email,username,full_name,password,roles\ngrace@example.com,grace,Grace Hopper,a loud yellow morning,viewer\n";
-        serde_json::json!({"csv": csv, "dry_run": true})
-    }
+new_import! {
+    /// People to add.
+    NewImport as NewUserImport,
+    "email,username,full_name,password,roles\ngrace@example.com,grace,Grace Hopper,a loud yellow morning,viewer\n"
 }
-
-async fn import(
-    cx: Authorized<All<(UserWrite, RoleAssign)>>,
-    State(app): State<App>,
-    Json(new): Json<NewImport>,
-) -> Result<Created<Import>> {
-    let NewImport { csv, dry_run } = new;
-    // Ten thousand lines take a while to cut: not on a thread that serves others.
-    let lines = tokio::task::spawn_blocking(move || file::read(&csv)).await.map_err(Error::internal)??;
-    let made = cx
-        .write(async |tx| Ok(store::insert(tx, dry_run, lines).await?.audited(ImportEvent::STARTED)))
-        .await
-        .on_constraint("user_imports_one_at_a_time", busy)?;
-    app.importer.wake();
-    let location = format!("/api/v1/users/imports/{}", made.id);
-    Ok(Created(made, Some(location)))
+new_import! {
+    /// Roles to make.
+    NewRoleImport as NewRoleImport,
+    "name,description,permissions\nnight-shift,Keeps things running,execution:* workflow:read\n"
 }
-
-fn busy() -> Problem {
-    Problem::conflict("another import of this organisation is not over; wait for its end, or cancel it")
-}
-
-async fn list(cx: Authorized<UserRead>, Query(page): Query<PageQuery>) -> Result<Json<Page<Import>>> {
-    cx.read(async |tx| store::list(tx, &page).await).await.map(Json)
-}
-
-async fn get(cx: Authorized<UserRead>, Path(id): Path<ImportId>) -> Result<Json<Import>> {
-    cx.read(async |tx| Ok(tx.load::<Import>(id).await?.into_inner())).await.map(Json)
+new_import! {
+    /// API keys to take over.
+    NewKeyImport as NewApiKeyImport,
+    "name,owner,key_sha256,scopes\nNightly,mover,9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08,workflow:read workflow:execute\n"
 }
 
 /// Which lines to list.
@@ -95,99 +82,114 @@ async fn get(cx: Authorized<UserRead>, Path(id): Path<ImportId>) -> Result<Json<
 pub struct LineFilter {
     /// Only those of which this came.
     #[param(inline)]
-    state: Option<LineState>,
+    pub(super) state: Option<LineState>,
     /// How many at most, 1 to 200.
-    limit: Option<u16>,
+    pub(super) limit: Option<u16>,
     /// `next_cursor` of the page before.
-    cursor: Option<String>,
+    pub(super) cursor: Option<String>,
 }
 
-async fn lines(
-    cx: Authorized<UserRead>,
-    Path(id): Path<ImportId>,
-    Query(filter): Query<LineFilter>,
-) -> Result<Json<Page<ImportLine>>> {
-    let page = PageQuery { limit: filter.limit, cursor: filter.cursor };
-    cx.read(async |tx| {
-        let import = tx.load::<Import>(id).await?;
-        let lines = store::lines(tx, &import, filter.state, page.after()?, page.rows()?).await?;
-        page.page(lines, |last| last.line)
-    })
-    .await
-    .map(Json)
+/// The handlers of a kind: what each asks for, and a word to the others.
+macro_rules! handlers {
+    ($kind:expr, $new:ty, reads $reads:ty, starts $starts:ty, changes $changes:ty) => {
+        async fn import(
+            cx: Authorized<$starts>,
+            State(app): State<App>,
+            Json(new): Json<$new>,
+        ) -> Result<Created<Import>> {
+            shared::import(cx, &app, $kind, new.csv, new.dry_run).await
+        }
+
+        async fn list(cx: Authorized<$reads>, Query(page): Query<PageQuery>) -> Result<Json<Page<Import>>> {
+            shared::list(cx, $kind, page).await
+        }
+
+        async fn get(cx: Authorized<$reads>, Path(id): Path<ImportId>) -> Result<Json<Import>> {
+            shared::get(cx, $kind, id).await
+        }
+
+        async fn lines(
+            cx: Authorized<$reads>,
+            Path(id): Path<ImportId>,
+            Query(filter): Query<LineFilter>,
+        ) -> Result<Json<Page<ImportLine>>> {
+            shared::lines(cx, $kind, id, filter).await
+        }
+
+        async fn saved(cx: Authorized<$reads>, Path(id): Path<ImportId>) -> Result<Raw<Report>> {
+            shared::saved(cx, $kind, id).await
+        }
+
+        async fn cancel(
+            cx: Authorized<$changes>,
+            State(app): State<App>,
+            Path(id): Path<ImportId>,
+        ) -> Result<Json<Import>> {
+            shared::cancel(cx, &app, $kind, id).await
+        }
+
+        async fn undo(
+            cx: Authorized<$changes>,
+            State(app): State<App>,
+            Path(id): Path<ImportId>,
+        ) -> Result<Json<Import>> {
+            shared::undo(cx, &app, $kind, id).await
+        }
+    };
 }
 
-/// Described as a CSV file.
-#[derive(Debug)]
-pub struct Report;
+handlers!(
+    ImportKind::Users,
+    NewImport,
+    reads UserRead,
+    starts All<(UserWrite, RoleAssign)>,
+    changes All<(UserWrite, RoleAssign)>
+);
 
-impl Output for Report {
-    fn describe(description: &mut Description) {
-        let file = ObjectBuilder::new().format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)));
-        description.answers_with(200, "A line for each line of the file.", "text/csv", file);
+/// `/api/v1/role-imports`
+mod role_imports {
+    use super::*;
+
+    pub(super) fn routes() -> Routes {
+        let import = Routes::new("Roles")
+            .post("/role-imports", import, "Make up to 10,000 roles from CSV, or only say what would happen.\n\nThe first line names the columns: `name`, `permissions` (permissions and wildcards, with spaces between them) and where wanted `description`. Each line is judged like a single `POST /api/v1/roles`, one after another beside the requests: follow the import that the answer names. What is made can be undone as long as nobody has it. One import at a time.")
+            .body_limit(MOST_BYTES);
+        import
+            .get("/role-imports", list, "List imports of roles of the last 90 days, newest first.")
+            .get("/role-imports/{id}", get, "See how far an import of roles is.")
+            .get("/role-imports/{id}/lines", lines, "List the lines of an import of roles and what came of each.")
+            .get("/role-imports/{id}/report", saved, "Save what came of each line of an import of roles as CSV.\n\nNo cell of it is a formula to a spreadsheet. Saving it is an event.")
+            .post("/role-imports/{id}/cancel", cancel, "Stop an import of roles at the line that it is at.\n\nWhat was made stays; undo it to remove it.")
+            .post("/role-imports/{id}/undo", undo, "Delete again the roles that an import made, but for those that somebody has.\n\nIts lines say which stayed, and why.")
     }
+
+    handlers!(ImportKind::Roles, NewRoleImport, reads RoleRead, starts RoleWrite, changes RoleWrite);
 }
 
-async fn saved(cx: Authorized<UserRead>, Path(id): Path<ImportId>) -> Result<Raw<Report>> {
-    let lines = cx
-        .read_audited(async |tx| {
-            let import = tx.load::<Import>(id).await?;
-            let all = i64::try_from(file::MOST_LINES).unwrap_or(i64::MAX);
-            let lines = store::lines(tx, &import, None, None, all).await?;
-            Ok(Audited::of(lines, NewEvent::new(ImportEvent::REPORTED, id.to_string())))
-        })
-        .await?;
-    let mut response = report::csv(&lines)?.into_response();
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
-    headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"import-report.csv\""));
-    Ok(Raw::new(response))
-}
+/// `/api/v1/api-key-imports`
+mod api_key_imports {
+    use super::*;
 
-async fn cancel(
-    cx: Authorized<All<(UserWrite, RoleAssign)>>,
-    State(app): State<App>,
-    Path(id): Path<ImportId>,
-) -> Result<Json<Import>> {
-    let import = cx
-        .write(async |tx| {
-            let import = tx.load::<Import>(id).await?;
-            if !matches!(import.state, ImportState::Waiting | ImportState::Running | ImportState::Undoing) {
-                return Err(Problem::conflict("this import is over; undo it to remove whom it added").into());
-            }
-            store::cancel(tx, &import).await?;
-            let asked = NewEvent::new(ImportEvent::CANCELLED, id.to_string());
-            Ok(Audited::of(import.into_inner(), asked))
-        })
-        .await?;
-    app.importer.wake();
-    Ok(Json(import))
-}
+    type Changes = All<(ApiKeyWrite, ServiceAccountWrite)>;
 
-async fn undo(
-    cx: Authorized<All<(UserWrite, RoleAssign)>>,
-    State(app): State<App>,
-    Path(id): Path<ImportId>,
-) -> Result<Json<Import>> {
-    let import = cx
-        .write(async |tx| {
-            let import = tx.load::<Import>(id).await?;
-            if import.dry_run {
-                return Err(Problem::conflict("this was a dry run: there is nothing to undo").into());
-            }
-            match import.state {
-                ImportState::Finished | ImportState::Stopped => {}
-                ImportState::Undoing | ImportState::Undone => {
-                    return Err(Problem::conflict("this import was undone already, or is about to be").into());
-                }
-                ImportState::Waiting | ImportState::Running => {
-                    return Err(Problem::conflict("this import is not over; cancel it first").into());
-                }
-            }
-            Ok(store::undo(tx, import).await?.audited(ImportEvent::UNDO_STARTED))
-        })
-        .await
-        .on_constraint("user_imports_one_at_a_time", busy)?;
-    app.importer.wake();
-    Ok(Json(import))
+    pub(super) fn routes() -> Routes {
+        let import = Routes::new("API keys")
+            .post("/api-key-imports", import, "Take over up to 10,000 API keys of another system from CSV, or only say what would happen.\n\nThe first line names the columns: `name`, `owner` (the name of a service account, or your own user name), `scopes` (with spaces between them), `key` or `key_sha256` (64 hexadecimal digits), and where wanted `environment`, `expires_at` and `allowed_cidrs`. Of a key only its SHA-256 is kept, from the first moment on; one that cannot hold 128 random bits is refused. Each line is judged like a single `POST /api/v1/api-keys`, one after another beside the requests: follow the import that the answer names. One import at a time. It needs a login, as every key does.")
+            .body_limit(MOST_BYTES);
+        import
+            .get("/api-key-imports", list, "List imports of API keys of the last 90 days, newest first.")
+            .get("/api-key-imports/{id}", get, "See how far an import of API keys is.")
+            .get("/api-key-imports/{id}/lines", lines, "List the lines of an import of API keys and what came of each.")
+            .get("/api-key-imports/{id}/report", saved, "Save what came of each line of an import of API keys as CSV.\n\nNo cell of it is a formula to a spreadsheet. Saving it is an event.")
+            .post("/api-key-imports/{id}/cancel", cancel, "Stop an import of API keys at the line that it is at.\n\nKeys that were taken over stay; undo it to remove them.")
+            .post("/api-key-imports/{id}/undo", undo, "Remove again the keys that an import took over, but for those that were rotated since.\n\nThey work within a second on no node any more. Its lines say which stayed.")
+    }
+
+    handlers!(
+        ImportKind::ApiKeys,
+        NewKeyImport,
+        reads All<(ApiKeyRead, ServiceAccountRead)>,
+        starts Recent<Changes>,
+        changes Changes
+    );
 }

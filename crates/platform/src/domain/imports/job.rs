@@ -6,22 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure_kernel::permission::{RoleAssign, TeamWrite, UserWrite};
-use tenure_kernel::{
-    Audited, Code, Error, Kernel, NewEvent, Permission as _, PermissionSet, Problem, Result, SystemReason, SystemTx,
-    UserId,
-};
+use tenure_kernel::{Audited, Code, Error, Kernel, NewEvent, PermissionSet, Problem, Result, SystemReason, SystemTx};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
-use super::event::ImportEvent;
-use super::line::{self, Candidate, Secret};
+use super::line::{self, Candidate, Made, Ready};
 use super::model::{ImportState, LineError, LineState};
+use super::people::{self, Rest, Secret};
 use super::store::{self, Claim, Lease, Turn, Verdict};
 use crate::domain::identity::{NewPerson, Passwords};
-use crate::domain::members::{self, Added, Taken};
-use crate::domain::roles;
-use crate::domain::teams::TeamEvent;
 use crate::domain::tenancy;
 
 /// A line takes well under a second; a node that does not renew for so long is dead.
@@ -52,8 +45,6 @@ enum Turned {
     /// Another node is at it.
     Lost,
 }
-
-const NEEDS: PermissionSet = UserWrite::NEEDS.union(RoleAssign::NEEDS);
 
 impl Importer {
     /// Nothing runs yet.
@@ -120,10 +111,11 @@ impl Importer {
                 return Ok(Audited::none("another node took it over", ()));
             }
             let counts = store::finish(tx, claim, state, because).await?;
+            let events = claim.kind.events();
             let action = match state {
-                ImportState::Undone => ImportEvent::UNDONE,
-                ImportState::Stopped => ImportEvent::STOPPED,
-                _ => ImportEvent::FINISHED,
+                ImportState::Undone => events.undone,
+                ImportState::Stopped => events.stopped,
+                _ => events.finished,
             };
             let event = NewEvent::new(action, claim.id.to_string()).detail("counts", counts);
             let event = event.detail("dry_run", claim.dry_run);
@@ -160,7 +152,7 @@ impl Importer {
             } else {
                 let parsed =
                     turn.cells(&keys).map_err(|_| vec![LineError::whole("cannot be read any more; import it again")]);
-                let parsed = parsed.and_then(|cells| line::parse(&cells, &organization));
+                let parsed = parsed.and_then(|cells| line::parse(claim.kind, &cells, &organization));
                 self.one(claim, &turn, parsed).await?
             };
             if let Some(ended) = stopped {
@@ -181,7 +173,7 @@ impl Importer {
             Ok(candidate) => candidate,
             Err(errors) => return self.settle(claim, turn, Verdict::refused(errors)).await,
         };
-        let (person, rest) = self.person(candidate, claim.dry_run).await?;
+        let ready = self.ready(candidate, claim.dry_run).await?;
         let mut found = None;
         let tried = self
             .within(claim, async |tx| {
@@ -189,19 +181,13 @@ impl Importer {
                     Ok(held) => held,
                     Err(ended) => return Ok(Audited::none("it stops before this line", Some(ended))),
                 };
-                let added = add(tx, claim, held, &person, rest).await?;
-                let verdict = Verdict {
-                    state: if claim.dry_run { LineState::Planned } else { LineState::Added },
-                    user: (!claim.dry_run).then_some(added.value().member.id),
-                    made_person: added.value().made && !claim.dry_run,
-                    errors: Vec::new(),
-                };
+                let added = line::add(tx, claim, held, ready).await?;
                 if claim.dry_run {
                     // It went through to its end; now nothing of it happens.
-                    found = Some(verdict);
+                    found = Some(Verdict::of(LineState::Planned, Made::default()));
                     return Err(Problem::conflict("a dry run").into());
                 }
-                store::settle(tx, claim, turn.line, &verdict).await?;
+                store::settle(tx, claim, turn.line, &Verdict::of(LineState::Added, *added.value())).await?;
                 Ok(added.map(|_| None))
             })
             .await;
@@ -215,9 +201,21 @@ impl Importer {
         }
     }
 
+    /// A candidate with whatever takes long done before its transaction begins.
+    async fn ready(&self, candidate: Candidate, dry_run: bool) -> Result<Ready> {
+        Ok(match candidate {
+            Candidate::Person(candidate) => {
+                let (person, rest) = self.person(candidate, dry_run).await?;
+                Ready::Person(person, rest)
+            }
+            Candidate::Role(role) => Ready::Role(role),
+            Candidate::Key(key) => Ready::Key(key),
+        })
+    }
+
     /// A candidate with the hash that a login checks. Whether the address is known or not takes the same time.
-    async fn person(&self, candidate: Candidate, dry_run: bool) -> Result<(NewPerson, Rest)> {
-        let Candidate { username, email, full_name, secret, roles, teams, attributes } = candidate;
+    async fn person(&self, candidate: people::Candidate, dry_run: bool) -> Result<(NewPerson, Rest)> {
+        let people::Candidate { username, email, full_name, secret, roles, teams, attributes } = candidate;
         // Whoever wrote the file knows the passwords in it; behind a hash is one that its person chose.
         let must_change = matches!(secret, Secret::Password(_));
         let password_hash = match secret {
@@ -255,33 +253,25 @@ impl Importer {
             return Ok(Err(ended(lease)));
         }
         let held = store::standing(tx, claim).await?;
-        if held.contains(NEEDS) {
+        if held.contains(claim.kind.needs()) {
             return Ok(Ok(held));
         }
-        Ok(Err(Turned::Stopped("whoever handed it in may not add or remove people any more")))
+        Ok(Err(Turned::Stopped("whoever handed it in may not add or remove these any more")))
     }
 
-    /// Removes what a line added, unless its person has agreed to it since.
+    /// Removes what a line added, unless there is a reason for it to stay.
     async fn take_back(&self, claim: &Claim, turn: &Turn) -> Result<Option<Turned>> {
-        let Some(user) = turn.user else {
-            let errors = vec![LineError::whole("says of nobody that they were added")];
-            return self.settle(claim, turn, Verdict { state: LineState::Kept, ..Verdict::refused(errors) }).await;
-        };
         let tried = self
             .within(claim, async |tx| {
                 let held = match self.may_go_on(tx, claim).await? {
                     Ok(held) => held,
                     Err(ended) => return Ok(Audited::none("it stops before this line", Some(ended))),
                 };
-                let taken = members::take_back(tx, claim.tenant, held, user, turn.made_person).await?;
-                let (state, errors) = match taken.value() {
-                    Taken::Removed | Taken::Gone => (LineState::Undone, Vec::new()),
-                    Taken::Joined => (
-                        LineState::Kept,
-                        vec![LineError::whole("has agreed to be a member since; deactivate or offboard them")],
-                    ),
+                let taken = line::take_back(tx, claim, held, turn).await?;
+                let verdict = match *taken.value() {
+                    None => Verdict::of(LineState::Undone, Made::default()),
+                    Some(why) => Verdict::kept(vec![LineError::whole(why)]),
                 };
-                let verdict = Verdict { state, user: None, made_person: false, errors };
                 store::settle(tx, claim, turn.line, &verdict).await?;
                 Ok(taken.map(|_| None))
             })
@@ -290,7 +280,7 @@ impl Importer {
             Ok(ended) => Ok(ended),
             Err(error) => {
                 let errors = refusal(error)?;
-                self.settle(claim, turn, Verdict { state: LineState::Kept, ..Verdict::refused(errors) }).await
+                self.settle(claim, turn, Verdict::kept(errors)).await
             }
         }
     }
@@ -298,35 +288,6 @@ impl Importer {
 
 fn ended(lease: Lease) -> Turned {
     if lease == Lease::Cancelled { Turned::Stopped("somebody cancelled it") } else { Turned::Lost }
-}
-
-/// What of a candidate is the membership's.
-struct Rest {
-    roles: Vec<String>,
-    teams: Vec<String>,
-    attributes: members::Attributes,
-}
-
-/// The rules of a single creation.
-async fn add(
-    tx: &mut SystemTx,
-    claim: &Claim,
-    held: PermissionSet,
-    person: &NewPerson,
-    rest: Rest,
-) -> Result<Audited<Added>> {
-    roles::within_own(&mut *tx, claim.tenant, held, &rest.roles, &[], "/roles").await?;
-    if !rest.teams.is_empty() && !held.contains(TeamWrite::NEEDS) {
-        return Err(Problem::invalid("/teams", "who changes teams needs the permission team:write").into());
-    }
-    let added = members::add(tx, claim.tenant, person, rest.roles, rest.attributes).await?;
-    let user: UserId = added.value().member.id;
-    let (teams, unknown) = store::join_teams(tx, claim.tenant, user, &rest.teams).await?;
-    if let Some(name) = unknown.first() {
-        return Err(Problem::invalid("/teams", format!("there is no team `{name}`")).into());
-    }
-    let joined = teams.iter().map(|team| NewEvent::new(TeamEvent::MEMBER_ADDED, team.to_string()).detail("user", user));
-    Ok(joined.fold(added, |added, event| added.also(event.in_tenant(claim.tenant))))
 }
 
 /// What is to be said of a line that did not work.

@@ -1,13 +1,16 @@
 use serde::{Deserialize, Serialize};
-use tenure_kernel::{ImportId, Personal, Resource, Timestamp, UserId};
+use tenure_kernel::{ImportId, KeyId, Personal, Resource, Timestamp, UserId};
 use utoipa::ToSchema;
 
-/// An import of people, or a dry run of one.
+/// An import of people, roles or API keys, or a dry run of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = UserImport)]
 pub struct Import {
     /// Identifier.
     pub id: ImportId,
+    /// What its lines are.
+    #[serde(default)]
+    pub kind: ImportKind,
     /// Whether it only says what would happen.
     pub dry_run: bool,
     /// Where it stands.
@@ -16,13 +19,13 @@ pub struct Import {
     pub total: i32,
     /// How many of them are over.
     pub done: i32,
-    /// How many people were added, or would be.
+    /// How many people, roles or keys were added, or would be.
     pub added: i32,
     /// How many lines were refused.
     pub refused: i32,
-    /// How many people were removed again.
+    /// How many of them were removed again.
     pub undone: i32,
-    /// How many people stayed when it was undone.
+    /// How many of them stayed when it was undone.
     pub kept: i32,
     /// Why it stopped before its last line.
     pub stopped_because: Option<String>,
@@ -44,7 +47,7 @@ macro_rules! states {
     ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $state:ident = $text:literal),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-        #[serde(rename_all = "lowercase")]
+        #[serde(rename_all = "snake_case")]
         pub enum $name { $($(#[$of])* $state),* }
 
         impl $name {
@@ -61,6 +64,20 @@ macro_rules! states {
             }
         }
     };
+}
+
+states! {
+    /// What the lines of an import are.
+    #[derive(Default)]
+    ImportKind {
+        /// People.
+        #[default]
+        Users = "users",
+        /// Roles.
+        Roles = "roles",
+        /// API keys.
+        ApiKeys = "api_keys",
+    }
 }
 
 states! {
@@ -86,17 +103,17 @@ states! {
     LineState {
         /// Its turn has not come.
         Waiting = "waiting",
-        /// Its person would be added: the dry run found nothing against it.
+        /// It would be added: the dry run found nothing against it.
         Planned = "planned",
-        /// Its person is asked to be a member.
+        /// Its person is asked to be a member; its role or key is there.
         Added = "added",
-        /// Its person was not added.
+        /// It was not added.
         Refused = "refused",
         /// The import stopped before it.
         Skipped = "skipped",
-        /// Its person was added, and removed again.
+        /// It was added, and removed again.
         Undone = "undone",
-        /// Its person was added, and stayed when the import was undone.
+        /// It was added, and stayed when the import was undone.
         Kept = "kept",
     }
 }
@@ -109,12 +126,16 @@ pub struct ImportLine {
     pub line: i32,
     /// What came of it.
     pub state: LineState,
-    /// The user name as it was written.
+    /// The user name as it was written; empty where it is no person.
     pub username: Personal<String>,
-    /// The address as it was written.
+    /// The address as it was written; empty where it is no person.
     pub email: Personal<String>,
+    /// The name of a role or a key as it was written; empty where it is a person.
+    pub name: String,
     /// The member, once there is one.
     pub user: Option<UserId>,
+    /// The key, once there is one.
+    pub key: Option<KeyId>,
     /// What stands against it.
     pub errors: Vec<LineError>,
 }

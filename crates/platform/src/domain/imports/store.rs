@@ -5,13 +5,14 @@ use std::time::Duration;
 use serde_json::Value;
 use sqlx::types::Json;
 use tenure_kernel::{
-    Change, Error, ImportId, Kernel, Load, Mode, Page, PageQuery, PermissionSet, Permitted, Personal, Result,
+    Change, Error, ImportId, Kernel, KeyId, Load, Mode, Page, PageQuery, PermissionSet, Permitted, Personal, Result,
     SystemReason, SystemTx, TenantId, TenantTx, Timestamp, UserId, Write,
 };
 use uuid::Uuid;
 
 use super::file::{Cells, RawLine};
-use super::model::{Import, ImportLine, ImportState, LineError, LineState};
+use super::line::Made;
+use super::model::{Import, ImportKind, ImportLine, ImportState, LineError, LineState};
 use crate::domain::access::Asker;
 
 /// Where the sealed cells stand: part of what they are authenticated with.
@@ -21,6 +22,7 @@ const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 struct Row {
     id: ImportId,
+    kind: String,
     dry_run: bool,
     state: String,
     total: i32,
@@ -39,6 +41,7 @@ impl Row {
     fn read(self) -> Result<Import> {
         Ok(Import {
             id: self.id,
+            kind: kind(&self.kind)?,
             dry_run: self.dry_run,
             state: ImportState::parse(&self.state)
                 .ok_or_else(|| Error::internal("an import in a state that nobody knows"))?,
@@ -54,6 +57,10 @@ impl Row {
             finished_at: self.finished_at,
         })
     }
+}
+
+fn kind(stored: &str) -> Result<ImportKind> {
+    ImportKind::parse(stored).ok_or_else(|| Error::internal("an import of a kind that nobody knows"))
 }
 
 impl Load for Import {
@@ -72,7 +79,7 @@ impl Load for Import {
         }
         let row = sqlx::query_as!(
             Row,
-            r#"select id as "id: ImportId", dry_run, state, total, done, added, refused, undone, kept, stopped_because,
+            r#"select id as "id: ImportId", kind, dry_run, state, total, done, added, refused, undone, kept, stopped_because,
                       created_by as "created_by: UserId", created_at, finished_at
                from user_imports where tenant_id = $1 and id = $2"#,
             tenant,
@@ -84,19 +91,20 @@ impl Load for Import {
     }
 }
 
-/// The newest first.
-pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, page: &PageQuery) -> Result<Page<Import>> {
+/// Those of a kind, the newest first.
+pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, kind: ImportKind, page: &PageQuery) -> Result<Page<Import>> {
     let (at, id) = page.after::<(Timestamp, ImportId)>()?.unzip();
     let rows = sqlx::query_as!(
         Row,
-        r#"select id as "id: ImportId", dry_run, state, total, done, added, refused, undone, kept, stopped_because,
+        r#"select id as "id: ImportId", kind, dry_run, state, total, done, added, refused, undone, kept, stopped_because,
                   created_by as "created_by: UserId", created_at, finished_at
-           from user_imports where tenant_id = $1 and ($2::timestamptz is null or (created_at, id) < ($2, $3::uuid))
+           from user_imports where tenant_id = $1 and kind = $5 and ($2::timestamptz is null or (created_at, id) < ($2, $3::uuid))
            order by created_at desc, id desc limit $4"#,
         tx.tenant().uuid(),
         at,
         id.map(ImportId::uuid),
-        page.rows()?
+        page.rows()?,
+        kind.as_str()
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -112,7 +120,7 @@ pub(super) async fn lines<M: Mode>(
     rows: i64,
 ) -> Result<Vec<ImportLine>> {
     let rows = sqlx::query!(
-        r#"select line, state, username, email, user_id as "user: UserId", errors as "errors: Json<Vec<LineError>>"
+        r#"select line, state, username, email, name, user_id as "user: UserId", key_id as "key: KeyId", errors as "errors: Json<Vec<LineError>>"
            from user_import_lines
            where tenant_id = $1 and import_id = $2 and line > $3 and ($4::text is null or state = $4)
            order by line limit $5"#,
@@ -131,7 +139,9 @@ pub(super) async fn lines<M: Mode>(
                 .ok_or_else(|| Error::internal("a line in a state that nobody knows"))?,
             username: Personal(row.username),
             email: Personal(row.email),
+            name: row.name,
             user: row.user,
+            key: row.key,
             errors: row.errors.0,
         })
     });
@@ -142,11 +152,17 @@ pub(super) async fn lines<M: Mode>(
 ///
 /// # Errors
 /// The constraint `user_imports_one_at_a_time`; PostgreSQL's.
-pub(super) async fn insert(tx: &mut TenantTx<Write>, dry_run: bool, lines: Vec<RawLine>) -> Result<Change<Import>> {
+pub(super) async fn insert(
+    tx: &mut TenantTx<Write>,
+    kind: ImportKind,
+    dry_run: bool,
+    lines: Vec<RawLine>,
+) -> Result<Change<Import>> {
     let (id, now) = (tx.new_id::<tenure_kernel::kind::Import>(), tx.now());
     let (actor, held) = Asker::of(tx.cx()).stored()?;
     let import = Import {
         id,
+        kind,
         dry_run,
         state: ImportState::Waiting,
         total: i32::try_from(lines.len()).unwrap_or(i32::MAX),
@@ -161,8 +177,8 @@ pub(super) async fn insert(tx: &mut TenantTx<Write>, dry_run: bool, lines: Vec<R
         finished_at: None,
     };
     sqlx::query!(
-        "insert into user_imports (tenant_id, id, dry_run, state, total, created_by, actor, held, turn_at, created_at)
-         values ($1, $2, $3, 'waiting', $4, $5, $6, $7, $8, $8)",
+        "insert into user_imports (tenant_id, id, dry_run, state, total, created_by, actor, held, turn_at, created_at, kind, second_factor)
+         values ($1, $2, $3, 'waiting', $4, $5, $6, $7, $8, $8, $9, $10)",
         tx.tenant().uuid(),
         id.uuid(),
         dry_run,
@@ -170,31 +186,36 @@ pub(super) async fn insert(tx: &mut TenantTx<Write>, dry_run: bool, lines: Vec<R
         import.created_by.map(UserId::uuid),
         actor,
         &held,
-        now
+        now,
+        kind.as_str(),
+        tx.cx().identity.assurance.mfa
     )
     .execute(&mut *tx)
     .await?;
     let keys = tx.keys().await?;
-    let (mut numbers, mut ids, mut names, mut addresses, mut inputs) = (vec![], vec![], vec![], vec![], vec![]);
+    let (mut numbers, mut ids, mut inputs) = (vec![], vec![], vec![]);
+    let (mut usernames, mut addresses, mut names) = (vec![], vec![], vec![]);
     for line in &lines {
         let row = Uuid::new_v4();
         let cells = zeroize::Zeroizing::new(serde_json::to_vec(&line.cells)?);
         numbers.push(line.number);
         ids.push(row);
-        names.push(shown(line.cells.get("username")));
+        usernames.push(shown(line.cells.get("username")));
         addresses.push(shown(line.cells.get("email")));
+        names.push(shown(line.cells.get("name")));
         inputs.push(keys.seal(SEALED.0, SEALED.1, row, &cells)?.as_bytes().to_vec());
     }
     sqlx::query!(
-        "insert into user_import_lines (tenant_id, import_id, line, id, state, username, email, input)
-         select $1, $2, l.line, l.id, 'waiting', l.username, l.email, l.input
-         from unnest($3::integer[], $4::uuid[], $5::text[], $6::text[], $7::bytea[]) as l (line, id, username, email, input)",
+        "insert into user_import_lines (tenant_id, import_id, line, id, state, username, email, name, input)
+         select $1, $2, l.line, l.id, 'waiting', l.username, l.email, l.name, l.input
+         from unnest($3::integer[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::bytea[]) as l (line, id, username, email, name, input)",
         tx.tenant().uuid(),
         id.uuid(),
         &numbers,
         &ids,
-        &names,
+        &usernames,
         &addresses,
+        &names,
         &inputs
     )
     .execute(&mut *tx)
@@ -246,21 +267,26 @@ pub(super) async fn undo(tx: &mut TenantTx<Write>, import: Permitted<Import>) ->
 pub(super) struct Claim {
     pub(super) tenant: TenantId,
     pub(super) id: ImportId,
+    pub(super) kind: ImportKind,
     pub(super) dry_run: bool,
     pub(super) undoing: bool,
+    /// Who asked for it, or for its undoing.
     pub(super) asker: Asker,
+    /// Whether the login that handed it in had proven a second factor.
+    pub(super) second_factor: bool,
 }
 
 /// Takes the import that waited longest among those that nobody is at.
 pub(super) async fn claim(tx: &mut SystemTx, node: Uuid, lease: Duration) -> Result<Option<Claim>> {
     let now = tx.now();
     let row = sqlx::query!(
-        r#"update user_imports i set lease_owner = $1, lease_until = $3, state = case i.state when 'waiting' then 'running' else i.state end
+        r#"update user_imports i set lease_owner = $1, taken_by = $1, lease_until = $3, state = case i.state when 'waiting' then 'running' else i.state end
            from (select tenant_id, id from user_imports
                  where state in ('waiting', 'running', 'undoing') and (lease_until is null or lease_until < $2)
                  order by turn_at limit 1 for update skip locked) as next
            where i.tenant_id = next.tenant_id and i.id = next.id
-           returning i.tenant_id as "tenant: TenantId", i.id as "id: ImportId", i.dry_run, i.state = 'undoing' as "undoing!", i.actor, i.held"#,
+           returning i.tenant_id as "tenant: TenantId", i.id as "id: ImportId", i.kind, i.dry_run, i.state = 'undoing' as "undoing!",
+                     i.actor, i.held, i.second_factor"#,
         node,
         now,
         now.after(lease)
@@ -271,9 +297,11 @@ pub(super) async fn claim(tx: &mut SystemTx, node: Uuid, lease: Duration) -> Res
     Ok(Some(Claim {
         tenant: row.tenant,
         id: row.id,
+        kind: kind(&row.kind)?,
         dry_run: row.dry_run,
         undoing: row.undoing,
         asker: Asker::read(&row.actor, &row.held)?,
+        second_factor: row.second_factor,
     }))
 }
 
@@ -309,7 +337,7 @@ pub(super) async fn renew(tx: &mut SystemTx, claim: &Claim, node: Uuid, lease: D
 /// Lets go of an import, for another's turn.
 pub(super) async fn release(tx: &mut SystemTx, claim: &Claim, node: Uuid) -> Result<()> {
     sqlx::query!(
-        "update user_imports set lease_owner = null, lease_until = null, turn_at = $4 where tenant_id = $1 and id = $2 and lease_owner = $3",
+        "update user_imports set lease_owner = null, taken_by = null, lease_until = null, turn_at = $4 where tenant_id = $1 and id = $2 and lease_owner = $3",
         claim.tenant.uuid(),
         claim.id.uuid(),
         node,
@@ -323,9 +351,10 @@ pub(super) async fn release(tx: &mut SystemTx, claim: &Claim, node: Uuid) -> Res
 /// A line whose turn it is.
 pub(super) struct Turn {
     pub(super) line: i32,
-    /// Its person, where there is one to be taken back.
-    pub(super) user: Option<UserId>,
-    pub(super) made_person: bool,
+    /// As it was written.
+    pub(super) name: String,
+    /// What it made, where that is to be taken back.
+    pub(super) made: Made,
     cells: Option<(Uuid, Vec<u8>)>,
 }
 
@@ -340,7 +369,8 @@ impl Turn {
 /// The next lines in this state.
 pub(super) async fn turns(tx: &mut SystemTx, claim: &Claim, state: LineState, most: i64) -> Result<Vec<Turn>> {
     let rows = sqlx::query!(
-        r#"select line, id, user_id as "user: UserId", made_person, input from user_import_lines
+        r#"select line, id, name, user_id as "user: UserId", made_person, key_id as "key: KeyId", made_at as "made_at: Timestamp", input
+           from user_import_lines
            where tenant_id = $1 and import_id = $2 and state = $3 order by line limit $4"#,
         claim.tenant.uuid(),
         claim.id.uuid(),
@@ -349,26 +379,35 @@ pub(super) async fn turns(tx: &mut SystemTx, claim: &Claim, state: LineState, mo
     )
     .fetch_all(&mut *tx)
     .await?;
-    let turn = |line, user, made_person, row, input: Option<Vec<u8>>| Turn {
-        line,
-        user,
-        made_person,
-        cells: input.map(|sealed| (row, sealed)),
-    };
-    Ok(rows.into_iter().map(|row| turn(row.line, row.user, row.made_person, row.id, row.input)).collect())
+    let turns = rows.into_iter().map(|row| Turn {
+        line: row.line,
+        name: row.name,
+        made: Made { user: row.user, made_person: row.made_person, key: row.key, at: row.made_at },
+        cells: row.input.map(|sealed| (row.id, sealed)),
+    });
+    Ok(turns.collect())
 }
 
 /// What came of a line.
 pub(super) struct Verdict {
-    pub(super) state: LineState,
-    pub(super) user: Option<UserId>,
-    pub(super) made_person: bool,
-    pub(super) errors: Vec<LineError>,
+    state: LineState,
+    made: Made,
+    errors: Vec<LineError>,
 }
 
 impl Verdict {
+    /// Nothing stands against it.
+    pub(super) fn of(state: LineState, made: Made) -> Self {
+        Self { state, made, errors: Vec::new() }
+    }
+
     pub(super) fn refused(errors: Vec<LineError>) -> Self {
-        Self { state: LineState::Refused, user: None, made_person: false, errors }
+        Self { state: LineState::Refused, made: Made::default(), errors }
+    }
+
+    /// What it made stays.
+    pub(super) fn kept(errors: Vec<LineError>) -> Self {
+        Self { state: LineState::Kept, made: Made::default(), errors }
     }
 }
 
@@ -377,7 +416,8 @@ pub(super) async fn settle(tx: &mut SystemTx, claim: &Claim, line: i32, verdict:
     let state = verdict.state;
     sqlx::query!(
         "with settled as (
-             update user_import_lines set state = $4, user_id = coalesce($5, user_id), made_person = made_person or $6, errors = $7, input = null
+             update user_import_lines set state = $4, user_id = coalesce($5, user_id), made_person = made_person or $6, errors = $7, input = null,
+                    key_id = coalesce($13, key_id), made_at = coalesce($14, made_at)
              where tenant_id = $1 and import_id = $2 and line = $3)
          update user_imports set done = done + $8, added = added + $9, refused = refused + $10, undone = undone + $11, kept = kept + $12
          where tenant_id = $1 and id = $2",
@@ -385,14 +425,16 @@ pub(super) async fn settle(tx: &mut SystemTx, claim: &Claim, line: i32, verdict:
         claim.id.uuid(),
         line,
         state.as_str(),
-        verdict.user.map(UserId::uuid),
-        verdict.made_person,
+        verdict.made.user.map(UserId::uuid),
+        verdict.made.made_person,
         Json(&verdict.errors) as _,
         i32::from(!claim.undoing),
         i32::from(matches!(state, LineState::Added | LineState::Planned)),
         i32::from(state == LineState::Refused),
         i32::from(state == LineState::Undone),
-        i32::from(state == LineState::Kept)
+        i32::from(state == LineState::Kept),
+        verdict.made.key.map(KeyId::uuid),
+        verdict.made.at as Option<Timestamp>
     )
     .execute(&mut *tx)
     .await?;
@@ -410,7 +452,8 @@ pub(super) async fn finish(
         "with skipped as (
              update user_import_lines set state = 'skipped', input = null
              where tenant_id = $1 and import_id = $2 and state = 'waiting')
-         update user_imports set state = $3, stopped_because = coalesce($4, stopped_because), finished_at = $5, lease_owner = null, lease_until = null
+         update user_imports set state = $3, stopped_because = coalesce($4, stopped_because), finished_at = $5,
+                lease_owner = null, taken_by = null, lease_until = null
          where tenant_id = $1 and id = $2 returning total, added, refused, undone, kept",
         claim.tenant.uuid(),
         claim.id.uuid(),

@@ -11,8 +11,8 @@ use tenure_kernel::{
 use utoipa::ToSchema;
 
 use super::event::RoleEvent;
+use super::make::{in_use, name_taken, parse_kept, parse_new_name};
 use super::model::{Role, RoleName, parse_description};
-use super::permissions::parse_permissions;
 use super::store;
 use crate::app::Routes;
 use crate::domain::access;
@@ -94,18 +94,17 @@ async fn get(cx: Authorized<RoleRead>, Path(name): Path<PathName>) -> Result<Jso
 }
 
 async fn create(cx: Authorized<RoleWrite>, Json(new): Json<NewRole>) -> Result<Created<Role>> {
-    let name = RoleName::parse(&new.name, "/name")?;
-    if name.system().is_some() {
-        return Err(name_taken().into());
-    }
+    let name = parse_new_name(&new.name)?;
     let description = parse_description(&new.description)?;
-    let permissions = kept(&new.permissions)?;
+    let permissions = parse_kept(&new.permissions)?;
     if let Err(error) = store::allow(access::effective(&[], &permissions), cx.cx().identity.permissions) {
         return Err(cx.refused(error).await);
     }
     let made = cx
         .write(async |tx| {
-            Ok(store::insert(tx, &name, description, permissions.clone()).await?.audited(RoleEvent::CREATED))
+            let (tenant, now) = (tx.tenant(), tx.now());
+            let made = store::insert(&mut *tx, tenant, now, &name, description, permissions.clone()).await?;
+            Ok(made.audited(RoleEvent::CREATED))
         })
         .await;
     let role = made.on_constraint("roles_pkey", name_taken)?;
@@ -120,7 +119,7 @@ async fn update(
 ) -> Result<Json<Role>> {
     let name = existing(&name)?;
     let description = change.description.as_deref().map(parse_description).transpose()?;
-    let permissions = change.permissions.as_deref().map(kept).transpose()?;
+    let permissions = change.permissions.as_deref().map(parse_kept).transpose()?;
     let held = cx.cx().identity.permissions;
     let role = cx
         .write(async |tx| {
@@ -148,15 +147,8 @@ async fn delete(cx: Authorized<RoleWrite>, Path(name): Path<PathName>) -> Result
             Ok(store::delete(tx, role).await?.audited(RoleEvent::DELETED).map(drop))
         })
         .await;
-    deleted.on_constraint("roles_unused", || {
-        Problem::conflict("members or service accounts have this role, or somebody is invited with it; take it from them, or the invitation back, first (`GET /api/v1/users?role=…` lists the members)")
-    })?;
+    deleted.on_constraint("roles_unused", in_use)?;
     Ok(NoContent)
-}
-
-/// A role grows with its wildcards.
-fn kept(permissions: &[String]) -> Result<Vec<String>> {
-    Ok(parse_permissions(permissions, "/permissions")?.as_written())
 }
 
 /// A name that no role can have is one that is not there.
@@ -173,8 +165,4 @@ fn own(role: Permitted<Role>) -> Result<Permitted<Role>> {
         .into());
     }
     Ok(role)
-}
-
-fn name_taken() -> Problem {
-    Problem::conflict("there is a role of this name already").field("/name", "is taken")
 }

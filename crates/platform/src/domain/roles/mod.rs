@@ -6,12 +6,14 @@
 
 mod event;
 mod http;
+mod make;
 mod model;
 mod permissions;
 mod store;
 
 pub use event::RoleEvent;
 pub use http::routes;
+pub use make::{Wanted, make, parse_kept, parse_new_name, take_back};
 pub use model::{Role, RoleName, parse_description, parse_names};
 pub use permissions::{Permissions, names, parse_permissions};
 pub use store::{allow, of_names, within_own};

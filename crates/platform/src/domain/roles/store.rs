@@ -127,13 +127,15 @@ pub fn allow(wanted: PermissionSet, held: PermissionSet) -> Result<()> {
     Err(Problem::new(Code::PermissionDenied, detail).with("permission", missing.to_string()).into())
 }
 
-pub(super) async fn insert(
-    tx: &mut TenantTx<Write>,
+/// Makes a role, where the organisation has not too many.
+pub(super) async fn insert<'c>(
+    executor: impl PgExecutor<'c>,
+    tenant: TenantId,
+    now: Timestamp,
     name: &RoleName,
     description: &str,
     permissions: Vec<String>,
 ) -> Result<Change<Role>> {
-    let now = tx.now();
     let row = Row {
         name: name.as_str().to_owned(),
         description: description.to_owned(),
@@ -144,14 +146,14 @@ pub(super) async fn insert(
     let made = sqlx::query!(
         "insert into roles (tenant_id, name, description, permissions, created_at, updated_at)
          select $1, $2, $3, $4, $5, $5 where (select count(*) from roles where tenant_id = $1) < $6",
-        tx.tenant().uuid(),
+        tenant.uuid(),
         row.name,
         row.description,
         &row.permissions,
         now,
         MAX_ROLES
     )
-    .execute(&mut *tx)
+    .execute(executor)
     .await?;
     if made.rows_affected() == 0 {
         let detail = format!("an organisation has at most {MAX_ROLES} roles of its own; delete one first");
@@ -194,4 +196,21 @@ pub(super) async fn delete(tx: &mut TenantTx<Write>, role: Permitted<Role>) -> R
         .execute(&mut *tx)
         .await?;
     Ok(Change::Deleted(role))
+}
+
+/// Deletes a role that is as it was read; nothing where it is not any more.
+pub(super) async fn delete_unchanged<'c>(
+    executor: impl PgExecutor<'c>,
+    tenant: TenantId,
+    role: Role,
+) -> Result<Option<Change<Role>>> {
+    let done = sqlx::query!(
+        "delete from roles where tenant_id = $1 and name = $2 and updated_at = $3",
+        tenant.uuid(),
+        role.name,
+        role.updated_at as Option<Timestamp>
+    )
+    .execute(executor)
+    .await?;
+    Ok((done.rows_affected() == 1).then_some(Change::Deleted(role)))
 }

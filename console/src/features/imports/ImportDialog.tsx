@@ -5,11 +5,13 @@ import { Problem } from '~/api/problem';
 import type { Schemas, UserImport, UserImportLine } from '~/api/types';
 import { Button } from '~/ui/button';
 import { Dialog } from '~/ui/dialog';
+import { Select } from '~/ui/form';
 import { Loaded, Notice, ProblemNotice } from '~/ui/states';
 import { List } from '~/ui/table';
 import { Time } from '~/ui/time';
 import {
   isMoving,
+  type Kind,
   saveReport,
   useChangeImport,
   useImport,
@@ -18,19 +20,23 @@ import {
   useStartImport,
 } from './api';
 import { type CsvFile, readCsv } from './csv-file';
+import { useKinds, WORDS } from './kinds';
+import './imports.css';
 
-/** From a file over its dry run to the import, and back. */
-export function ImportDialog({ onClose }: { onClose: () => void }) {
+/** From a file over its dry run to the import, and back. `first` is the kind that it opens with. */
+export function ImportDialog({ first, onClose }: { first: Kind; onClose: () => void }) {
+  const [kind, setKind] = useState(first);
   const [file, setFile] = useState<CsvFile>();
   const [id, setId] = useState<string>();
-  const start = useStartImport();
+  const start = useStartImport(kind);
   const begin = (csv: string, dry_run: boolean) =>
     start.mutate({ csv, dry_run }, { onSuccess: (made) => setId(made.id) });
   return (
-    <Dialog title="Import people" isOpen wide onClose={onClose}>
+    <Dialog title={WORDS[kind].title} isOpen wide onClose={onClose}>
       {id === undefined ? (
         <>
           <Choose
+            kind={kind}
             file={file}
             problem={start.error}
             isPending={start.isPending}
@@ -38,16 +44,22 @@ export function ImportDialog({ onClose }: { onClose: () => void }) {
               start.reset();
               setFile(next);
             }}
+            onKind={(next) => {
+              start.reset();
+              setFile(undefined);
+              setKind(next);
+            }}
             onTry={(csv) => begin(csv, true)}
             onClose={onClose}
           />
-          <Earlier onOpen={setId} />
+          <Earlier kind={kind} onOpen={setId} />
         </>
       ) : (
         <>
           {start.error && <ProblemNotice problem={start.error} />}
           <Progress
             key={id}
+            kind={kind}
             id={id}
             isPending={start.isPending}
             onAnother={() => {
@@ -64,24 +76,33 @@ export function ImportDialog({ onClose }: { onClose: () => void }) {
 }
 
 interface ChooseProps {
+  kind: Kind;
   file: CsvFile | undefined;
   problem: Problem | null;
   isPending: boolean;
   onFile: (file: CsvFile) => void;
+  onKind: (kind: Kind) => void;
   onTry: (csv: string) => void;
   onClose: () => void;
 }
 
-function Choose({ file, problem, isPending, onFile, onTry, onClose }: ChooseProps) {
+function Choose({ kind, file, problem, isPending, onFile, onKind, onTry, onClose }: ChooseProps) {
+  const kinds = useKinds();
   const take = async (chosen: File | undefined) => {
     if (chosen) onFile(await readCsv(chosen));
   };
   return (
     <div className="stack">
+      {kinds.length > 1 && (
+        <Select
+          label="What the file holds"
+          value={kind}
+          options={kinds.map((value) => ({ value, label: WORDS[value].things }))}
+          onChange={onKind}
+        />
+      )}
       <p>
-        The first line names the columns: <code>email</code>, <code>username</code>, <code>full_name</code>,{' '}
-        <code>password</code> or <code>password_hash</code>, and where wanted <code>roles</code>,{' '}
-        <code>teams</code> and <code>attributes.&lt;name&gt;</code>. At most 10,000 lines in UTF-8. Nothing
+        The first line names the columns: {WORDS[kind].columns}. At most 10,000 lines in UTF-8. Nothing
         happens before you have seen what would.
       </p>
       <DropZone
@@ -116,8 +137,8 @@ function Choose({ file, problem, isPending, onFile, onTry, onClose }: ChooseProp
 }
 
 /** Imports of before: a report is kept for 90 days, and so long what was added can be taken back. */
-function Earlier({ onOpen }: { onOpen: (id: string) => void }) {
-  const pages = useImports();
+function Earlier({ kind, onOpen }: { kind: Kind; onOpen: (id: string) => void }) {
+  const pages = useImports(kind);
   if (!pages.items?.length) return null;
   return (
     <section className="stack" aria-label="Earlier imports">
@@ -151,6 +172,7 @@ function Earlier({ onOpen }: { onOpen: (id: string) => void }) {
 }
 
 interface ProgressProps {
+  kind: Kind;
   id: string;
   isPending: boolean;
   /** Carries out what this dry run tried; absent where its file is not at hand. */
@@ -159,16 +181,16 @@ interface ProgressProps {
   onClose: () => void;
 }
 
-function Progress({ id, isPending, onRun, onAnother, onClose }: ProgressProps) {
-  const change = useChangeImport(id);
+function Progress({ kind, id, isPending, onRun, onAnother, onClose }: ProgressProps) {
+  const change = useChangeImport(kind, id);
   const [problem, setProblem] = useState<Problem>();
-  const save = () => saveReport(id).catch((error) => setProblem(Problem.of(error)));
+  const save = () => saveReport(kind, id).catch((error) => setProblem(Problem.of(error)));
   return (
-    <Loaded query={useImport(id)} label="the import" lines={3}>
+    <Loaded query={useImport(kind, id)} label="the import" lines={3}>
       {(it) => (
         <div className="stack">
-          <Bar import={it} />
-          {!isMoving(it) && <Verdict import={it} />}
+          <Bar kind={kind} import={it} />
+          {!isMoving(it) && <Verdict kind={kind} import={it} />}
           {(change.error ?? problem) && <ProblemNotice problem={(change.error ?? problem) as Problem} />}
           <div className="form-actions">
             {isMoving(it) ? (
@@ -188,7 +210,7 @@ function Progress({ id, isPending, onRun, onAnother, onClose }: ProgressProps) {
                 )}
                 {it.dry_run && onRun && it.added > 0 && (
                   <Button tone="primary" isPending={isPending} onPress={onRun}>
-                    Add {it.added} people
+                    Add {it.added} {WORDS[kind].things}
                   </Button>
                 )}
                 <Button onPress={onClose}>Close</Button>
@@ -201,7 +223,7 @@ function Progress({ id, isPending, onRun, onAnother, onClose }: ProgressProps) {
   );
 }
 
-function Bar({ import: it }: { import: UserImport }) {
+function Bar({ kind, import: it }: { kind: Kind; import: UserImport }) {
   const undoing = it.state === 'undoing' || it.state === 'undone';
   const [done, total] = undoing ? [it.undone + it.kept, it.added] : [it.done, it.total];
   const what = it.dry_run ? 'Tried' : undoing ? 'Removed again' : 'Done';
@@ -214,7 +236,7 @@ function Bar({ import: it }: { import: UserImport }) {
         aria-label="Progress of the import"
       />
       <p className="muted small" role="status">
-        {what}: {done} of {total} {undoing ? 'people' : 'lines'}
+        {what}: {done} of {total} {undoing ? WORDS[kind].things : 'lines'}
       </p>
     </div>
   );
@@ -226,27 +248,25 @@ function summary(it: UserImport): string {
 }
 
 /** What came of it, and the lines that need somebody. */
-function Verdict({ import: it }: { import: UserImport }) {
+function Verdict({ kind, import: it }: { kind: Kind; import: UserImport }) {
   const state: Schemas['LineState'] = it.state === 'undone' ? 'kept' : 'refused';
   const wanted = it.state === 'undone' ? it.kept : it.refused;
-  const lines = useImportLines(it.id, state, wanted > 0);
+  const lines = useImportLines(kind, it.id, state, wanted > 0);
   return (
     <>
       <Notice tone={wanted > 0 || it.stopped_because ? 'warn' : 'ok'} title={summary(it)}>
         {it.stopped_because && <p>It stopped: {it.stopped_because}.</p>}
-        {!it.dry_run && it.state !== 'undone' && it.added > 0 && (
-          <p>They are members once they have logged in. Until then the import can be undone.</p>
-        )}
+        {!it.dry_run && it.state !== 'undone' && it.added > 0 && <p>{WORDS[kind].added}</p>}
       </Notice>
       {wanted > 0 && (
         <List
-          label={state === 'kept' ? 'people who stayed' : 'refused lines'}
+          label={state === 'kept' ? `${WORDS[kind].things} that stayed` : 'refused lines'}
           pages={lines}
           rowKey={({ line }) => String(line)}
           empty={null}
           columns={[
             { header: 'Line', fit: true, end: true, cell: ({ line }) => line },
-            { header: 'Person', cell: (line) => <Person line={line} /> },
+            { header: WORDS[kind].head, cell: (line) => <Name line={line} /> },
             { header: 'Why', cell: ({ errors }) => <Why errors={errors} /> },
           ]}
         />
@@ -255,10 +275,10 @@ function Verdict({ import: it }: { import: UserImport }) {
   );
 }
 
-function Person({ line }: { line: UserImportLine }) {
+function Name({ line }: { line: UserImportLine }) {
   return (
     <>
-      {line.username || <span className="muted">no name</span>}
+      {line.name || line.username || <span className="muted">no name</span>}
       <div className="cell-note">{line.email}</div>
     </>
   );
