@@ -105,22 +105,16 @@ function Quotas({ organization }: { organization: PlatformOrganization }) {
             wideOnly: true,
             cell: ({ name, plan_limit }) => limitWords(name, plan_limit),
           },
-          {
-            header: 'Actions',
-            hideHeader: true,
-            end: true,
-            fit: true,
-            cell: (quota) => (
-              <Button
-                small
-                aria-label={`Change the limit of ${named(quota.name).label}`}
-                onPress={() => setChanging(quota)}
-              >
-                Change
-              </Button>
-            ),
-          },
         ]}
+        actions={(quota) => (
+          <Button
+            small
+            aria-label={`Change the limit of ${named(quota.name).label}`}
+            onPress={() => setChanging(quota)}
+          >
+            Change
+          </Button>
+        )}
       />
       {changing && (
         <Dialog title={`Limit of ${named(changing.name).label}`} isOpen onClose={close}>
