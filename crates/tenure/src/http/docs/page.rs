@@ -120,7 +120,7 @@ fn operation_section(operation: &Operation<'_>, to_try: Option<String>) -> Marku
                     td { code { (text(parameter, "name")) } }
                     td { (text(parameter, "in")) }
                     td { (schema::reference(parameter.get("schema"))) }
-                    td { (text(parameter, "description")) }
+                    td { (code_spans(text(parameter, "description"))) }
                 } } }
             }
             @for (media, content) in body.into_iter().flatten() {
@@ -133,7 +133,7 @@ fn operation_section(operation: &Operation<'_>, to_try: Option<String>) -> Marku
                 td { @for content in answer.get("content").and_then(Value::as_object).into_iter().flatten() {
                     (schema::reference(content.1.get("schema")))
                 } }
-                td { (text(answer, "description")) }
+                td { (code_spans(text(answer, "description"))) }
             } } }
         }
     }
