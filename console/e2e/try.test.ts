@@ -18,6 +18,8 @@ async function expectAsAccessibleAsCanBe(page: Page): Promise<void> {
 }
 
 test('whoever authorizes by the password form calls a route from the reference', async ({ page, origin }) => {
+  // Axe takes its time over a page of so many parts.
+  test.setTimeout(300_000);
   const person = newPerson();
   await Api.register(origin, person);
   // From the page to read to the same route on the page to try it.
