@@ -130,6 +130,37 @@ test('a link makes the first administrator, who bounds and suspends organisation
     await expectNoSidewaysScroll(page);
     await expectAccessible(page);
 
+    // What the platform did is read in its own log, with who, whom and why.
+    await page.setViewportSize({ width: 1440, height: 900 });
+    await tabTo(page, 'link', 'Platform log');
+    await page.keyboard.press('Enter');
+    await expect(page.getByRole('heading', { level: 1, name: 'Platform log' })).toBeFocused();
+    const events = page.getByRole('table', { name: 'events' });
+    const decided = events.getByRole('row', {
+      name: new RegExp(`user.suspended ${olga.username} ${ada.username} success`),
+    });
+    await expect(decided).toHaveCount(1);
+    await expect(events.getByText('team.created')).toHaveCount(0);
+    await expectAccessible(page);
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await expectAccessible(page);
+    await page.emulateMedia({ colorScheme: 'light' });
+    await decided.getByRole('button', { name: 'user.suspended' }).click();
+    const told = page.getByRole('dialog', { name: 'user.suspended' });
+    await expect(told.getByText('their laptop was stolen')).toBeVisible();
+    await expectAccessible(page);
+    await told.getByRole('button', { name: 'Its history' }).click();
+    await expect(page.getByText('Only events on')).toBeVisible();
+    await expect(events.getByRole('row', { name: /user\.(suspended|resumed)/ })).toHaveCount(2);
+    await page.getByLabel('Action').fill('nothing.');
+    await expect(page.getByText('No event matches')).toBeVisible();
+    await page.setViewportSize({ width: 390, height: 844 });
+    await expectNoSidewaysScroll(page);
+    await expectAccessible(page);
+    await page.setViewportSize({ width: 1440, height: 900 });
+    await page.getByRole('button', { name: 'Clear filters' }).click();
+    await expect(decided).toHaveCount(1);
+
     // The link is over.
     await page.goto(link);
     await expect(page.getByRole('heading', { name: 'Set up this installation' })).toBeVisible();

@@ -144,3 +144,58 @@ describe('start', () => {
     expect(await session.start()).toBe('active');
   });
 });
+
+describe('a refresh that a page before has begun', () => {
+  const MARK = 'tenure_turning';
+  // biome-ignore lint/suspicious/noDocumentCookie: as the console sets it
+  const setMark = (age: number) => (document.cookie = `${MARK}=1; Path=/; Max-Age=${age}`);
+  afterEach(() => {
+    vi.useRealTimers();
+    setMark(0);
+  });
+
+  it('is waited for, and then refreshed with what it brought', async () => {
+    localStorage.setItem('tenure.session', '1');
+    setMark(10);
+    const asked = server([json(200, tokens('new'))]);
+    const started = session.start();
+    await new Promise((over) => setTimeout(over, 150));
+    expect(asked).toEqual([]);
+    setMark(0); // as the answer does
+    expect(await started).toBe('active');
+    expect(asked).toHaveLength(1);
+  });
+
+  it('is not waited for longer than an answer may take', async () => {
+    vi.useFakeTimers();
+    localStorage.setItem('tenure.session', '1');
+    setMark(3600);
+    const asked = server([json(200, tokens('new'))]);
+    const started = session.start();
+    await vi.advanceTimersByTimeAsync(9_900);
+    expect(asked).toEqual([]);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(await started).toBe('active');
+  });
+
+  it('is one that outlives its page, and is marked until its answer is here', async () => {
+    session.adopt(tokens('old', 5) as never);
+    const seen: [boolean, boolean][] = [];
+    const look = (request: Request) => seen.push([request.keepalive, document.cookie.includes(MARK)]);
+    server([
+      (request) => {
+        look(request);
+        return json(200, tokens('new', 5))();
+      },
+      () => {
+        throw new TypeError('network');
+      },
+    ]);
+    await session.refresh();
+    expect(seen).toEqual([[true, true]]);
+    expect(document.cookie).not.toContain(MARK);
+    // A page that is left is told so, too.
+    await expect(session.refresh()).rejects.toMatchObject({ status: 0 });
+    expect(document.cookie).toContain(MARK);
+  });
+});

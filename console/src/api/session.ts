@@ -3,7 +3,8 @@
  *
  * The access token lives in this module's memory and nowhere else; the refresh token is an HttpOnly cookie
  * that scripts never see. Refreshing rotates the cookie, so tabs take turns (Web Locks): two at once would
- * look like a stolen token being replayed.
+ * look like a stolen token being replayed. So would the next page after one that was left or closed while it
+ * refreshed, and had not got its answer: the request goes on without its page, and the next page waits for it.
  */
 import { useSyncExternalStore } from 'react';
 import { Problem } from './problem';
@@ -14,6 +15,13 @@ type Tokens = Schemas['LoggedIn'];
 
 const HINT = 'tenure.session'; // says only that a cookie may exist, so that a first visit asks for nothing
 const EARLY_MS = 15_000; // refresh this long before the token expires
+/**
+ * A cookie of its own, readable here: an answer that changes the refresh token is under way. The server takes it back with that very
+ * answer, so whoever comes after a page that is gone sees when the browser holds the new token.
+ */
+const UNDER_WAY = 'tenure_turning';
+const ANSWER_WITHIN_S = 10; // whatever is later than this is taken to have been lost on the way
+const LOOK_AGAIN_MS = 50;
 export const CONSOLE_HEADERS = { 'content-type': 'application/json', 'x-tenure-console': '1' };
 
 let state: SessionState = 'unknown';
@@ -95,12 +103,9 @@ export async function logout(): Promise<void> {
  */
 export async function switchTo(organization: string, accept: boolean): Promise<void> {
   await exclusively(async () => {
-    const response = await fetch('/api/v1/auth/switch', {
-      method: 'POST',
+    const response = await turn('/api/v1/auth/switch', {
       headers: { ...CONSOLE_HEADERS, authorization: `Bearer ${token}` },
       body: JSON.stringify({ organization, accept, refresh: 'cookie' }),
-    }).catch(() => {
-      throw Problem.unreachable();
     });
     const answer: unknown = await response.json().catch(() => undefined);
     if (!response.ok) throw Problem.from(response, answer);
@@ -113,6 +118,11 @@ tabs?.addEventListener('message', (event) => {
   if (event.data === 'logout') forget();
   // What this tab shows is another person's or organisation's; one where nobody is logged in shows nothing.
   if (event.data === 'replaced' && state === 'active') location.assign('/');
+});
+
+// What the browser kept of this page while another was shown may be of a login that has ended since: no message reached it.
+addEventListener('pageshow', (event) => {
+  if (event.persisted && state === 'active') location.reload();
 });
 
 /** Finds out once whether this visitor has a session; later calls return the present state. */
@@ -157,17 +167,49 @@ export function refresh(): Promise<boolean> {
 
 /** One tab at a time; browsers offer locks on https and loopback, which is where the console may run. */
 async function exclusively(work: () => Promise<boolean>): Promise<boolean> {
-  return navigator.locks ? navigator.locks.request('tenure-refresh', work) : work();
+  const inTurn = async () => {
+    await othersAnswer();
+    return work();
+  };
+  return navigator.locks ? navigator.locks.request('tenure-refresh', inTurn) : inTurn();
+}
+
+/**
+ * Waits for the answer to a page that is gone. Its lock went with it, and its request did not: to send the cookie now would be to
+ * send one that the server has replaced, which looks like theft and ends the login.
+ */
+async function othersAnswer(): Promise<void> {
+  const until = performance.now() + ANSWER_WITHIN_S * 1000;
+  const isUnderWay = () => document.cookie.split('; ').includes(`${UNDER_WAY}=1`);
+  while (isUnderWay() && performance.now() < until) {
+    await new Promise((over) => setTimeout(over, LOOK_AGAIN_MS));
+  }
+}
+
+function markUnderWay(seconds: number): void {
+  const secure = location.protocol === 'https:' ? '; Secure' : '';
+  // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API is not in every browser that the console is for
+  document.cookie = `${UNDER_WAY}=1; Path=/; SameSite=Strict; Max-Age=${seconds}${secure}`;
+}
+
+/**
+ * A request whose answer changes the refresh token: it outlives this page, so that the browser has that answer in any case. Only an
+ * answer takes the mark back: a page that is left, or stopped, is told that the request failed while it still goes on.
+ */
+async function turn(path: string, init: RequestInit): Promise<Response> {
+  markUnderWay(ANSWER_WITHIN_S);
+  const response = await fetch(path, { ...init, method: 'POST', keepalive: true }).catch(() => {
+    throw Problem.unreachable();
+  });
+  markUnderWay(0);
+  return response;
 }
 
 async function exchange(): Promise<boolean> {
   const mine = serial;
-  const response = await fetch('/api/v1/auth/refresh', {
-    method: 'POST',
+  const response = await turn('/api/v1/auth/refresh', {
     headers: CONSOLE_HEADERS,
     body: JSON.stringify({ refresh: 'cookie' }),
-  }).catch(() => {
-    throw Problem.unreachable();
   });
   // Somebody logged out or in meanwhile: what comes now is of nobody who is here.
   if (serial !== mine) return false;

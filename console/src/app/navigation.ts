@@ -58,6 +58,7 @@ const NAVIGATION = [
         needs: 'platform:organization:read',
       },
       { to: '/platform/people', label: 'People', icon: UserRoundSearch, needs: 'platform:person:read' },
+      { to: '/platform/log', label: 'Platform log', icon: ScrollText, needs: 'platform:event:read' },
     ],
   },
 ] as const;

@@ -150,6 +150,7 @@ const page = {
   ),
   organization: lazyRouteComponent(() => import('~/features/platform/OrganizationPage'), 'OrganizationPage'),
   people: lazyRouteComponent(() => import('~/features/platform/PeoplePage'), 'PeoplePage'),
+  platformLog: lazyRouteComponent(() => import('~/features/platform/LogPage'), 'LogPage'),
   audit: lazyRouteComponent(() => import('~/features/audit/AuditPage'), 'AuditPage'),
 };
 const getParentRoute = () => shell;
@@ -197,18 +198,19 @@ const device = createRoute({
   component: page.device,
   validateSearch: (search): { code?: string | undefined } => ({ code: text(search.code) }),
 });
+const auditFilter = (search: Record<string, unknown>): AuditFilter => ({
+  action: text(search.action),
+  outcome: oneOf(['success', 'failure', 'denied'] as const, search.outcome),
+  actor: text(search.actor),
+  resource: text(search.resource),
+  from: text(search.from),
+  to: text(search.to),
+});
 const audit = createRoute({
   getParentRoute,
   path: '/audit',
   component: page.audit,
-  validateSearch: (search): AuditFilter => ({
-    action: text(search.action),
-    outcome: oneOf(['success', 'failure', 'denied'] as const, search.outcome),
-    actor: text(search.actor),
-    resource: text(search.resource),
-    from: text(search.from),
-    to: text(search.to),
-  }),
+  validateSearch: auditFilter,
 });
 
 const organizations = createRoute({
@@ -233,6 +235,13 @@ const people = createRoute({
     search: text(search.search)?.slice(0, 254),
     suspended: search.suspended === true ? true : undefined,
   }),
+});
+
+const platformLog = createRoute({
+  getParentRoute,
+  path: '/platform/log',
+  component: page.platformLog,
+  validateSearch: auditFilter,
 });
 
 export const routeTree = root.addChildren([
@@ -262,6 +271,7 @@ export const routeTree = root.addChildren([
     organizations,
     organization,
     people,
+    platformLog,
   ]),
 ]);
 

@@ -43,9 +43,10 @@ interface ConfirmProps {
   action: string;
   /** The safe way out; "Cancel" unless that is what is asked about. */
   dismiss?: string;
-  isOpen: boolean;
-  isPending: boolean;
-  problem?: Problem | null;
+  /** Where it is drawn only to be asked, it is open. */
+  isOpen?: boolean;
+  /** What the answer sets going, if the server does it. */
+  change?: { isPending: boolean; error: Problem | null };
   onConfirm: () => void;
   onClose: () => void;
   children: ReactNode;
@@ -56,9 +57,8 @@ export function Confirm({
   title,
   action,
   dismiss = 'Cancel',
-  isOpen,
-  isPending,
-  problem,
+  isOpen = true,
+  change,
   onConfirm,
   onClose,
   children,
@@ -66,12 +66,12 @@ export function Confirm({
   return (
     <Dialog title={title} isOpen={isOpen} onClose={onClose} alert>
       {children}
-      {problem && <ProblemNotice problem={problem} />}
+      {change?.error && <ProblemNotice problem={change.error} />}
       <div className="form-actions">
         <Button onPress={onClose} autoFocus>
           {dismiss}
         </Button>
-        <Button tone="danger" isPending={isPending} onPress={onConfirm}>
+        <Button tone="danger" isPending={change?.isPending ?? false} onPress={onConfirm}>
           {action}
         </Button>
       </div>

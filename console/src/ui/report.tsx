@@ -77,6 +77,8 @@ function Content({ part, label }: { part: Exclude<Part, { kind: 'facts' }>; labe
             columns={part.columns.map(({ name, numbers }) => ({
               header: spelled(name),
               end: numbers,
+              // Figures stand beside what they belong to, not in the middle of an empty half.
+              fit: numbers,
               cell: ({ row }) => shown(row[name]),
             }))}
           />

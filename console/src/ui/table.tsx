@@ -13,8 +13,16 @@ export interface Column<T> {
   fit?: boolean;
   /** Left out on a phone. */
   wideOnly?: boolean;
-  /** The header is for screen readers only (row actions). */
+  /** The header is for screen readers only. */
   hideHeader?: boolean;
+}
+
+interface Rows<T> {
+  label: string;
+  columns: Column<T>[];
+  /** What can be done with a row; stands at its end. */
+  actions?: (row: T) => ReactNode;
+  rowKey: (row: T) => string;
 }
 
 function classes<T>({ end, fit, wideOnly }: Column<T>): string {
@@ -25,17 +33,10 @@ function classes<T>({ end, fit, wideOnly }: Column<T>): string {
  * A semantic table. Order and paging are the server's, so there is nothing here to sort: sorting what happens
  * to be loaded of a cursor list would mislead.
  */
-export function Table<T>({
-  label,
-  columns,
-  rows,
-  rowKey,
-}: {
-  label: string;
-  columns: Column<T>[];
-  rows: T[];
-  rowKey: (row: T) => string;
-}) {
+export function Table<T>({ label, columns: shown, actions, rows, rowKey }: Rows<T> & { rows: T[] }) {
+  const columns = actions
+    ? [...shown, { header: 'Actions', hideHeader: true, end: true, fit: true, cell: actions }]
+    : shown;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable region must be reachable by keyboard
     <section className="table-scroll" aria-label={label} tabIndex={0}>
@@ -66,16 +67,14 @@ export function Table<T>({
   );
 }
 
-interface ListProps<T> {
-  label: string;
+interface ListProps<T> extends Rows<T> {
   pages: { query: UseInfiniteQueryResult; items: T[] | undefined };
   empty: ReactNode;
-  columns: Column<T>[];
-  rowKey: (row: T) => string;
 }
 
 /** A cursor list in each of its states: loading, failed, empty, some, more to come. */
-export function List<T>({ label, pages: { query, items }, empty, columns, rowKey }: ListProps<T>) {
+export function List<T>({ pages: { query, items }, empty, ...rows }: ListProps<T>) {
+  const { label } = rows;
   if (items === undefined) {
     if (query.isError)
       return <Failed problem={Problem.of(query.error)} label={label} onRetry={() => query.refetch()} />;
@@ -84,7 +83,7 @@ export function List<T>({ label, pages: { query, items }, empty, columns, rowKey
   if (items.length === 0) return empty;
   return (
     <div>
-      <Table label={label} columns={columns} rows={items} rowKey={rowKey} />
+      <Table {...rows} rows={items} />
       {query.isFetchNextPageError && <ProblemNotice problem={Problem.of(query.error)} />}
       {query.hasNextPage && (
         <div className="load-more">

@@ -11,13 +11,15 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 
 use crate::authorized::{Asked, admit, step_up};
-use crate::context::{Actor, Context};
+use crate::context::{Actor, Context, Identity};
 use crate::error::{Code, Error, Problem, Result};
 use crate::event::Audited;
 use crate::id::{TenantId, UserId};
 use crate::kernel::Kernel;
-use crate::permission::Recent;
+use crate::permission::{Access, PermissionSet, Read, Recent};
+use crate::record::{self, PLATFORM_TENANT};
 use crate::system_tx::{SystemReason, SystemTx};
+use crate::tenant_tx::TenantTx;
 
 macro_rules! platform_permissions {
     ($($name:ident = $text:literal, $doc:literal;)*) => {
@@ -63,6 +65,7 @@ platform_permissions! {
     OrganizationQuota   = "platform:organization:quota",   "Give an organisation another limit than its plan's, and other rate limits than the installation's.";
     PersonRead          = "platform:person:read",          "Find people by name or address: whether they are suspended and have a second factor, and in how many organisations they are.";
     PersonSuspend       = "platform:person:suspend",       "Suspend people in every organisation, and let them go on.";
+    EventRead           = "platform:event:read",           "Read the platform's own part of the audit log: who administers it, whom it suspended and why, what was refused to who was not logged in.";
 }
 
 /// A permission of platform administrators as a type.
@@ -140,6 +143,36 @@ impl<R: PlatformRight> PlatformAuthorized<R> {
         match system.run(f).await {
             Ok(value) => Ok(value),
             Err(error) => Err(self.refused(error).await),
+        }
+    }
+}
+
+impl PlatformAuthorized<platform_permission::EventRead> {
+    /// Reads the platform's own part of the audit log, and writes there what tells of the reading. It is kept as an organisation's is,
+    /// so it is read through the same door, which leads to these rows alone.
+    ///
+    /// # Errors
+    /// Those of `f`, and PostgreSQL's.
+    pub async fn read_log<T>(&self, f: impl AsyncFnOnce(&mut TenantTx<Read>) -> Result<Audited<T>>) -> Result<T> {
+        let identity = Identity {
+            tenant: PLATFORM_TENANT,
+            actor: self.actor(),
+            permissions: PermissionSet::NONE,
+            teams: Arc::default(),
+            ..Identity::clone(&self.cx.identity)
+        };
+        let cx = Arc::new(Context { identity: Arc::new(identity), origin: self.cx.origin.clone() });
+        let mut tx = TenantTx::<Read>::begin_as(&self.kernel, &cx, Access::Write).await?;
+        match f(&mut tx).await {
+            Ok(audited) => {
+                record::tenant(&mut tx, audited.events).await?;
+                tx.transaction.commit().await?;
+                Ok(audited.value)
+            }
+            Err(error) => {
+                drop(tx);
+                Err(self.refused(error).await)
+            }
         }
     }
 }

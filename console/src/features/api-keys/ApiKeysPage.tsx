@@ -8,6 +8,7 @@ import { byResource } from '~/features/roles/patterns';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { Form, Select } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 import { MenuItem, RowMenu } from '~/ui/menu';
 import { Page } from '~/ui/page';
 import { Empty } from '~/ui/states';
@@ -99,46 +100,40 @@ export function ApiKeysPage() {
                 <span className="muted">never</span>
               ),
           },
-          {
-            header: 'Actions',
-            hideHeader: true,
-            end: true,
-            fit: true,
-            cell: (apiKey) => (
-              <RowMenu label={`Actions for ${apiKey.name}`}>
-                <MenuItem
-                  label="Change"
-                  isDisabled={!mayChange(apiKey)}
-                  onAction={() => setOpen({ kind: 'edit', apiKey })}
-                >
-                  <Pencil aria-hidden /> Change…
-                </MenuItem>
-                <MenuItem
-                  label="Rotate"
-                  isDisabled={!mayRotate(apiKey)}
-                  onAction={() => setOpen({ kind: 'rotate', apiKey })}
-                >
-                  <RotateCw aria-hidden /> Rotate…
-                </MenuItem>
-                <MenuItem
-                  label="Rate limit"
-                  isDisabled={!mayChange(apiKey)}
-                  onAction={() => setOpen({ kind: 'limit', apiKey })}
-                >
-                  <Gauge aria-hidden /> Rate limit…
-                </MenuItem>
-                <MenuItem
-                  label="Revoke"
-                  danger
-                  isDisabled={!mayRevoke(apiKey)}
-                  onAction={() => setOpen({ kind: 'revoke', apiKey })}
-                >
-                  <Ban aria-hidden /> Revoke…
-                </MenuItem>
-              </RowMenu>
-            ),
-          },
         ]}
+        actions={(apiKey) => (
+          <RowMenu label={`Actions for ${apiKey.name}`}>
+            <MenuItem
+              label="Change"
+              isDisabled={!mayChange(apiKey)}
+              onAction={() => setOpen({ kind: 'edit', apiKey })}
+            >
+              <Pencil aria-hidden /> Change…
+            </MenuItem>
+            <MenuItem
+              label="Rotate"
+              isDisabled={!mayRotate(apiKey)}
+              onAction={() => setOpen({ kind: 'rotate', apiKey })}
+            >
+              <RotateCw aria-hidden /> Rotate…
+            </MenuItem>
+            <MenuItem
+              label="Rate limit"
+              isDisabled={!mayChange(apiKey)}
+              onAction={() => setOpen({ kind: 'limit', apiKey })}
+            >
+              <Gauge aria-hidden /> Rate limit…
+            </MenuItem>
+            <MenuItem
+              label="Revoke"
+              danger
+              isDisabled={!mayRevoke(apiKey)}
+              onAction={() => setOpen({ kind: 'revoke', apiKey })}
+            >
+              <Ban aria-hidden /> Revoke…
+            </MenuItem>
+          </RowMenu>
+        )}
       />
       {open?.kind === 'import' && <ImportDialog first="api_keys" onClose={close} />}
       {open?.kind === 'new' && (
@@ -220,12 +215,9 @@ function Rotate({ apiKey, onIssued, onCancel }: RotateProps) {
     <Form problem={rotate.error} onSubmit={() => rotate.mutate({ grace_seconds: Number(grace) })}>
       <p>A new key takes its place, with the same permissions, networks and end.</p>
       <Select label="The old key works on" options={GRACES} value={grace} onChange={setGrace} />
-      <div className="form-actions">
-        <Button onPress={onCancel}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={rotate.isPending}>
-          Rotate API key
-        </Button>
-      </div>
+      <FormActions isPending={rotate.isPending} onCancel={onCancel}>
+        Rotate API key
+      </FormActions>
     </Form>
   );
 }
@@ -250,9 +242,7 @@ function Revoke({ apiKey, onDone }: { apiKey: ApiKey; onDone: () => void }) {
     <Confirm
       title={`Revoke “${apiKey.name}”?`}
       action="Revoke API key"
-      isOpen
-      isPending={revoke.isPending}
-      problem={revoke.error}
+      change={revoke}
       onConfirm={() => revoke.mutate(apiKey, { onSuccess: onDone })}
       onClose={onDone}
     >

@@ -1,8 +1,8 @@
 import { useState } from 'react';
 import type { ApiKey } from '~/api/types';
 import { PermissionChoice } from '~/features/roles/PermissionChoice';
-import { Button } from '~/ui/button';
 import { Form, TextField } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 import { useChangeApiKey } from './api';
 import { networksOf } from './scopes';
 
@@ -48,12 +48,9 @@ export function EditKey({ apiKey, onDone }: { apiKey: ApiKey; onDone: () => void
         wildcardMeans="that the key has"
         error={problem?.field('scopes')}
       />
-      <div className="form-actions">
-        <Button onPress={onDone}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={save.isPending} isDisabled={scopes.length === 0}>
-          Save API key
-        </Button>
-      </div>
+      <FormActions isPending={save.isPending} isDisabled={scopes.length === 0} onCancel={onDone}>
+        Save API key
+      </FormActions>
     </Form>
   );
 }

@@ -5,8 +5,8 @@ import { LimitFields } from '~/features/limits/LimitFields';
 import { limitFields, limitOf, textsOf } from '~/features/limits/limit-model';
 import { PermissionChoice } from '~/features/roles/PermissionChoice';
 import { useActiveServiceAccounts } from '~/features/service-accounts/api';
-import { Button } from '~/ui/button';
 import { Form, Select, TextField } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 import { useCreateApiKey } from './api';
 import { endAfter, networksOf } from './scopes';
 
@@ -95,12 +95,9 @@ export function NewKey({ onIssued, onCancel }: NewKeyProps) {
         wildcardMeans="as it stands today"
         error={problem?.field('scopes')}
       />
-      <div className="form-actions">
-        <Button onPress={onCancel}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={create.isPending} isDisabled={scopes.length === 0}>
-          Create API key
-        </Button>
-      </div>
+      <FormActions isPending={create.isPending} isDisabled={scopes.length === 0} onCancel={onCancel}>
+        Create API key
+      </FormActions>
     </Form>
   );
 }

@@ -1,134 +1,26 @@
 import { useNavigate, useSearch } from '@tanstack/react-router';
-import { ScrollText } from 'lucide-react';
-import { useState } from 'react';
-import type { AuditEvent } from '~/api/types';
-import { Button } from '~/ui/button';
-import { Dialog } from '~/ui/dialog';
-import { Select, TextField } from '~/ui/form';
 import { Page } from '~/ui/page';
-import { SearchField } from '~/ui/search-field';
-import { Empty } from '~/ui/states';
-import { List } from '~/ui/table';
-import { Time } from '~/ui/time';
-import { type AuditFilter, useAuditEvents } from './api';
-import { EventDetail, OutcomeBadge } from './EventDetail';
+import { useAuditEvents } from './api';
+import { EventLog } from './EventLog';
 import { Verify } from './Verify';
-
-const OUTCOMES = [
-  { value: 'any', label: 'Any outcome' },
-  { value: 'success', label: 'Success' },
-  { value: 'failure', label: 'Failure' },
-  { value: 'denied', label: 'Denied' },
-] as const;
 
 export function AuditPage() {
   const filter = useSearch({ from: '/shell/audit' });
   const navigate = useNavigate({ from: '/audit' });
-  const pages = useAuditEvents(filter);
-  const [open, setOpen] = useState<AuditEvent>();
-  const set = (change: AuditFilter) =>
-    void navigate({ search: (old) => ({ ...old, ...change }), replace: true });
-  const filtered = Object.values(filter).some(Boolean);
   return (
     <Page
       title="Audit log"
       description="Every change and every refusal, sealed into a log that shows whether anyone, the operator included, touched it."
     >
       <Verify />
-      <div className="filters">
-        <SearchField
-          label="Action"
-          value={filter.action ?? ''}
-          onChange={(action) => set({ action: action || undefined })}
-          placeholder="team.created, or secret."
-          autoCapitalize="none"
-        />
-        <Select
-          label="Outcome"
-          value={filter.outcome ?? 'any'}
-          options={OUTCOMES}
-          onChange={(outcome) => set({ outcome: outcome === 'any' ? undefined : outcome })}
-        />
-        <TextField
-          label="From"
-          type="date"
-          value={filter.from ?? ''}
-          onChange={(from) => set({ from: from || undefined })}
-        />
-        <TextField
-          label="To"
-          type="date"
-          value={filter.to ?? ''}
-          onChange={(to) => set({ to: to || undefined })}
-        />
-        {filtered && (
-          <Button tone="quiet" onPress={() => void navigate({ search: {}, replace: true })}>
-            Clear filters
-          </Button>
-        )}
-      </div>
-      {(filter.actor || filter.resource) && (
-        <p className="small muted">
-          Only events{' '}
-          {filter.actor && (
-            <>
-              by <code>{filter.actor}</code>
-            </>
-          )}{' '}
-          {filter.resource && (
-            <>
-              on <code>{filter.resource}</code>
-            </>
-          )}
-          .
-        </p>
-      )}
-      <List
-        label="events"
-        pages={pages}
-        rowKey={(event) => event.id}
-        empty={
-          <Empty icon={ScrollText} title={filtered ? 'No event matches' : 'No events yet'}>
-            {filtered ? 'Widen or clear the filters.' : 'The first change will be here within a second.'}
-          </Empty>
+      <EventLog
+        filter={filter}
+        pages={useAuditEvents(filter)}
+        example="team.created, or secret."
+        onFilter={(change) =>
+          void navigate({ search: (old) => (change ? { ...old, ...change } : {}), replace: true })
         }
-        columns={[
-          { header: 'Time', fit: true, wideOnly: true, cell: (event) => <Time iso={event.time} /> },
-          {
-            header: 'Action',
-            cell: (event) => (
-              <>
-                <button type="button" className="row-link link-button" onClick={() => setOpen(event)}>
-                  <code>{event.action}</code>
-                </button>
-                {event.reason && <div className="cell-note">{event.reason}</div>}
-              </>
-            ),
-          },
-          { header: 'Who', cell: (event) => event.actor.name },
-          { header: 'On', wideOnly: true, cell: (event) => event.resource?.name ?? '' },
-          { header: 'Outcome', fit: true, cell: (event) => <OutcomeBadge outcome={event.outcome} /> },
-          {
-            header: 'Leaf',
-            end: true,
-            fit: true,
-            wideOnly: true,
-            cell: (event) => event.index?.toLocaleString() ?? <span className="muted">sealing</span>,
-          },
-        ]}
       />
-      <Dialog title={open?.action ?? ''} isOpen={open !== undefined} onClose={() => setOpen(undefined)} wide>
-        {open && (
-          <EventDetail
-            event={open}
-            onFilter={(change) => {
-              setOpen(undefined);
-              set(change);
-            }}
-            onClose={() => setOpen(undefined)}
-          />
-        )}
-      </Dialog>
     </Page>
   );
 }

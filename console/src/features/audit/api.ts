@@ -24,23 +24,22 @@ function startOf(day: string | undefined, plusDays = 0): string | undefined {
   return date.toISOString();
 }
 
-export function useAuditEvents({ action, outcome, actor, resource, from, to }: AuditFilter) {
-  return usePages(['audit', 'events', action, outcome, actor, resource, from, to], (cursor) =>
-    unwrap(
-      api.GET('/api/v1/audit/events', {
-        params: {
-          query: {
-            cursor,
-            action,
-            outcome,
-            actor_id: actor,
-            resource_id: resource,
-            from: startOf(from),
-            to: startOf(to, 1),
-          },
-        },
-      }),
-    ),
+/** The filter as the API takes it. */
+export function queryOf({ action, outcome, actor, resource, from, to }: AuditFilter) {
+  return {
+    action,
+    outcome,
+    actor_id: actor,
+    resource_id: resource,
+    from: startOf(from),
+    to: startOf(to, 1),
+  };
+}
+
+export function useAuditEvents(filter: AuditFilter) {
+  const query = queryOf(filter);
+  return usePages(['audit', 'events', query], (cursor) =>
+    unwrap(api.GET('/api/v1/audit/events', { params: { query: { ...query, cursor } } })),
   );
 }
 

@@ -272,8 +272,7 @@ function CancelButton({ execution }: { execution: Execution }) {
         action="Cancel run"
         dismiss="Let it run"
         isOpen={asking}
-        isPending={cancel.isPending}
-        problem={cancel.error}
+        change={cancel}
         onClose={() => setAsking(false)}
         onConfirm={() => cancel.mutate(undefined, { onSuccess: () => setAsking(false) })}
       >

@@ -22,10 +22,12 @@ export function AcceptInvitationPage() {
   const { mutate, data, error } = useOpenInvitation();
   useEffect(() => mutate({ token }), [mutate, token]);
   const title = data ? `Join ${data.organization_name}` : 'Invitation';
+  const lead = data ? `You are invited as ${data.email}.` : 'Looking at your invitation.';
   return (
     <AuthFrame
       title={title}
-      lead={data ? `You are invited as ${data.email}.` : 'Looking at your invitation.'}
+      lead={error ? 'It cannot be opened.' : lead}
+      footer={error && <Link to="/login">Go to the login</Link>}
     >
       {error ? (
         <ProblemNotice problem={error} />

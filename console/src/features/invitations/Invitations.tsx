@@ -5,9 +5,9 @@ import type { Invitation } from '~/api/types';
 import { useMailFailures } from '~/features/mail/api';
 import { RoleChoice } from '~/features/members/RoleChoice';
 import { TeamsChoice } from '~/features/teams/TeamChoice';
-import { Button } from '~/ui/button';
 import { Confirm } from '~/ui/dialog';
 import { Form, TextField } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 import { MenuItem, RowMenu } from '~/ui/menu';
 import { Panel } from '~/ui/page';
 import { List } from '~/ui/table';
@@ -59,33 +59,28 @@ export function Invitations() {
             wideOnly: true,
             cell: ({ state, expires_at }) => (state === 'open' ? <Time iso={expires_at} relative /> : ''),
           },
-          {
-            header: 'Actions',
-            hideHeader: true,
-            end: true,
-            fit: true,
-            cell: (invitation) =>
-              (invitation.state === 'open' || invitation.state === 'expired') && (
-                <RowMenu label={`Actions for the invitation of ${invitation.email}`}>
-                  <MenuItem
-                    label="Send again"
-                    isDisabled={!mayChange}
-                    onAction={() => again.mutate(invitation, { onError: toastProblem })}
-                  >
-                    <RotateCw aria-hidden /> Send again
-                  </MenuItem>
-                  <MenuItem
-                    label="Take back"
-                    danger
-                    isDisabled={!mayChange}
-                    onAction={() => setTaken(invitation)}
-                  >
-                    <MailX aria-hidden /> Take back…
-                  </MenuItem>
-                </RowMenu>
-              ),
-          },
         ]}
+        actions={(invitation) =>
+          (invitation.state === 'open' || invitation.state === 'expired') && (
+            <RowMenu label={`Actions for the invitation of ${invitation.email}`}>
+              <MenuItem
+                label="Send again"
+                isDisabled={!mayChange}
+                onAction={() => again.mutate(invitation, { onError: toastProblem })}
+              >
+                <RotateCw aria-hidden /> Send again
+              </MenuItem>
+              <MenuItem
+                label="Take back"
+                danger
+                isDisabled={!mayChange}
+                onAction={() => setTaken(invitation)}
+              >
+                <MailX aria-hidden /> Take back…
+              </MenuItem>
+            </RowMenu>
+          )
+        }
       />
       {taken && <TakeBack invitation={taken} onDone={() => setTaken(undefined)} />}
     </Panel>
@@ -98,9 +93,7 @@ function TakeBack({ invitation, onDone }: { invitation: Invitation; onDone: () =
     <Confirm
       title={`Take back the invitation of ${invitation.email}?`}
       action="Take back"
-      isOpen
-      isPending={take.isPending}
-      problem={take.error}
+      change={take}
       onClose={onDone}
       onConfirm={() => take.mutate(invitation, { onSuccess: onDone })}
     >
@@ -134,12 +127,9 @@ export function InviteForm({ onDone }: { onDone: () => void }) {
       />
       <RoleChoice value={roles} onChange={setRoles} />
       <TeamsChoice value={teams} onChange={setTeams} />
-      <div className="form-actions">
-        <Button onPress={onDone}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={invite.isPending} isDisabled={roles.length === 0}>
-          Send the invitation
-        </Button>
-      </div>
+      <FormActions isPending={invite.isPending} isDisabled={roles.length === 0} onCancel={onDone}>
+        Send the invitation
+      </FormActions>
     </Form>
   );
 }

@@ -22,13 +22,15 @@ export function VerifyBanner() {
         </Notice>
       ) : (
         <Notice tone="info" title={`Your address ${me.user.email} is not confirmed yet`}>
-          <p>
-            Open the link that was sent to it, so that a forgotten password can be set anew, and you can join
-            other organisations that ask you.{' '}
+          <div className="verify-ask">
+            <p>
+              Open the link that was sent there: you need it to set a forgotten password anew, and to join
+              other organisations.
+            </p>
             <Button small tone="plain" isPending={ask.isPending} onPress={() => ask.mutate()}>
               Send it again
             </Button>
-          </p>
+          </div>
         </Notice>
       )}
     </aside>

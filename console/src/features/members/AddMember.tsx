@@ -1,8 +1,8 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { instanceQuery } from '~/api/query';
-import { Button } from '~/ui/button';
 import { Form, TextField } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 import { useAddMember } from './api';
 import { RoleChoice } from './RoleChoice';
 import { useSecurity } from './security';
@@ -45,12 +45,9 @@ export function AddMember({ onDone }: { onDone: () => void }) {
         hint={`At least ${shortest} characters; hand it over in person. They choose another when they log in.`}
       />
       <RoleChoice value={roles} onChange={setRoles} />
-      <div className="form-actions">
-        <Button onPress={onDone}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={add.isPending} isDisabled={roles.length === 0}>
-          Add member
-        </Button>
-      </div>
+      <FormActions isPending={add.isPending} isDisabled={roles.length === 0} onCancel={onDone}>
+        Add member
+      </FormActions>
     </Form>
   );
 }

@@ -3,6 +3,7 @@ import { useState } from 'react';
 import type { Member } from '~/api/types';
 import { Button } from '~/ui/button';
 import { Form, Select, TextField } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 import { Notice } from '~/ui/states';
 import { useUpdateMember } from './api';
 import { KINDS, parse, type Row, rows } from './attributes';
@@ -80,12 +81,9 @@ export function AttributesForm({ member, onDone }: { member: Member; onDone: () 
           <Plus aria-hidden /> Add attribute
         </Button>
       </div>
-      <div className="form-actions">
-        <Button onPress={onDone}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={save.isPending}>
-          Save attributes
-        </Button>
-      </div>
+      <FormActions isPending={save.isPending} onCancel={onDone}>
+        Save attributes
+      </FormActions>
     </Form>
   );
 }

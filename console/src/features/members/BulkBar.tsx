@@ -3,6 +3,7 @@ import type { Member, Schemas } from '~/api/types';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { Form } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 import { Notice } from '~/ui/states';
 import { toast } from '~/ui/toast';
 import { useChangeMany } from './api';
@@ -80,9 +81,7 @@ export function BulkBar({ members, onDone }: BulkBarProps) {
         <Confirm
           title={`${CHANGES[open].verb} ${people(members.length)}?`}
           action={CHANGES[open].verb}
-          isOpen
-          isPending={change.isPending}
-          problem={change.error}
+          change={change}
           onConfirm={() => send({ status: CHANGES[open].status })}
           onClose={close}
         >
@@ -130,12 +129,9 @@ function RolesDialog({ take, count, change, onSend, onClose }: RolesDialogProps)
     <Dialog title={`${verb} ${people(count)}`} isOpen onClose={onClose}>
       <Form problem={change.error} onSubmit={() => onSend(chosen)}>
         <RoleChoice value={chosen} onChange={setChosen} />
-        <div className="form-actions">
-          <Button onPress={onClose}>Cancel</Button>
-          <Button type="submit" tone="primary" isPending={change.isPending} isDisabled={chosen.length === 0}>
-            {take ? 'Take roles' : 'Add roles'}
-          </Button>
-        </div>
+        <FormActions isPending={change.isPending} isDisabled={chosen.length === 0} onCancel={onClose}>
+          {take ? 'Take roles' : 'Add roles'}
+        </FormActions>
       </Form>
     </Dialog>
   );

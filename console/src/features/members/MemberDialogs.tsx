@@ -7,6 +7,7 @@ import { PermissionChoice } from '~/features/roles/PermissionChoice';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { Form } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 import { AttributesForm } from './AttributesForm';
 import { useResetMfa, useUnlock, useUpdateMember } from './api';
 import { CHANGES } from './changes';
@@ -100,12 +101,9 @@ function RolesForm({ member, onDone }: { member: Member; onDone: () => void }) {
       <p className="muted small">
         Takes effect within a second, also for sessions that are open. Nobody can grant what they do not hold.
       </p>
-      <div className="form-actions">
-        <Button onPress={onDone}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={save.isPending} isDisabled={roles.length === 0}>
-          Save roles
-        </Button>
-      </div>
+      <FormActions isPending={save.isPending} isDisabled={roles.length === 0} onCancel={onDone}>
+        Save roles
+      </FormActions>
     </Form>
   );
 }
@@ -127,9 +125,7 @@ function UnlockConfirm({ member, onDone }: { member: Member; onDone: () => void 
     <Confirm
       title={`End the wait of ${member.full_name}?`}
       action="End the wait"
-      isOpen
-      isPending={unlock.isPending}
-      problem={unlock.error}
+      change={unlock}
       onClose={onDone}
       onConfirm={() => unlock.mutate(undefined, { onSuccess: onDone })}
     >
@@ -146,9 +142,7 @@ function ResetConfirm({ member, onDone }: { member: Member; onDone: () => void }
     <Confirm
       title={`Remove the second factors of ${member.full_name}?`}
       action="Remove second factors"
-      isOpen
-      isPending={reset.isPending}
-      problem={reset.error}
+      change={reset}
       onClose={onDone}
       onConfirm={() => reset.mutate(undefined, { onSuccess: onDone })}
     >
@@ -173,9 +167,7 @@ function StatusConfirm({ member, to, onDone }: StatusConfirmProps) {
     <Confirm
       title={`${verb} ${member.full_name}?`}
       action={verb}
-      isOpen
-      isPending={save.isPending}
-      problem={save.error}
+      change={save}
       onClose={onDone}
       onConfirm={() => save.mutate({ status }, { onSuccess: onDone })}
     >

@@ -150,21 +150,15 @@ export function MembersPage() {
             wideOnly: true,
             cell: (member) => <Time iso={member.created_at} relative />,
           },
-          {
-            header: 'Actions',
-            hideHeader: true,
-            end: true,
-            fit: true,
-            cell: (member) => (
-              <MemberMenu
-                member={member}
-                mayChange={mayChange}
-                isSelf={member.id === me?.user.id}
-                onOpen={(kind) => setOpen({ kind, member })}
-              />
-            ),
-          },
         ]}
+        actions={(member) => (
+          <MemberMenu
+            member={member}
+            mayChange={mayChange}
+            isSelf={member.id === me?.user.id}
+            onOpen={(kind) => setOpen({ kind, member })}
+          />
+        )}
       />
       <Invitations />
       <Dialog title="Invite by mail" isOpen={adding === 'by mail'} onClose={() => setAdding(undefined)}>

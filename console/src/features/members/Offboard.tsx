@@ -1,8 +1,8 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Member, Schemas } from '~/api/types';
-import { Button } from '~/ui/button';
 import { Form, Select } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 import { SearchField } from '~/ui/search-field';
 import { Loaded } from '~/ui/states';
 import { assetsQuery, useMembers, useOffboard } from './api';
@@ -69,12 +69,9 @@ export function Offboard({ member, onDone }: { member: Member; onDone: () => voi
         Their membership is deactivated and their sessions end within a second. What they did stays on the
         audit log.
       </p>
-      <div className="form-actions">
-        <Button onPress={onDone}>Cancel</Button>
-        <Button type="submit" tone="danger" isPending={offboard.isPending} isDisabled={chosen === ''}>
-          Offboard
-        </Button>
-      </div>
+      <FormActions isPending={offboard.isPending} isDisabled={chosen === ''} danger onCancel={onDone}>
+        Offboard
+      </FormActions>
     </Form>
   );
 }

@@ -4,6 +4,7 @@ import { instanceQuery, useMay } from '~/api/query';
 import { Button } from '~/ui/button';
 import { Dialog } from '~/ui/dialog';
 import { Form, TextField } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 import { useChangeSecurity, useSecurity } from './security';
 
 /** How long the passwords are that members choose; who may, asks for more. */
@@ -53,12 +54,9 @@ function Length({ own, least, onClose }: { own: number | null; least: number; on
           hint={`12 to 64; empty for what the installation asks: ${least}, and 8 beside a second factor. Passwords that are there already stay.`}
           autoFocus
         />
-        <div className="form-actions">
-          <Button onPress={onClose}>Cancel</Button>
-          <Button type="submit" tone="primary" isPending={change.isPending}>
-            Save
-          </Button>
-        </div>
+        <FormActions isPending={change.isPending} onCancel={onClose}>
+          Save
+        </FormActions>
       </Form>
     </Dialog>
   );

@@ -34,9 +34,7 @@ export function RequireMfa() {
             required ? 'Leave the second factor to each member?' : 'Ask every member for a second factor?'
           }
           action={required ? 'Leave it to them' : 'Ask everybody'}
-          isOpen
-          isPending={change.isPending}
-          problem={change.error}
+          change={change}
           onConfirm={() => change.mutate({ require_mfa: !required }, { onSuccess: close })}
           onClose={close}
         >

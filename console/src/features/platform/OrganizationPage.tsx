@@ -18,14 +18,19 @@ import { PlanForm } from './PlanForm';
 import { QuotaForm } from './QuotaForm';
 import { limitWords } from './quota-model';
 
+const BACK = <Link to="/platform/organizations">Organisations</Link>;
+
 /** What the platform decides about one organisation. */
 export function OrganizationPage() {
   const { organizationId } = useParams({ from: '/shell/platform/organizations/$organizationId' });
-  const organization = useQuery(organizationQuery(organizationId));
+  const query = useQuery(organizationQuery(organizationId));
+  if (query.data) return <Shown organization={query.data} />;
   return (
-    <Loaded query={organization} label="the organisation">
-      {(found) => <Shown organization={found} />}
-    </Loaded>
+    <Page title="Organisation" back={BACK}>
+      <Loaded query={query} label="the organisation">
+        {() => null}
+      </Loaded>
+    </Page>
   );
 }
 
@@ -37,7 +42,7 @@ function Shown({ organization }: { organization: PlatformOrganization }) {
   return (
     <Page
       title={name}
-      back={<Link to="/platform/organizations">Organisations</Link>}
+      back={BACK}
       badge={<StatusBadge status={status} />}
       description={
         <>
@@ -105,22 +110,16 @@ function Quotas({ organization }: { organization: PlatformOrganization }) {
             wideOnly: true,
             cell: ({ name, plan_limit }) => limitWords(name, plan_limit),
           },
-          {
-            header: 'Actions',
-            hideHeader: true,
-            end: true,
-            fit: true,
-            cell: (quota) => (
-              <Button
-                small
-                aria-label={`Change the limit of ${named(quota.name).label}`}
-                onPress={() => setChanging(quota)}
-              >
-                Change
-              </Button>
-            ),
-          },
         ]}
+        actions={(quota) => (
+          <Button
+            small
+            aria-label={`Change the limit of ${named(quota.name).label}`}
+            onPress={() => setChanging(quota)}
+          >
+            Change
+          </Button>
+        )}
       />
       {changing && (
         <Dialog title={`Limit of ${named(changing.name).label}`} isOpen onClose={close}>
@@ -137,18 +136,21 @@ function RateBound({ organization }: { organization: PlatformOrganization }) {
   const save = useSetRateBound(organization.id);
   return (
     <Panel title="Rate limit">
-      <p>
-        At most {most.per_minute.toLocaleString()} requests a minute by what is set here.{' '}
-        {own.per_minute != null && `The organisation has set ${own.per_minute.toLocaleString()} for itself. `}
-        Its administrators set less, and no more.
-      </p>
-      <LimitForm
-        limit={bounds}
-        problem={save.error}
-        isPending={save.isPending}
-        onSave={(limit) => save.mutate(limit)}
-        isUnbounded
-      />
+      <div className="stack">
+        <p>
+          At most {most.per_minute.toLocaleString()} requests a minute by what is set here.{' '}
+          {own.per_minute != null &&
+            `The organisation has set ${own.per_minute.toLocaleString()} for itself. `}
+          Its administrators set less, and no more.
+        </p>
+        <LimitForm
+          limit={bounds}
+          problem={save.error}
+          isPending={save.isPending}
+          onSave={(limit) => save.mutate(limit)}
+          isUnbounded
+        />
+      </div>
     </Panel>
   );
 }

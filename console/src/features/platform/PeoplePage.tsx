@@ -89,24 +89,19 @@ function Found({ filter }: { filter: PeopleFilter }) {
             wideOnly: true,
             cell: ({ organizations }) => organizations,
           },
-          {
-            header: 'Actions',
-            hideHeader: true,
-            end: true,
-            fit: true,
-            cell: (person) =>
-              person.id !== me?.user.id && (
-                <Button
-                  small
-                  aria-label={`${person.status === 'active' ? 'Suspend' : 'Resume'} ${person.username}`}
-                  onPress={() => setDeciding(person)}
-                >
-                  {person.status === 'active' ? <Pause aria-hidden /> : <Play aria-hidden />}
-                  {person.status === 'active' ? 'Suspend' : 'Resume'}
-                </Button>
-              ),
-          },
         ]}
+        actions={(person) =>
+          person.id !== me?.user.id && (
+            <Button
+              small
+              aria-label={`${person.status === 'active' ? 'Suspend' : 'Resume'} ${person.username}`}
+              onPress={() => setDeciding(person)}
+            >
+              {person.status === 'active' ? <Pause aria-hidden /> : <Play aria-hidden />}
+              {person.status === 'active' ? 'Suspend' : 'Resume'}
+            </Button>
+          )
+        }
       />
       {deciding && <DecideAbout person={deciding} onClose={() => setDeciding(undefined)} />}
     </>

@@ -3,6 +3,7 @@ import { api, unwrap } from '~/api/client';
 import type { Problem } from '~/api/problem';
 import { usePages } from '~/api/query';
 import type { Schemas } from '~/api/types';
+import { type AuditFilter, queryOf } from '~/features/audit/api';
 import { toast } from '~/ui/toast';
 
 export type PlatformOrganization = Schemas['PlatformOrganization'];
@@ -28,6 +29,14 @@ export const organizationQuery = (id: string) =>
     queryKey: [...KEY, 'one', id],
     queryFn: () => unwrap(api.GET('/api/v1/platform/organizations/{id}', { params: { path: { id } } })),
   });
+
+/** Events of the platform's own part of the audit log. */
+export function usePlatformEvents(filter: AuditFilter) {
+  const query = queryOf(filter);
+  return usePages(['platform', 'events', query], (cursor) =>
+    unwrap(api.GET('/api/v1/platform/events', { params: { query: { ...query, cursor } } })),
+  );
+}
 
 /** A change of an organisation; each of them answers with the organisation as it is then. */
 function useChange<Given>(id: string, change: (given: Given) => Promise<PlatformOrganization>, told: string) {

@@ -123,8 +123,7 @@ function Detail({ plugin }: { plugin: Plugin }) {
         title={`Delete ${plugin.name}?`}
         action="Delete plugin"
         isOpen={deleting}
-        isPending={remove.isPending}
-        problem={remove.error}
+        change={remove}
         onClose={() => setDeleting(false)}
         onConfirm={() => remove.mutate(plugin, { onSuccess: () => void navigate({ to: '/plugins' }) })}
       >

@@ -29,18 +29,12 @@ export function HandedOn() {
               acting ? <span className="mono small">{acting}</span> : <span className="muted">you</span>,
           },
           { header: 'Until', fit: true, cell: ({ expires_at }) => <Time iso={expires_at} relative /> },
-          {
-            header: 'Actions',
-            hideHeader: true,
-            end: true,
-            fit: true,
-            cell: ({ id }) => (
-              <Button small aria-label={`Revoke the token ${id}`} onPress={() => revoke.mutate(id)}>
-                Revoke
-              </Button>
-            ),
-          },
         ]}
+        actions={({ id }) => (
+          <Button small aria-label={`Revoke the token ${id}`} onPress={() => revoke.mutate(id)}>
+            Revoke
+          </Button>
+        )}
       />
     </Panel>
   );

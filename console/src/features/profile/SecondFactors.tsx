@@ -5,6 +5,7 @@ import { canUsePasskeys } from '~/lib/passkeys';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { Form, TextField } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 import { Panel } from '~/ui/page';
 import { Loaded, Notice } from '~/ui/states';
 import { Time } from '~/ui/time';
@@ -174,12 +175,9 @@ function SetUpApp({ onAdded, onCancel }: Adding) {
     return (
       <Form problem={begin.error} onSubmit={() => begin.mutate()}>
         <p>Any app that shows codes of six digits does: on your telephone, or in a password manager.</p>
-        <div className="form-actions">
-          <Button onPress={onCancel}>Cancel</Button>
-          <Button type="submit" tone="primary" isPending={begin.isPending}>
-            Show the picture to scan
-          </Button>
-        </div>
+        <FormActions isPending={begin.isPending} onCancel={onCancel}>
+          Show the picture to scan
+        </FormActions>
       </Form>
     );
   }
@@ -207,12 +205,9 @@ function SetUpApp({ onAdded, onCancel }: Adding) {
         autoComplete="one-time-code"
         isRequired
       />
-      <div className="form-actions">
-        <Button onPress={onCancel}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={confirm.isPending}>
-          Confirm
-        </Button>
-      </div>
+      <FormActions isPending={confirm.isPending} onCancel={onCancel}>
+        Confirm
+      </FormActions>
     </Form>
   );
 }
@@ -239,12 +234,9 @@ function AddPasskey({ onAdded, onCancel }: Adding) {
         maxLength={100}
         isRequired
       />
-      <div className="form-actions">
-        <Button onPress={onCancel}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={add.isPending}>
-          Add passkey
-        </Button>
-      </div>
+      <FormActions isPending={add.isPending} onCancel={onCancel}>
+        Add passkey
+      </FormActions>
     </Form>
   );
 }
@@ -255,9 +247,7 @@ function NewCodes({ onMade, onClose }: { onMade: (codes: readonly string[]) => v
     <Confirm
       title="Get new recovery codes?"
       action="Get new codes"
-      isOpen
-      isPending={make.isPending}
-      problem={make.error}
+      change={make}
       onConfirm={() => make.mutate(undefined, { onSuccess: ({ recovery_codes }) => onMade(recovery_codes) })}
       onClose={onClose}
     >
@@ -272,9 +262,7 @@ function RemoveApp({ onDone }: { onDone: () => void }) {
     <Confirm
       title="Remove the authenticator app?"
       action="Remove app"
-      isOpen
-      isPending={remove.isPending}
-      problem={remove.error}
+      change={remove}
       onConfirm={() => remove.mutate(undefined, { onSuccess: onDone })}
       onClose={onDone}
     >
@@ -289,9 +277,7 @@ function RemovePasskey({ passkey, onDone }: { passkey: Passkey; onDone: () => vo
     <Confirm
       title={`Remove the passkey ${passkey.name}?`}
       action="Remove passkey"
-      isOpen
-      isPending={remove.isPending}
-      problem={remove.error}
+      change={remove}
       onConfirm={() => remove.mutate(passkey.id, { onSuccess: onDone })}
       onClose={onDone}
     >

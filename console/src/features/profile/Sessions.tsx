@@ -63,24 +63,16 @@ export function Sessions() {
             fit: true,
             cell: ({ last_seen_at }) => <Time iso={last_seen_at} relative />,
           },
-          {
-            header: 'Actions',
-            hideHeader: true,
-            end: true,
-            fit: true,
-            cell: (session) => (
-              <Button
-                small
-                aria-label={
-                  session.current ? 'Log out here' : `End the session of ${device(session.user_agent)}`
-                }
-                onPress={() => setEnding(session)}
-              >
-                {session.current ? 'Log out' : 'End'}
-              </Button>
-            ),
-          },
         ]}
+        actions={(session) => (
+          <Button
+            small
+            aria-label={session.current ? 'Log out here' : `End the session of ${device(session.user_agent)}`}
+            onPress={() => setEnding(session)}
+          >
+            {session.current ? 'Log out' : 'End'}
+          </Button>
+        )}
       />
       {ending === 'others' && <EndOthers onDone={close} />}
       {ending && ending !== 'others' && <EndOne session={ending} onDone={close} />}
@@ -95,9 +87,7 @@ function EndOne({ session, onDone }: { session: Session; onDone: () => void }) {
     <Confirm
       title={session.current ? 'Log out here?' : `End the session of ${name}?`}
       action={session.current ? 'Log out' : 'End session'}
-      isOpen
-      isPending={end.isPending}
-      problem={end.error}
+      change={end}
       onConfirm={() => end.mutate(session, { onSuccess: onDone })}
       onClose={onDone}
     >
@@ -116,9 +106,7 @@ function EndOthers({ onDone }: { onDone: () => void }) {
     <Confirm
       title="End all other sessions?"
       action="End all others"
-      isOpen
-      isPending={end.isPending}
-      problem={end.error}
+      change={end}
       onConfirm={() => end.mutate(undefined, { onSuccess: onDone })}
       onClose={onDone}
     >

@@ -33,22 +33,12 @@ export function TrustedDevices() {
             fit: true,
             cell: ({ expires_at }) => <Time iso={expires_at} relative />,
           },
-          {
-            header: 'Actions',
-            hideHeader: true,
-            end: true,
-            fit: true,
-            cell: ({ id, user_agent }) => (
-              <Button
-                small
-                aria-label={`Forget ${device(user_agent ?? null)}`}
-                onPress={() => forget.mutate(id)}
-              >
-                Forget
-              </Button>
-            ),
-          },
         ]}
+        actions={({ id, user_agent }) => (
+          <Button small aria-label={`Forget ${device(user_agent ?? null)}`} onPress={() => forget.mutate(id)}>
+            Forget
+          </Button>
+        )}
       />
     </Panel>
   );

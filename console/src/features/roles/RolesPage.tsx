@@ -70,14 +70,8 @@ export function RolesPage() {
                   wideOnly: true,
                   cell: (role) => (role.system ? 'the system' : 'this organisation'),
                 },
-                {
-                  header: 'Actions',
-                  hideHeader: true,
-                  end: true,
-                  fit: true,
-                  cell: (role) => <RoleMenu role={role} mayWrite={mayWrite} onOpen={setOpen} />,
-                },
               ]}
+              actions={(role) => <RoleMenu role={role} mayWrite={mayWrite} onOpen={setOpen} />}
             />
             <h2>Who may do what</h2>
             <Matrix roles={all} />
@@ -241,9 +235,7 @@ function DeleteRole({ role, onDone }: { role: Role; onDone: () => void }) {
     <Confirm
       title={`Delete the role “${role.name}”?`}
       action="Delete role"
-      isOpen
-      isPending={remove.isPending}
-      problem={remove.error}
+      change={remove}
       onConfirm={() => remove.mutate(role, { onSuccess: onDone })}
       onClose={onDone}
     >

@@ -81,46 +81,36 @@ export function SecretsPage() {
             cell: (secret) => <Time iso={secret.updated_at} relative />,
           },
           { header: 'By', fit: true, wideOnly: true, cell: (secret) => secret.updated_by?.name },
-          {
-            header: 'Actions',
-            hideHeader: true,
-            end: true,
-            fit: true,
-            cell: (secret) => (
-              <RowMenu label={`Actions for ${secret.name}`}>
-                <MenuItem
-                  label="Replace value"
-                  isDisabled={!mayWrite}
-                  onAction={() => setOpen({ kind: 'set', secret })}
-                >
-                  <RotateCw aria-hidden /> Replace value…
-                </MenuItem>
-                <MenuItem
-                  label="Grants"
-                  isDisabled={!mayWrite}
-                  onAction={() => setOpen({ kind: 'grants', secret })}
-                >
-                  <Workflow aria-hidden /> Grants…
-                </MenuItem>
-                <MenuItem
-                  label="Team"
-                  isDisabled={!mayWrite}
-                  onAction={() => setOpen({ kind: 'team', secret })}
-                >
-                  <UsersRound aria-hidden /> Team…
-                </MenuItem>
-                <MenuItem
-                  label="Delete"
-                  danger
-                  isDisabled={!mayWrite}
-                  onAction={() => setOpen({ kind: 'delete', secret })}
-                >
-                  <Trash2 aria-hidden /> Delete…
-                </MenuItem>
-              </RowMenu>
-            ),
-          },
         ]}
+        actions={(secret) => (
+          <RowMenu label={`Actions for ${secret.name}`}>
+            <MenuItem
+              label="Replace value"
+              isDisabled={!mayWrite}
+              onAction={() => setOpen({ kind: 'set', secret })}
+            >
+              <RotateCw aria-hidden /> Replace value…
+            </MenuItem>
+            <MenuItem
+              label="Grants"
+              isDisabled={!mayWrite}
+              onAction={() => setOpen({ kind: 'grants', secret })}
+            >
+              <Workflow aria-hidden /> Grants…
+            </MenuItem>
+            <MenuItem label="Team" isDisabled={!mayWrite} onAction={() => setOpen({ kind: 'team', secret })}>
+              <UsersRound aria-hidden /> Team…
+            </MenuItem>
+            <MenuItem
+              label="Delete"
+              danger
+              isDisabled={!mayWrite}
+              onAction={() => setOpen({ kind: 'delete', secret })}
+            >
+              <Trash2 aria-hidden /> Delete…
+            </MenuItem>
+          </RowMenu>
+        )}
       />
       <Dialog
         title={open?.secret ? `Replace the value of ${open.secret.name}` : 'New secret'}
@@ -218,9 +208,7 @@ function DeleteSecret({ secret, onDone }: { secret: Secret; onDone: () => void }
     <Confirm
       title={`Delete ${secret.name}?`}
       action="Delete secret"
-      isOpen
-      isPending={remove.isPending}
-      problem={remove.error}
+      change={remove}
       onClose={onDone}
       onConfirm={() => remove.mutate(secret, { onSuccess: onDone })}
     >

@@ -8,6 +8,7 @@ import { PermissionChoice } from '~/features/roles/PermissionChoice';
 import { Button } from '~/ui/button';
 import { Confirm, Dialog } from '~/ui/dialog';
 import { Form, TextField } from '~/ui/form';
+import { FormActions } from '~/ui/form-actions';
 import { MenuItem, RowMenu } from '~/ui/menu';
 import { Page } from '~/ui/page';
 import { Empty } from '~/ui/states';
@@ -95,40 +96,30 @@ export function ServiceAccountsPage() {
             wideOnly: true,
             cell: (account) => <Time iso={account.created_at} relative />,
           },
-          {
-            header: 'Actions',
-            hideHeader: true,
-            end: true,
-            fit: true,
-            cell: (account) => (
-              <RowMenu label={`Actions for ${account.name}`}>
-                <MenuItem
-                  label="Edit"
-                  isDisabled={!mayWrite}
-                  onAction={() => setOpen({ kind: 'edit', account })}
-                >
-                  <Pencil aria-hidden /> Edit…
-                </MenuItem>
-                <MenuItem
-                  label={account.status === 'active' ? 'Deactivate' : 'Activate'}
-                  isDisabled={!mayWrite}
-                  onAction={() => setOpen({ kind: 'status', account })}
-                >
-                  {account.status === 'active' ? <CirclePause aria-hidden /> : <CirclePlay aria-hidden />}
-                  {account.status === 'active' ? 'Deactivate…' : 'Activate…'}
-                </MenuItem>
-                <MenuItem
-                  label="Delete"
-                  danger
-                  isDisabled={!mayWrite}
-                  onAction={() => setOpen({ kind: 'delete', account })}
-                >
-                  <Trash2 aria-hidden /> Delete…
-                </MenuItem>
-              </RowMenu>
-            ),
-          },
         ]}
+        actions={(account) => (
+          <RowMenu label={`Actions for ${account.name}`}>
+            <MenuItem label="Edit" isDisabled={!mayWrite} onAction={() => setOpen({ kind: 'edit', account })}>
+              <Pencil aria-hidden /> Edit…
+            </MenuItem>
+            <MenuItem
+              label={account.status === 'active' ? 'Deactivate' : 'Activate'}
+              isDisabled={!mayWrite}
+              onAction={() => setOpen({ kind: 'status', account })}
+            >
+              {account.status === 'active' ? <CirclePause aria-hidden /> : <CirclePlay aria-hidden />}
+              {account.status === 'active' ? 'Deactivate…' : 'Activate…'}
+            </MenuItem>
+            <MenuItem
+              label="Delete"
+              danger
+              isDisabled={!mayWrite}
+              onAction={() => setOpen({ kind: 'delete', account })}
+            >
+              <Trash2 aria-hidden /> Delete…
+            </MenuItem>
+          </RowMenu>
+        )}
       />
       {open?.kind === 'import' && <ImportDialog first="api_keys" onClose={close} />}
       {open?.kind === 'edit' && (
@@ -215,12 +206,9 @@ function Fields({ account, change, action, onSubmit, onDone }: FieldsProps) {
         />
       </details>
       <p className="muted small">Nobody can grant what they do not hold.</p>
-      <div className="form-actions">
-        <Button onPress={onDone}>Cancel</Button>
-        <Button type="submit" tone="primary" isPending={change.isPending}>
-          {action}
-        </Button>
-      </div>
+      <FormActions isPending={change.isPending} onCancel={onDone}>
+        {action}
+      </FormActions>
     </Form>
   );
 }
@@ -232,9 +220,7 @@ function ChangeStatus({ account, onDone }: { account: ServiceAccount; onDone: ()
     <Confirm
       title={`${stops ? 'Deactivate' : 'Activate'} “${account.name}”?`}
       action={stops ? 'Deactivate service account' : 'Activate service account'}
-      isOpen
-      isPending={change.isPending}
-      problem={change.error}
+      change={change}
       onConfirm={() => change.mutate({ status: stops ? 'deactivated' : 'active' }, { onSuccess: onDone })}
       onClose={onDone}
     >
@@ -249,9 +235,7 @@ function Delete({ account, onDone }: { account: ServiceAccount; onDone: () => vo
     <Confirm
       title={`Delete “${account.name}”?`}
       action="Delete service account"
-      isOpen
-      isPending={remove.isPending}
-      problem={remove.error}
+      change={remove}
       onConfirm={() => remove.mutate(account, { onSuccess: onDone })}
       onClose={onDone}
     >

@@ -58,35 +58,25 @@ export function TeamsPage() {
             wideOnly: true,
             cell: (team) => <Time iso={team.created_at} relative />,
           },
-          {
-            header: 'Actions',
-            hideHeader: true,
-            end: true,
-            fit: true,
-            cell: (team) => (
-              <RowMenu label={`Actions for ${team.name}`}>
-                <MenuItem label="Members" onAction={() => setOpen({ kind: 'members', team })}>
-                  <UsersRound aria-hidden /> Members…
-                </MenuItem>
-                <MenuItem
-                  label="Edit"
-                  isDisabled={!mayWrite}
-                  onAction={() => setOpen({ kind: 'edit', team })}
-                >
-                  <Pencil aria-hidden /> Edit…
-                </MenuItem>
-                <MenuItem
-                  label="Delete"
-                  danger
-                  isDisabled={!mayWrite}
-                  onAction={() => setOpen({ kind: 'delete', team })}
-                >
-                  <Trash2 aria-hidden /> Delete…
-                </MenuItem>
-              </RowMenu>
-            ),
-          },
         ]}
+        actions={(team) => (
+          <RowMenu label={`Actions for ${team.name}`}>
+            <MenuItem label="Members" onAction={() => setOpen({ kind: 'members', team })}>
+              <UsersRound aria-hidden /> Members…
+            </MenuItem>
+            <MenuItem label="Edit" isDisabled={!mayWrite} onAction={() => setOpen({ kind: 'edit', team })}>
+              <Pencil aria-hidden /> Edit…
+            </MenuItem>
+            <MenuItem
+              label="Delete"
+              danger
+              isDisabled={!mayWrite}
+              onAction={() => setOpen({ kind: 'delete', team })}
+            >
+              <Trash2 aria-hidden /> Delete…
+            </MenuItem>
+          </RowMenu>
+        )}
       />
       <Dialog title={open?.team ? 'Edit team' : 'New team'} isOpen={open?.kind === 'edit'} onClose={close}>
         <TeamForm team={open?.team} onDone={close} />
@@ -142,9 +132,7 @@ function DeleteTeam({ team, onDone }: { team: Team; onDone: () => void }) {
     <Confirm
       title={`Delete “${team.name}”?`}
       action="Delete team"
-      isOpen
-      isPending={remove.isPending}
-      problem={remove.error}
+      change={remove}
       onConfirm={() => remove.mutate(team, { onSuccess: onDone })}
       onClose={onDone}
     >

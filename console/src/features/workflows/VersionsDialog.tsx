@@ -44,23 +44,17 @@ function Versions({ workflow, onClose, onRestore }: VersionsDialogProps) {
           { header: 'What changed', cell: (one) => one.message ?? <span className="muted">No message</span> },
           { header: 'By', fit: true, wideOnly: true, cell: (one) => one.author?.name },
           { header: 'When', fit: true, cell: (one) => <Time iso={one.created_at} relative /> },
-          {
-            header: 'Actions',
-            hideHeader: true,
-            end: true,
-            fit: true,
-            cell: (one) => (
-              <Button
-                small
-                isDisabled={restore.isPending}
-                onPress={() => restore.mutate(one.version)}
-                aria-label={`Open version ${one.version} in the editor`}
-              >
-                Open
-              </Button>
-            ),
-          },
         ]}
+        actions={(one) => (
+          <Button
+            small
+            isDisabled={restore.isPending}
+            onPress={() => restore.mutate(one.version)}
+            aria-label={`Open version ${one.version} in the editor`}
+          >
+            Open
+          </Button>
+        )}
       />
       <p className="muted small">
         Opening puts a version’s text into the editor. Saving it makes a new version; none is ever changed.

@@ -197,8 +197,7 @@ function Definition({ workflow }: { workflow: Workflow }) {
         title={`Delete “${workflow.name}”?`}
         action="Delete workflow"
         isOpen={open === 'delete'}
-        isPending={remove.isPending}
-        problem={remove.error}
+        change={remove}
         onClose={close}
         onConfirm={() =>
           remove.mutate(workflow, {
@@ -213,7 +212,6 @@ function Definition({ workflow }: { workflow: Workflow }) {
         action="Discard changes"
         dismiss="Stay"
         isOpen={leaving.status === 'blocked'}
-        isPending={false}
         onClose={() => leaving.reset?.()}
         onConfirm={() => leaving.proceed?.()}
       >

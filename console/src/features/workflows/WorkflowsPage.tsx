@@ -65,26 +65,21 @@ export function WorkflowsPage() {
             wideOnly: true,
             cell: (workflow) => <Time iso={workflow.updated_at} relative />,
           },
-          {
-            header: 'Actions',
-            hideHeader: true,
-            end: true,
-            fit: true,
-            cell: (workflow) =>
-              mayRun && (
-                <span className="above-row-link">
-                  <ButtonLink
-                    small
-                    to="/workflows/$workflowId/run"
-                    params={{ workflowId: workflow.id }}
-                    aria-label={`Run ${workflow.name}`}
-                  >
-                    <Play aria-hidden /> Run
-                  </ButtonLink>
-                </span>
-              ),
-          },
         ]}
+        actions={(workflow) =>
+          mayRun && (
+            <span className="above-row-link">
+              <ButtonLink
+                small
+                to="/workflows/$workflowId/run"
+                params={{ workflowId: workflow.id }}
+                aria-label={`Run ${workflow.name}`}
+              >
+                <Play aria-hidden /> Run
+              </ButtonLink>
+            </span>
+          )
+        }
       />
     </Page>
   );

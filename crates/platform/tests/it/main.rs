@@ -49,6 +49,7 @@ mod password_rules;
 mod passwords;
 mod people;
 mod platform;
+mod platform_log;
 mod platform_people;
 mod plugin_calls;
 mod plugins;

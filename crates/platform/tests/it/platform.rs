@@ -102,7 +102,7 @@ async fn organizations_are_found_bounded_and_suspended_for_a_reason() {
     let (olga, ada) = both(&app).await;
     let (ada, suspend) = (&ada, format!("{}/suspend", path(&ada)));
     let me = app.get(&olga, "/auth/me").await.expect(200);
-    assert_eq!(me["platform_permissions"].as_array().unwrap().len(), 6, "{me:#}");
+    assert_eq!(me["platform_permissions"].as_array().unwrap().len(), 7, "{me:#}");
     assert_eq!(app.get(ada, "/auth/me").await.expect(200)["platform_permissions"], json!([]));
     for (search, found) in [("GIN", 1), ("operations", 1), ("e", 2), ("%", 0), ("nothing", 0)] {
         let query = format!("/platform/organizations?search={}", search.replace('%', "%25"));
@@ -266,7 +266,7 @@ async fn to_everybody_else_nothing_is_there() {
     let (key, _) = parts(&make(&app, &olga, &["*"], json!({})).await.expect(201));
     let token = cut(&app, &olga.token, &[]).await;
     let routes: Vec<_> = app.routes.iter().filter(|route| route.path.starts_with("/api/v1/platform/")).collect();
-    assert_eq!(routes.len(), 10);
+    assert_eq!(routes.len(), 11);
     for route in routes {
         let at = route.path.replace("{id}", olga.organization["id"].as_str().unwrap());
         let body = route.sample.as_ref();

@@ -1,5 +1,5 @@
-//! The console's files, and its one page under every path that nothing else answers (console/README.md says what it
-//! relies on).
+//! The console's files, its one page under every path that nothing else answers, and the API reference to try things in
+//! (console/README.md says what they rely on).
 
 use std::sync::Arc;
 
@@ -14,6 +14,11 @@ use super::assets::{Asset, Assets};
 
 const NONCE_PLACEHOLDER: &str = "__CSP_NONCE__";
 
+/// Where the reference is that runs, beside the one to read.
+pub(super) const TRY: &str = "/docs/try";
+/// Its file.
+pub(super) const TRY_FILE: &str = "/docs/try.html";
+
 const MISSING: &str = include_str!("missing.html");
 const MISSING_POLICY: &str =
     "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
@@ -26,12 +31,16 @@ pub(super) fn router(assets: Arc<Assets>) -> Router {
 async fn answer(State(assets): State<Arc<Assets>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path();
     // A mistyped path of the documentation must not look like a success.
-    if super::is_below(path, &["/docs", "/livez", "/readyz"]) {
+    if path != TRY && super::is_below(path, &["/docs", "/livez", "/readyz"]) {
         return Problem::not_found().into_response();
     }
     if method != Method::GET && method != Method::HEAD {
         let problem = Problem::new(Code::MethodNotAllowed, "only GET is answered here; the API is below /api/v1");
         return problem.into_response();
+    }
+    if path == TRY {
+        // Swagger UI asks for nothing more than the console: no script inline, no evaluation, pictures in its stylesheet.
+        return assets.get(TRY_FILE).map_or_else(|| Problem::not_found().into_response(), page);
     }
     match assets.get(path) {
         Some(asset) if path != "/index.html" => file(path, asset, &headers),
@@ -53,7 +62,7 @@ fn file(path: &str, asset: &Asset, headers: &HeaderMap) -> Response {
     (fixed, [(CONTENT_TYPE, asset.media)], asset.content.clone()).into_response()
 }
 
-/// The page with a nonce of its own.
+/// A page with a nonce of its own.
 fn page(index: &Asset) -> Response {
     // 122 random bits from the system's generator, in the 36 characters that RFC 9562 writes them with.
     let nonce = uuid::Uuid::new_v4().to_string();

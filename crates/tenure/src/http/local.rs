@@ -17,6 +17,7 @@ use tenure_platform::domain::identity::LocalLogin;
 
 const REFRESH: &str = "/api/v1/auth/refresh";
 const CONSOLE_HEADER: &str = "x-tenure-console";
+const LOGIN_COOKIE: &[u8] = b"tenure_refresh=";
 
 /// The middleware.
 pub(super) async fn admit(State(login): State<Arc<LocalLogin>>, mut request: Request, next: Next) -> Response {
@@ -28,7 +29,7 @@ pub(super) async fn admit(State(login): State<Arc<LocalLogin>>, mut request: Req
         return next.run(request).await;
     }
     // The console asks for a session with the cookie that a login would have left.
-    let console = headers.contains_key(CONSOLE_HEADER) && !headers.contains_key(COOKIE);
+    let console = headers.contains_key(CONSOLE_HEADER) && !has_login(headers);
     if console && request.method() == Method::POST && request.uri().path() == REFRESH {
         return match login.answer() {
             Ok(answer) => axum::Json(answer).into_response(),
@@ -45,6 +46,12 @@ pub(super) async fn admit(State(login): State<Arc<LocalLogin>>, mut request: Req
         Ok(Err(_)) => Problem::new(Code::Internal, "the local administrator has no token").into_response(),
         Err(error) => error.into_response(),
     }
+}
+
+/// Whether the browser has the cookie of a login; it may have others.
+fn has_login(headers: &HeaderMap) -> bool {
+    let mut cookies = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+    cookies.any(|cookie| cookie.trim_ascii_start().starts_with(LOGIN_COOKIE))
 }
 
 fn from_here(request: &Request) -> Result<(), Problem> {

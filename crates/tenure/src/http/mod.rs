@@ -55,6 +55,7 @@ pub(crate) struct Site {
 pub(crate) fn router(platform: &Platform, watch: DatabaseWatch, site: Site) -> Router {
     let (api, _) = platform.app.router();
     let api = api.layer(from_fn_with_state(watch.clone(), health::refuse_while_down));
+    let docs = docs::router(site.assets.get(console::TRY_FILE).map(|_| console::TRY));
     let console = console::router(Arc::new(site.assets));
     let health = Router::new()
         .route("/livez", get(health::alive))
@@ -71,7 +72,7 @@ pub(crate) fn router(platform: &Platform, watch: DatabaseWatch, site: Site) -> R
         .and(NotForContentType::SSE)
         .and(NotForContentType::GRPC)
         .and(NotForContentType::IMAGES);
-    let mut router = Router::new().merge(health).merge(docs::router()).fallback(rest);
+    let mut router = Router::new().merge(health).merge(docs).fallback(rest);
     if let Some(login) = site.login {
         router = router.layer(from_fn_with_state(Arc::new(login), local::admit));
     }

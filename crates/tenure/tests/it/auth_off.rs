@@ -18,7 +18,9 @@ fn everybody_on_this_machine_is_the_administrator_and_nobody_else() {
     assert_eq!(other_page.status, 403, "{}", other_page.text());
 
     assert_eq!(server.me("no.such.token").status, 401, "a token that is sent is looked at");
-    let console = server.ask("POST", "/api/v1/auth/refresh", &[("x-tenure-console", "1")], "");
+    // Other cookies of this machine are no login.
+    let console = [("x-tenure-console", "1"), ("cookie", "tenure_turning=1; theme=dark")];
+    let console = server.ask("POST", "/api/v1/auth/refresh", &console, "");
     assert_eq!(console.status, 200);
     let token = console.json()["access_token"].as_str().unwrap().to_owned();
     assert_eq!(server.me(&token).json()["user"]["username"], "local");

@@ -24,6 +24,8 @@ fn every_page_has_its_headers_and_limits_hold() {
     let dist = data_dir();
     std::fs::create_dir(dist.path().join("assets")).unwrap();
     std::fs::write(dist.path().join("index.html"), INDEX).unwrap();
+    std::fs::create_dir(dist.path().join("docs")).unwrap();
+    std::fs::write(dist.path().join("docs/try.html"), INDEX).unwrap();
     std::fs::write(dist.path().join("theme.js"), "let a = 1;\n".repeat(1000)).unwrap();
     std::fs::write(dist.path().join("assets/app-1a2b.js"), "let b = 2;\n").unwrap();
     std::fs::write(dist.path().join(".secret"), "hidden").unwrap();
@@ -43,6 +45,8 @@ fn every_page_has_its_headers_and_limits_hold() {
         "/docs",
         "/docs/problems",
         "/docs/style.css",
+        "/docs/try",
+        "/docs/try.html",
         "/docs/nothing",
         "/api/openapi.json",
         "/api/v1/auth/me",
@@ -96,7 +100,18 @@ fn documentation(server: &Server) {
     for code in ["not-found", "permission-denied", "rate-limited"] {
         assert!(problems.contains(&format!("id=\"{code}\"")), "{code}");
     }
-    assert_eq!(server.get("/docs/nothing").status, 404);
+    // What runs has a page of its own, under the console's policy, and each route a link to its place there.
+    let (try_it, again) = (server.get("/docs/try"), server.get("/docs/try"));
+    assert_eq!((try_it.status, try_it.header("cache-control")), (200, Some("no-store")));
+    let policy = |answer: &Answer| answer.header("content-security-policy").unwrap().to_owned();
+    assert!(policy(&try_it).contains("script-src 'self';"), "{}", policy(&try_it));
+    assert_ne!(policy(&try_it), policy(&again), "a nonce of its own");
+    assert!(page.text().contains("href=\"/docs/try#/Authentication/login.login\""));
+    assert!(page.text().contains("href=\"/docs/try#/Service%20accounts/"));
+    assert_eq!(server.ask("POST", "/docs/try", &[], "").status, 405);
+    for missing in ["/docs/nothing", "/docs/try.html", "/docs/try/out"] {
+        assert_eq!(server.get(missing).status, 404, "{missing}");
+    }
     assert_eq!(server.get("/api/openapi.json").json()["info"]["title"], "Tenure");
 }
 
@@ -109,4 +124,14 @@ fn limits(server: &Server) {
     let body = format!("{{\"username\": \"{}\"}}", "a".repeat(2 * 1024 * 1024));
     let large = server.ask("POST", "/api/v1/auth/login", &[("content-type", "application/json")], &body);
     assert_eq!((large.status, &large.json()["code"]), (413, &"too-large".into()));
+}
+
+#[test]
+fn without_the_console_there_is_nothing_to_try_and_no_link_to_it() {
+    let data = data_dir();
+    let server = Server::start(data.path());
+    let page = server.get("/docs");
+    assert_eq!(page.status, 200);
+    assert!(!page.text().contains("/docs/try"));
+    assert_eq!(server.get("/docs/try").status, 404);
 }

@@ -140,17 +140,20 @@ pub struct ActionView {
 }
 
 async fn list(cx: Authorized<AuditRead>, Query(filter): Query<EventFilter>) -> Result<Json<Page<AuditedEvent>>> {
+    cx.read_audited(async |tx| found(tx, filter).await).await.map(Json)
+}
+
+/// A page of the events of this transaction's log, with the event that tells of their being read.
+///
+/// # Errors
+/// 422 for a page that is none; PostgreSQL's.
+pub async fn found(tx: &mut TenantTx<Read>, filter: EventFilter) -> Result<Audited<Page<AuditedEvent>>> {
     let told = serde_json::to_value(&filter)?;
     let (filter, page) = filter.split();
-    let events = cx
-        .read_audited(async |tx| {
-            let rows = store::events(tx, &filter, &page).await?;
-            let items = show(tx, rows.items).await?;
-            let page = Page { items, next_cursor: rows.next_cursor };
-            reading(tx, None, told, page).await
-        })
-        .await?;
-    Ok(Json(events))
+    let rows = store::events(tx, &filter, &page).await?;
+    let items = show(tx, rows.items).await?;
+    let page = Page { items, next_cursor: rows.next_cursor };
+    reading(tx, None, told, page).await
 }
 
 async fn get(cx: Authorized<AuditRead>, Path(id): Path<EventId>) -> Result<Json<AuditedEvent>> {

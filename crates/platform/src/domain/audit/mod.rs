@@ -37,7 +37,7 @@ mod view;
 pub use activity::events_by;
 pub use event::AuditEvent;
 pub use export::{ExportFault, export, verify_export};
-pub use http::routes;
+pub use http::{EventFilter, found, routes};
 pub use job::Sealer;
 pub use logins::{LoginRecord, logins_of};
 pub use model::{AuditConfig, AuditLog, origin};

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tenure_kernel::keys::TenantKeys;
 use tenure_kernel::record::PersonalValues;
-use tenure_kernel::{EventId, Mode, Result, TenantTx, Timestamp};
+use tenure_kernel::{EventId, Mode, Result, TenantTx, Timestamp, UserId};
 use tenure_tlog::leaf::{PatchOp, PatchVerb};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -52,6 +52,31 @@ pub struct AuditedEvent {
     /// How many alike were folded into it.
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
+}
+
+impl AuditedEvent {
+    /// The people that it names: who acted, for whom, and on whom.
+    pub fn people(&self) -> impl Iterator<Item = UserId> {
+        let resource = self.resource.as_ref().map(|resource| resource.id.as_str());
+        let named = [Some(self.actor.id.as_str()), self.on_behalf_of.as_deref(), resource];
+        named.into_iter().flatten().filter_map(|id| id.parse().ok())
+    }
+
+    /// Calls people by these names, by their identifiers, where the log's own tenant has no members who would give them theirs.
+    pub fn call_people(&mut self, names: &HashMap<UserId, String>) {
+        let called = |id: &str| id.parse().ok().and_then(|id: UserId| names.get(&id)).cloned();
+        if let Some(name) = called(&self.actor.id) {
+            self.actor.name = name;
+        }
+        if let Some(name) = self.on_behalf_of.as_deref().and_then(called) {
+            self.on_behalf_of_name = Some(name);
+        }
+        if let Some(resource) = &mut self.resource
+            && let Some(name) = called(&resource.id)
+        {
+            resource.name = name;
+        }
+    }
 }
 
 /// Who acted.

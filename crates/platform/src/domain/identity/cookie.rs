@@ -25,6 +25,9 @@ const CONSOLE_HEADER: &str = "x-tenure-console";
 
 const DEVICE_COOKIE: &str = "tenure_device";
 
+/// What a page of the console sets while an answer with another refresh token is under way, and reads: it opens nothing.
+const UNDER_WAY_COOKIE: &str = "tenure_turning";
+
 pub(super) fn set(headers: &HeaderMap, value: &str, max_age: u64) -> Result<HeaderValue> {
     set_named(COOKIE_NAME, headers, value, max_age)
 }
@@ -34,16 +37,28 @@ pub(super) fn set_device(headers: &HeaderMap, value: &str, max_age: u64) -> Resu
     set_named(DEVICE_COOKIE, headers, value, max_age)
 }
 
-/// `Secure` unless the browser came over loopback, where there is no TLS.
+/// Takes back the console's own mark that such an answer is under way, with the very answer that carries the token: the page that
+/// asked may be gone, and the next one sees by it that the browser holds the new token.
+pub(super) fn arrived(headers: &HeaderMap) -> Result<HeaderValue> {
+    let secure = secure(headers);
+    HeaderValue::try_from(format!("{UNDER_WAY_COOKIE}=; Path=/; SameSite=Strict; Max-Age=0{secure}"))
+        .map_err(Error::internal)
+}
+
 fn set_named(cookie: &str, headers: &HeaderMap, value: &str, max_age: u64) -> Result<HeaderValue> {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let host: Option<Authority> = host.parse().ok();
-    let loopback = host.is_some_and(|host| matches!(host.host(), "localhost" | "127.0.0.1" | "[::1]"));
-    let secure = if loopback { "" } else { "; Secure" };
+    let secure = secure(headers);
     HeaderValue::try_from(format!(
         "{cookie}={value}; Path=/api/v1/auth; HttpOnly; SameSite=Strict; Max-Age={max_age}{secure}"
     ))
     .map_err(Error::internal)
+}
+
+/// `Secure` unless the browser came over loopback, where there is no TLS.
+fn secure(headers: &HeaderMap) -> &'static str {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host: Option<Authority> = host.parse().ok();
+    let loopback = host.is_some_and(|host| matches!(host.host(), "localhost" | "127.0.0.1" | "[::1]"));
+    if loopback { "" } else { "; Secure" }
 }
 
 /// The refresh token of the body, or of the cookie if the call is the console's own.

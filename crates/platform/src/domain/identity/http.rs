@@ -490,6 +490,7 @@ pub(super) fn answer(
     response.headers_mut().insert(axum::http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if into == RefreshIn::Cookie {
         response.headers_mut().insert(SET_COOKIE, cookie::set(headers, &refresh.text, config.refresh_ttl.as_secs())?);
+        response.headers_mut().append(SET_COOKIE, cookie::arrived(headers)?);
         if let Some(device) = device {
             let cookie = cookie::set_device(headers, &device.text, TRUSTED_FOR.as_secs())?;
             response.headers_mut().append(SET_COOKIE, cookie);

@@ -13,7 +13,7 @@ use tenure_kernel::{
 };
 use utoipa::{IntoParams, ToSchema};
 
-use super::{people, setup, store};
+use super::{events, people, setup, store};
 use crate::app::Routes;
 use crate::domain::quotas::{self, Quota, QuotaUsage};
 use crate::domain::rate_limits::{self, Bounds, RateLimit, TenantLimits};
@@ -36,6 +36,7 @@ pub fn routes() -> Routes {
         .put("/platform/organizations/{id}/quota", set_quota, "Give an organisation another limit than its plan's, no limit, or its plan's again.")
         .put("/platform/organizations/{id}/rate-limit", set_rate_limit, "Set how many requests an organisation may make at most.\n\nIts administrators set less for it, its members and its keys, and no more. Null is what its plan gives. Takes effect on every node within a second.")
         .merge(people::routes())
+        .merge(events::routes())
         .merge(setup::routes())
 }
 

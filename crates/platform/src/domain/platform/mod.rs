@@ -3,6 +3,7 @@
 
 mod admins;
 mod event;
+mod events;
 mod http;
 mod people;
 mod people_store;

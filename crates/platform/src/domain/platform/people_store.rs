@@ -1,5 +1,7 @@
 //! All SQL on people as the platform sees them.
 
+use std::collections::HashMap;
+
 use tenure_kernel::{Page, PageQuery, Personal, Result, SystemTx, UserId};
 
 use super::people::PlatformPerson;
@@ -55,6 +57,13 @@ pub(super) async fn people(
     .await?;
     let Page { items, next_cursor } = page.page(rows, |last| last.place.clone())?;
     Ok(Page { items: items.into_iter().map(PlatformPerson::from).collect(), next_cursor })
+}
+
+/// What these people log in with, by their identifiers.
+pub(super) async fn usernames(tx: &mut SystemTx, ids: &[UserId]) -> Result<HashMap<UserId, String>> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows = sqlx::query!(r#"select id as "id: UserId", username from users where id = any($1)"#, &ids);
+    Ok(rows.fetch_all(&mut *tx).await?.into_iter().map(|row| (row.id, row.username)).collect())
 }
 
 /// One of them.

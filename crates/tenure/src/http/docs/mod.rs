@@ -1,5 +1,6 @@
 //! The API's description for machines (`/api/openapi.json`) and for people (`/docs`): made from the same document, once,
-//! without a script, so that it works without the internet and under the strictest policy.
+//! without a script, so that it works without the internet and under the strictest policy. Where the console was built in, the page
+//! leads to another on which each route can be tried.
 
 mod page;
 mod problems;
@@ -14,12 +15,12 @@ const POLICY: &str =
     "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 const STYLE: &str = include_str!("style.css");
 
-/// Everything, rendered at start.
-pub(super) fn router() -> Router {
+/// Everything, rendered at start; `to_try` is where routes can be tried, if there is such a page.
+pub(super) fn router(to_try: Option<&str>) -> Router {
     let document = serde_json::to_value(tenure_platform::app::openapi()).unwrap_or_default();
     Router::new()
         .route("/api/openapi.json", fixed("application/json", document.to_string()))
-        .route("/docs", fixed("text/html; charset=utf-8", page::render(&document)))
+        .route("/docs", fixed("text/html; charset=utf-8", page::render(&document, to_try)))
         .route("/docs/problems", fixed("text/html; charset=utf-8", problems::render()))
         .route("/docs/style.css", fixed("text/css; charset=utf-8", STYLE.to_owned()))
 }

@@ -17,7 +17,7 @@ struct Operation<'a> {
     detail: &'a Value,
 }
 
-pub(super) fn render(document: &Value) -> String {
+pub(super) fn render(document: &Value, to_try: Option<&str>) -> String {
     let mut tags: BTreeMap<&str, Vec<Operation<'_>>> = BTreeMap::new();
     for (path, item) in document.get("paths").and_then(Value::as_object).into_iter().flatten() {
         for method in METHODS {
@@ -46,10 +46,13 @@ pub(super) fn render(document: &Value) -> String {
                 "The same for machines: " a href="/api/openapi.json" { "OpenAPI 3.1" } ". What can go wrong: "
                 a href="/docs/problems" { "problem codes" } "."
             }
+            @if let Some(page) = to_try { p {
+                a href=(page) { "Try it" } ": log in there with user name and password, or with an API key, and call each route from the page."
+            } }
             (introduction())
             @for (tag, operations) in &tags {
                 h2 { (tag) }
-                @for operation in operations { (operation_section(operation)) }
+                @for operation in operations { (operation_section(operation, to_try.map(|page| place(page, tag, operation)))) }
             }
             h2 { "Types" }
             (schema::sections(document))
@@ -91,7 +94,12 @@ fn introduction() -> Markup {
     }
 }
 
-fn operation_section(operation: &Operation<'_>) -> Markup {
+/// Where the page to try things on has this operation (Swagger UI's deep links).
+fn place(page: &str, tag: &str, operation: &Operation<'_>) -> String {
+    format!("{page}#/{}/{}", tag.replace(' ', "%20"), operation.id)
+}
+
+fn operation_section(operation: &Operation<'_>, to_try: Option<String>) -> Markup {
     let detail = operation.detail;
     // The last paragraph says what is needed to call it.
     let description = text(detail, "description");
@@ -100,7 +108,9 @@ fn operation_section(operation: &Operation<'_>) -> Markup {
     let body = detail.pointer("/requestBody/content").and_then(Value::as_object);
     html! {
         section id=(operation.id) {
-            h3 { (badge(operation.method)) " " code { (operation.path) } " " a.anchor href={ "#" (operation.id) } { "#" } }
+            h3 { (badge(operation.method)) " " code { (operation.path) } " " a.anchor href={ "#" (operation.id) } { "#" }
+                @if let Some(place) = to_try { " " a.anchor href=(place) { "Try it" span.apart { " out: " (operation.method.to_uppercase()) " " (operation.path) } } }
+            }
             p.summary { (text(detail, "summary")) }
             @for paragraph in words.split("\n\n").filter(|paragraph| !paragraph.is_empty()) { p { (code_spans(paragraph)) } }
             p.needs { (code_spans(needs)) }
@@ -110,7 +120,7 @@ fn operation_section(operation: &Operation<'_>) -> Markup {
                     td { code { (text(parameter, "name")) } }
                     td { (text(parameter, "in")) }
                     td { (schema::reference(parameter.get("schema"))) }
-                    td { (text(parameter, "description")) }
+                    td { (code_spans(text(parameter, "description"))) }
                 } } }
             }
             @for (media, content) in body.into_iter().flatten() {
@@ -123,7 +133,7 @@ fn operation_section(operation: &Operation<'_>) -> Markup {
                 td { @for content in answer.get("content").and_then(Value::as_object).into_iter().flatten() {
                     (schema::reference(content.1.get("schema")))
                 } }
-                td { (text(answer, "description")) }
+                td { (code_spans(text(answer, "description"))) }
             } } }
         }
     }
