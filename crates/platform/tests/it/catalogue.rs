@@ -231,6 +231,24 @@ async fn the_months_to_come_have_their_partitions() {
     tokio::time::timeout(patience, made(&["2032_02"])).await.expect("and when a month begins");
 }
 
+/// Nodes that start together make the same months.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_that_make_a_partition_at_once_none_fails() {
+    let app = TestApp::start().await;
+    app.app.kernel.make_event_partitions().await.unwrap();
+    for year in 2051..2059 {
+        let makers = (0..4).map(|_| async {
+            let mut admin = app.admin().await;
+            sqlx::query("set role tenure_platform").execute(&mut admin).await.unwrap();
+            let month = format!("{year}-05-01");
+            sqlx::query("select ensure_event_partition($1::text::date)").bind(month).execute(&mut admin).await
+        });
+        for made in futures::future::join_all(makers).await {
+            made.unwrap();
+        }
+    }
+}
+
 /// Events of a month that had no partition yet lie in the default one. They do not stand in the way of the partition.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_that_comes_late_takes_its_events() {
