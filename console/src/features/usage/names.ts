@@ -6,7 +6,7 @@ const NAMES: Record<Quota['name'], { label: string; what: string }> = {
   executions_per_hour: { label: 'Executions this hour', what: 'started since the full hour' },
   executions_per_month: { label: 'Executions', what: 'started this month' },
   concurrent_executions: { label: 'Running at once', what: 'right now; more wait their turn' },
-  queued_executions: { label: 'Not over', what: 'executions that run, wait or are queued' },
+  queued_executions: { label: 'Open executions', what: 'executions that run, wait or are queued' },
   concurrent_connections: { label: 'Open connections', what: 'streams and waiting calls right now' },
   storage_bytes: { label: 'Storage', what: 'plugins, secrets and large values' },
   provider_calls_per_month: { label: 'Calls to other hosts', what: 'made by workflows this month' },
