@@ -18,8 +18,7 @@ export function DeleteExecution({
       title={`Delete this run of ${execution.workflow.name}?`}
       action="Delete run"
       isOpen
-      isPending={remove.isPending}
-      problem={remove.error}
+      change={remove}
       onClose={onClose}
       onConfirm={() => remove.mutate(execution.id, { onSuccess: onDone })}
     >

@@ -63,7 +63,7 @@ function RetentionForm({ retention }: { retention: Schemas['ExecutionRetention']
         title={`Keep executions for ${days(wanted ?? 0)}?`}
         action="Delete what is older"
         isOpen={asking}
-        isPending={save.isPending}
+        change={save}
         onClose={() => setAsking(false)}
         onConfirm={put}
       >

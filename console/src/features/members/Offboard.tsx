@@ -18,11 +18,7 @@ const LISTS = [
 ] as const satisfies [keyof Assets, string, string][];
 const COUNTS = [
   ['sessions', 'Sessions', 'end'],
-  [
-    'approvals',
-    'Open approvals that name them',
-    'name who takes over instead, but where they asked for it themselves',
-  ],
+  ['approvals', 'Open approvals that name them', 'name who takes over instead, where they may decide'],
   ['executions', 'Executions they asked for', 'end at their next step that acts'],
   ['invitations', 'Open invitations they sent', 'are taken back'],
 ] as const satisfies [keyof Assets, string, string][];

@@ -62,8 +62,10 @@ export function useOffboard(id: string) {
   const client = useQueryClient();
   return useMutation<Schemas['Offboarded'], Problem, Schemas['Offboarding']>({
     mutationFn: (body) => unwrap(api.POST('/api/v1/users/{id}/offboard', { params: { path: { id } }, body })),
-    onSuccess: ({ member }) => {
-      toast(`${member.full_name} has left`);
+    onSuccess: ({ member, approvals_left: left = 0 }) => {
+      const still =
+        left === 1 ? '1 open approval names them still' : `${left} open approvals name them still`;
+      toast(left > 0 ? `${member.full_name} has left; ${still}` : `${member.full_name} has left`);
       return client.invalidateQueries({ queryKey: KEY });
     },
   });

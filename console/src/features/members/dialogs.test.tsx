@@ -4,6 +4,7 @@ import { userEvent } from '@testing-library/user-event';
 import type { ReactNode } from 'react';
 import { beforeEach, expect, it, vi } from 'vitest';
 import type { Member } from '~/api/types';
+import { Toasts } from '~/ui/toast';
 import { AttributesForm } from './AttributesForm';
 import { BulkBar } from './BulkBar';
 import { Offboard } from './Offboard';
@@ -59,7 +60,7 @@ async function server(request: Request): Promise<Response> {
       executions: 0,
       invitations: 1,
     });
-  if (line === 'POST /users/usr_ada/offboard') return answer({ member: ADA });
+  if (line === 'POST /users/usr_ada/offboard') return answer({ member: ADA, approvals_left: 2 });
   if (line === 'PATCH /users/usr_ada') return answer(ADA);
   if (line === 'GET /users') return answer({ items: [ADA, BEA], next_cursor: null });
   return answer({ title: `not expected: ${line}` }, 500);
@@ -102,7 +103,12 @@ it('offers no change of more than the server takes', () => {
 
 it('shows what somebody owns, and gives it to another than them', async () => {
   const onDone = vi.fn();
-  show(<Offboard member={ADA} onDone={onDone} />);
+  show(
+    <>
+      <Offboard member={ADA} onDone={onDone} />
+      <Toasts />
+    </>,
+  );
   expect(await screen.findByText('3 go to who takes over')).toBeTruthy();
   expect(screen.getByText('Nightly and 2 more')).toBeTruthy();
   expect(screen.getByText('1 are taken back')).toBeTruthy();
@@ -115,6 +121,7 @@ it('shows what somebody owns, and gives it to another than them', async () => {
   await userEvent.click(screen.getByRole('button', { name: 'Offboard' }));
   await waitFor(() => expect(onDone).toHaveBeenCalled());
   expect(sent('POST /users/usr_ada/offboard')).toEqual([{ to: 'usr_bea' }]);
+  expect(await screen.findByText('Ada has left; 2 open approvals name them still')).toBeTruthy();
 });
 
 it('keeps attributes of the kind that they are', async () => {

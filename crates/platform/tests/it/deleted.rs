@@ -11,6 +11,7 @@ use tenure_kernel::{Audited, Clock, ExecutionId, SystemReason};
 use tenure_platform::config::PlatformConfig;
 use tenure_platform::domain::access::SystemRole;
 use tenure_platform::domain::executions;
+use tenure_platform::domain::platform::add_admin;
 use tenure_platform::domain::quotas::{self, Quota};
 use tenure_platform::testkit::{Actor, Setup, TestApp};
 use tenure_workflow::machine::{ObjectRef, StoredValue};
@@ -315,9 +316,12 @@ async fn executions_go_once_they_were_kept_long_enough() {
     let theirs = save(&app, &grace, echo).await;
     let _ = run(&app, &grace, &theirs, large()).await;
     // More than a batch, and one of them large.
+    let mut ended = Vec::new();
     for number in 0..60 {
         let input = if number == 0 { large() } else { json!({}) };
-        assert_eq!(run(&app, &ada, &echoes, input).await["state"], "succeeded");
+        let execution = run(&app, &ada, &echoes, input).await;
+        assert_eq!(execution["state"], "succeeded");
+        ended.push(execution["id"].as_str().unwrap().to_owned());
     }
     let waits = start(&app, &ada, &asking, large()).await;
     until(&app, &ada, &waits, &["waiting"]).await;
@@ -353,6 +357,20 @@ async fn executions_go_once_they_were_kept_long_enough() {
     };
     assert_eq!(batches.iter().map(|event| number(event, "executions")).sum::<u64>(), 60);
     assert_eq!(batches.iter().map(|event| number(event, "bytes")).sum::<u64>(), object);
+    // And, found by its identifier, of the end of each.
+    for id in [&ended[0], &ended[59]] {
+        let events = app.get(&ada, &format!("/audit/events?resource_id={id}")).await.expect(200);
+        let events = events["items"].as_array().unwrap();
+        let told: Vec<&str> = events.iter().map(|event| event["action"].as_str().unwrap()).collect();
+        // The clock stood still while it ran, so the first two are in no order.
+        assert_eq!((told[0], told.len()), ("execution.deleted", 3));
+        assert!(told.contains(&"execution.succeeded") && told.contains(&"execution.requested"), "{told:?}");
+        assert_eq!(events[0]["actor"]["type"], "system", "{:#}", events[0]);
+        let told: Vec<&str> =
+            events[0]["diff"].as_array().unwrap().iter().map(|step| step["path"].as_str().unwrap()).collect();
+        assert_eq!(told, ["/workflow", "/state", "/finished_at", "/ended_before"]);
+    }
+    assert_eq!(told(&app.actions(ada.tenant()).await, "execution.deleted"), 60);
 
     // Who said nothing is kept as the installation says.
     assert_eq!(app.get(&grace, "/executions").await.expect(200)["items"].as_array().unwrap().len(), 1);
@@ -362,4 +380,38 @@ async fn executions_go_once_they_were_kept_long_enough() {
     assert_eq!(storage(&app, &grace).await, 0);
     assert_eq!(app.get(&ada, "/executions").await.expect(200)["items"][0]["id"], *waits);
     assert_eq!(app.put(&ada, retention, json!({"keep_days": null})).await.expect(200), said(Value::Null, 30));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_organisation_loses_nothing_nor_does_one_that_was_just_resumed() {
+    let clock = Clock::manual("2026-11-03T10:00:00Z".parse().unwrap());
+    let platform = PlatformConfig { keep_executions: Some(30 * DAY), ..guests::platform() };
+    let app = TestApp::with(Setup { clock: clock.clone(), platform, ..Setup::default() }).await;
+    let (ada, grace) = (app.register("ada", "Engines").await, app.register("grace", "Compilers").await);
+    add_admin(&app.app.kernel, "grace").await.unwrap();
+    let echo = single("echo", json!({"type": "transform", "jq": ".input"}));
+    for actor in [&ada, &grace] {
+        let workflow = save(&app, actor, echo.clone()).await;
+        assert_eq!(run(&app, actor, &workflow, json!({})).await["state"], "succeeded");
+    }
+    let decide = async |verb: &str| {
+        let path = format!("/platform/organizations/{}/{verb}", ada.tenant());
+        let grace = app.log_in("grace").await;
+        let _ = app.post(&grace, &path, json!({"reason": "two invoices are open"})).await.expect(200);
+    };
+    decide("suspend").await;
+    clock.advance(60 * DAY);
+    assert_eq!(executions::expire(&app.app).await.unwrap(), 1, "of who is not suspended");
+    decide("resume").await;
+    for waits in [Duration::ZERO, 7 * DAY - Duration::from_secs(60)] {
+        clock.advance(waits);
+        assert_eq!(executions::expire(&app.app).await.unwrap(), 0, "its people have a week");
+    }
+    let ada = app.log_in("ada").await;
+    assert_eq!(app.get(&ada, "/executions").await.expect(200)["items"].as_array().unwrap().len(), 1);
+    // A change of the plan is no resumption.
+    let path = format!("/platform/organizations/{}", ada.tenant());
+    let _ = app.patch(&app.log_in("grace").await, &path, json!({"plan": "pro"})).await.expect(200);
+    clock.advance(Duration::from_secs(120));
+    assert_eq!(executions::expire(&app.app).await.unwrap(), 1);
 }

@@ -115,7 +115,8 @@ async fn who_leaves_leaves_nothing_that_acts_or_that_nobody_owns() {
         (&json!(2), &json!(1), &json!(1), &json!(1), &json!("deactivated")),
         "{done:#}"
     );
-    assert_eq!((&done["approvals"], &done["approvals_left"]), (&json!(1), &json!(0)));
+    assert_eq!((&done["approvals"], &done["approvals_left"]), (&json!(0), &json!(1)), "a viewer decides nothing");
+    assert_eq!(done["approvals_left_because"], json!([{"because": "not_permitted", "approvals": 1}]));
     app.get(&dev, "/workflows").await.problem(401, "unauthenticated");
     app.send(Method::GET, "/workflows", Some(&secret), None).await.problem(401, "unauthenticated");
     let workflow = app.get(&ada, &format!("/workflows/{open}")).await.expect(200);
@@ -259,6 +260,112 @@ async fn open_approvals_name_who_takes_over() {
     let events = app.get(&ada, "/audit/events?action=approval.handed-over").await.expect(200);
     assert_eq!(events["items"].as_array().unwrap().len(), 2, "{events:#}");
     assert_eq!(app.get(&ada, &format!("{of_bob}/assets")).await.expect(200)["approvals"], 1, "what is left is told");
+}
+
+/// A workflow of one step that asks these, by whichever of their names.
+async fn asking(app: &TestApp, by: &Actor, name: &str, users: Value, at_least: u32) -> String {
+    let approvers = json!({"users": users, "at_least": at_least});
+    save(app, by, single(name, json!({"type": "approval", "approvers": approvers}))).await
+}
+
+/// The path of the request for approval of what this token starts.
+async fn asked(app: &TestApp, token: &str, watcher: &Actor, workflow: &str) -> String {
+    let start = format!("/workflows/{workflow}/executions");
+    let execution = app.send(Method::POST, &start, Some(token), Some(&json!({"input": {}}))).await.expect(202);
+    let id = execution["id"].as_str().unwrap();
+    until(app, watcher, id, &["waiting"]).await;
+    let list = app.get(watcher, &format!("/approvals?execution_id={id}")).await.expect(200);
+    format!("/approvals/{}", list["items"][0]["id"].as_str().unwrap())
+}
+
+/// Whom a request for approval names, as it is stored.
+async fn named(app: &TestApp, approval: &str) -> Vec<String> {
+    let id: tenure_kernel::ApprovalId = approval.rsplit('/').next().unwrap().parse().unwrap();
+    let named: Value = sqlx::query_scalar("select approvers -> 'users' from approvals where id = $1")
+        .bind(id.uuid())
+        .fetch_one(&mut app.admin().await)
+        .await
+        .unwrap();
+    serde_json::from_value(named).unwrap()
+}
+
+/// What who takes over could not decide, or would decide on their own, stays as it is, and the answer says why.
+#[tokio::test(flavor = "multi_thread")]
+async fn open_approvals_are_left_that_who_takes_over_may_not_decide() {
+    let app = crate::guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let bob = app.member(&ada, SystemRole::Admin).await;
+    let heir = app.member(&ada, SystemRole::Operator).await;
+    let third = app.member(&ada, SystemRole::Developer).await;
+    let path = format!("/users/{}", third.user_id());
+    let _ = app.patch(&ada, &path, json!({"roles": ["operator"]})).await.expect(200);
+    let third = app.log_in(&third.username).await;
+    let team = app.post(&ada, "/teams", json!({"name": "Hidden"})).await.expect(201)["id"].as_str().unwrap().to_owned();
+    let (b, h, t) = (&*bob.username, &*heir.username, &*third.username);
+
+    let private = asking(&app, &ada, "private", json!([b]), 1).await;
+    let out_of_reach = asked(&app, &ada.token, &ada, &private).await;
+    sqlx::query("update workflows set team_id = $1 where id = $2")
+        .bind(team.parse::<tenure_kernel::TeamId>().unwrap().uuid())
+        .bind(private.parse::<tenure_kernel::WorkflowId>().unwrap().uuid())
+        .execute(&mut app.admin().await)
+        .await
+        .unwrap();
+    let two_of_two = asking(&app, &ada, "two of two", json!([b, heir.user_id()]), 2).await;
+    let too_few = asked(&app, &ada.token, &ada, &two_of_two).await;
+    let two_of_three = asking(&app, &ada, "two of three", json!([b, h, t]), 2).await;
+    let enough = asked(&app, &ada.token, &ada, &two_of_three).await;
+    // Of three that are named the requester may not decide, so two of them are one too few.
+    let own_third = asked(&app, &third.token, &ada, &two_of_three).await;
+    let decided = asked(&app, &ada.token, &ada, &two_of_three).await;
+    let _ = app.post(&heir, &format!("{decided}/decision"), json!({"decision": "approve"})).await.expect(200);
+    // Who takes over answers for the key that asks from then on.
+    let permissions = ["workflow:read", "workflow:execute"];
+    let (_, robot, _) = account(&app, &bob, "Robot", &permissions).await;
+    let only_bob = asking(&app, &ada, "only bob", json!([b]), 1).await;
+    let of_key = asked(&app, &robot, &ada, &only_bob).await;
+    let plain = asked(&app, &ada.token, &ada, &only_bob).await;
+
+    let path = format!("/users/{}/offboard", bob.user_id());
+    let done = app.post(&ada, &path, json!({"to": heir.user_id()})).await.expect(200);
+    assert_eq!((&done["approvals"], &done["approvals_left"]), (&json!(2), &json!(5)), "{done:#}");
+    let because = json!([
+        {"because": "out_of_reach", "approvals": 1},
+        {"because": "requester", "approvals": 1},
+        {"because": "decided", "approvals": 1},
+        {"because": "too_few", "approvals": 2},
+    ]);
+    assert_eq!(done["approvals_left_because"], because);
+    for left in [&out_of_reach, &too_few, &own_third, &decided, &of_key] {
+        assert!(named(&app, left).await.contains(&bob.username), "{left}");
+    }
+    assert_eq!(named(&app, &plain).await, [heir.user_id()]);
+    for who in [&heir, &third] {
+        let answer = app.post(who, &format!("{enough}/decision"), json!({"decision": "approve"})).await;
+        let _ = answer.expect(200);
+    }
+    assert_eq!(app.get(&ada, &enough).await.expect(200)["state"], "approved");
+    let events = app.get(&ada, "/audit/events?action=member.offboarded").await.expect(200);
+    let told = events["items"][0]["diff"].as_array().unwrap();
+    assert!(told.iter().any(|step| step["path"] == "/approvals_left_because" && step["value"] == because), "{told:#?}");
+}
+
+/// An approver who is in the way is not put out of it by who wants the approval.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_makes_themselves_an_approver() {
+    let app = crate::guests::app().await;
+    let ada = app.register("ada", "Engines").await;
+    let bob = app.member(&ada, SystemRole::Operator).await;
+    let other = app.member(&ada, SystemRole::Admin).await;
+    let workflow = asking(&app, &ada, "only bob", json!([bob.username]), 1).await;
+    let approval = asked(&app, &ada.token, &ada, &workflow).await;
+    let path = format!("/users/{}/offboard", bob.user_id());
+    let done = app.post(&other, &path, json!({"to": other.user_id()})).await.expect(200);
+    assert_eq!((&done["approvals"], &done["approvals_left"]), (&json!(0), &json!(1)), "{done:#}");
+    assert_eq!(done["approvals_left_because"], json!([{"because": "yourself", "approvals": 1}]));
+    let refused = app.post(&other, &format!("{approval}/decision"), json!({"decision": "approve"})).await;
+    assert_eq!(refused.problem(403, "permission-denied")["reason"], "not-an-approver");
+    assert_eq!(named(&app, &approval).await, [bob.username.as_str()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

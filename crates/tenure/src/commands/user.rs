@@ -51,7 +51,8 @@ enum Verb {
     Deactivate(Several),
     /// Give what a member owns to another, and end what acts in their name
     ///
-    /// Without --yes it only shows what they own.
+    /// Without --yes it only shows what they own. With it, it wants a login: an API key offboards nobody. Where you have not
+    /// proven for five minutes who you are, it asks on the terminal.
     #[command(after_help = "Examples:\n  \
         tenure user offboard grace --to ada\n  \
         tenure user offboard grace --to ada --yes")]
@@ -313,15 +314,21 @@ async fn offboard(remote: &Remote, args: &Offboard, json: bool) -> Outcome {
         } else {
             let count = |name: &str| done.get(name).and_then(Value::as_u64).unwrap_or(0);
             output::line(format_args!(
-                "{} has left: {} workflows and {} plugins are {}'s, {} keys revoked, {} invitations taken back, {} teams left",
+                "{} has left: {} workflows and {} plugins are {}'s, who is named in {} open approvals; {} keys revoked, {} invitations taken back, {} teams left",
                 text(&leaves, "username"),
                 count("workflows"),
                 count("plugins"),
                 text(&stays, "username"),
+                count("approvals"),
                 count("revoked_keys"),
                 count("revoked_invitations"),
                 count("left_teams")
             ));
+            for left in done.get("approvals_left_because").and_then(Value::as_array).into_iter().flatten() {
+                let approvals = left.get("approvals").and_then(Value::as_u64).unwrap_or(0);
+                let because = text(left, "because").replace('_', " ");
+                output::note(format_args!("{approvals} open approvals name them still: {}", output::plain(&because)));
+            }
         }
         return Ok(());
     }
@@ -336,7 +343,7 @@ async fn offboard(remote: &Remote, args: &Offboard, json: bool) -> Outcome {
         ("api_keys", "are revoked"),
         ("service_account_keys", "go to who takes over, who answers for them; rotate them"),
         ("teams", "are left"),
-        ("approvals", "wait for somebody else"),
+        ("approvals", "go to who takes over, who may decide"),
         ("executions", "end at their next step that acts"),
         ("invitations", "are taken back"),
         ("sessions", "end"),

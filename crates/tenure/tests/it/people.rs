@@ -156,5 +156,8 @@ fn people_and_roles_are_administered_from_outside() {
     let (code, shown, note) = does(&["user", "offboard", "grace", "--to", "ada"]);
     assert!(code == 0 && shown.contains("workflows") && note.contains("--yes"), "{shown} {note}");
     let (code, done, errors) = does(&["user", "offboard", "grace", "--to", "ada", "--yes"]);
-    assert!(code == 0 && done.contains("grace has left"), "{done} {errors}");
+    assert!(
+        code == 0 && done.contains("grace has left") && done.contains("named in 0 open approvals"),
+        "{done} {errors}"
+    );
 }

@@ -11,7 +11,7 @@ tenure_kernel::actions! {
         SUCCEEDED = "succeeded", "An execution ended with an output.";
         FAILED = "failed", "An execution ended because a step failed.";
         CANCELLED = "cancelled", "An execution ended because somebody cancelled it.";
-        DELETED = "deleted", "Somebody deleted an execution that was over, and gave back what it held.";
+        DELETED = "deleted", "An execution that was over was deleted, by somebody or because it had been kept long enough, and what it held was given back.";
         TIMED_OUT = "timed-out", "An execution ended because it took longer than its limit.";
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use tenure_kernel::{Audited, NewEvent, Result, SystemReason};
+use tenure_kernel::{Audited, ExecutionId, NewEvent, Result, SystemReason};
 
 use super::removal::{self, Batch};
 use super::retention::RetentionEvent;
@@ -60,21 +60,26 @@ async fn batch(app: &App, due: &Due) -> Result<Option<u64>> {
     let begun = Instant::now();
     let batch = app.kernel.system(SystemReason::EngineBatch).run(async |tx| {
         if !tx.alone("tenure execution retention").await? {
-            return Ok(Audited::none("another node does it", Batch { executions: Vec::new(), bytes: 0 }));
+            return Ok(Audited::none("another node does it", Batch::default()));
+        }
+        if !retention_store::may_delete(tx, due.tenant).await? {
+            return Ok(Audited::none("it was suspended meanwhile", Batch::default()));
         }
         let before = tx.now().before(due.keep);
         let batch = removal::delete_ended(tx, due.tenant, before, BATCH, BATCH_STEPS).await?;
         if batch.executions.is_empty() {
             return Ok(Audited::none("nothing was left to delete", batch));
         }
-        let event = NewEvent::new(RetentionEvent::APPLIED, due.tenant.to_string())
+        let applied = NewEvent::new(RetentionEvent::APPLIED, due.tenant.to_string())
             .detail("executions", batch.executions.len())
             .detail("ended_before", before)
-            .detail("bytes", batch.bytes)
-            .in_tenant(due.tenant);
-        Ok(Audited::of(batch, event))
+            .detail("bytes", batch.bytes);
+        // One each: the log is asked for what became of an execution by its identifier.
+        let told = batch.executions.iter().map(|ended| ended.deleted().detail("ended_before", before));
+        let told: Vec<NewEvent> = told.chain([applied]).collect();
+        Ok(Audited::many(batch, told).in_tenant(due.tenant))
     });
-    let Batch { executions, .. } = batch.await?;
+    let executions: Vec<ExecutionId> = batch.await?.executions.iter().map(|ended| ended.id).collect();
     if executions.is_empty() {
         return Ok(None);
     }

@@ -2,7 +2,9 @@
 //! back what it held. The audit log keeps its events. Their files go after the commit.
 
 use sqlx::PgExecutor;
-use tenure_kernel::{Audited, ExecutionId, NewEvent, Problem, Result, SystemTx, TenantId, TenantTx, Timestamp, Write};
+use tenure_kernel::{
+    Audited, ExecutionId, NewEvent, Problem, Result, SystemTx, TenantId, TenantTx, Timestamp, WorkflowId, Write,
+};
 use uuid::Uuid;
 
 use super::event::ExecutionEvent;
@@ -43,9 +45,29 @@ pub(super) async fn delete(tx: &mut TenantTx<Write>, id: ExecutionId) -> Result<
 }
 
 /// What a batch deleted.
+#[derive(Default)]
 pub(super) struct Batch {
-    pub(super) executions: Vec<ExecutionId>,
+    pub(super) executions: Vec<Ended>,
     pub(super) bytes: u64,
+}
+
+/// An execution that was over.
+pub(super) struct Ended {
+    pub(super) id: ExecutionId,
+    workflow: WorkflowId,
+    state: String,
+    finished_at: Option<Timestamp>,
+    steps_done: i32,
+}
+
+impl Ended {
+    /// What the log tells of it, as of one that somebody deletes.
+    pub(super) fn deleted(&self) -> NewEvent {
+        NewEvent::new(ExecutionEvent::DELETED, self.id.to_string())
+            .detail("workflow", self.workflow)
+            .detail("state", &self.state)
+            .detail("finished_at", self.finished_at)
+    }
 }
 
 /// Deletes some that ended before this moment, the oldest first: at most `most`, and no more after the one with which they
@@ -61,8 +83,11 @@ pub(super) async fn delete_ended(
     steps: i64,
 ) -> Result<Batch> {
     // What ended before then was asked for before then, and for that there is an index.
-    let found = sqlx::query!(
-        r#"select id as "id: ExecutionId", steps_done from executions
+    let found = sqlx::query_as!(
+        Ended,
+        r#"select id as "id: ExecutionId", workflow_id as "workflow: WorkflowId", state, finished_at as "finished_at: Timestamp",
+                  steps_done
+           from executions
            where tenant_id = $1 and created_at < $2 and finished_at < $2
            order by created_at, id limit $3 for update skip locked"#,
         tenant.uuid(),
@@ -77,9 +102,8 @@ pub(super) async fn delete_ended(
         left -= i64::from(steps_done);
         fits
     };
-    let executions: Vec<ExecutionId> =
-        found.into_iter().take_while(|row| fits(row.steps_done)).map(|row| row.id).collect();
-    let ids: Vec<Uuid> = executions.iter().map(|id| id.uuid()).collect();
+    let executions: Vec<Ended> = found.into_iter().take_while(|row| fits(row.steps_done)).collect();
+    let ids: Vec<Uuid> = executions.iter().map(|ended| ended.id.uuid()).collect();
     let bytes = remove(tx, tenant, &ids).await?;
     if bytes > 0 {
         quotas::give_back_of(tx, tenant, Quota::StorageBytes, bytes).await?;

@@ -61,7 +61,7 @@ tenure_kernel::actions! {
     /// What happens to how long executions are kept.
     pub RetentionEvent on Retention = "execution-retention" {
         SET = "set", "The organisation said how long it keeps executions that are over.";
-        APPLIED = "applied", "Executions were deleted because they had been over for as long as they are kept; told once for each batch.";
+        APPLIED = "applied", "Executions were deleted because they had been over for as long as they are kept; told once for each batch, beside `execution.deleted` for each of them.";
     }
 }
 

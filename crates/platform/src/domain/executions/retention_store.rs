@@ -1,4 +1,4 @@
-//! All SQL on `execution_retention`.
+//! All SQL on `execution_retention`, and on whose executions were kept long enough.
 
 use std::time::Duration;
 
@@ -39,7 +39,11 @@ pub(super) struct Due {
     pub(super) keep: Duration,
 }
 
-/// Those after this one, in order; at most `most`. `installation` is how long all are kept that say nothing, or more.
+/// How long after an organisation was resumed nothing is deleted of what was kept long enough: time for its people to keep it
+/// longer.
+const GRACE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Those after this one, in order, that are active and were not just resumed; at most `most`. `installation` is how long all are kept that say nothing, or more.
 pub(super) async fn due(
     tx: &mut SystemTx,
     installation: Option<Duration>,
@@ -59,16 +63,30 @@ pub(super) async fn due(
                    where e.tenant_id = t.tenant_id and e.created_at < $3::timestamptz - make_interval(secs => k.seconds)
                      and e.finished_at < $3::timestamptz - make_interval(secs => k.seconds)
                    order by e.created_at limit 1) e
-           where k.seconds is not null and ($2::uuid is null or t.tenant_id > $2)
+           where k.seconds is not null and t.status = 'active' and (t.resumed_at is null or t.resumed_at <= $5)
+             and ($2::uuid is null or t.tenant_id > $2)
            order by t.tenant_id limit $4"#,
         seconds,
         after.map(TenantId::uuid),
         now as tenure_kernel::Timestamp,
-        most
+        most,
+        now.before(GRACE) as tenure_kernel::Timestamp
     )
     .fetch_all(&mut *tx)
     .await?;
     let due =
         |tenant, seconds: i64| Due { tenant, keep: Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX)) };
     Ok(rows.into_iter().map(|row| due(row.tenant, row.seconds)).collect())
+}
+
+/// Whether it may still be deleted from: between two batches an organisation may have been suspended.
+pub(super) async fn may_delete(tx: &mut SystemTx, tenant: TenantId) -> Result<bool> {
+    let may = sqlx::query_scalar!(
+        r#"select status = 'active' and (resumed_at is null or resumed_at <= $2) as "may!" from tenants where tenant_id = $1"#,
+        tenant.uuid(),
+        tx.now().before(GRACE) as tenure_kernel::Timestamp
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(may.unwrap_or(false))
 }

@@ -1,11 +1,9 @@
-//! The SQL of an offboarding, over the tables of several domains.
+//! The SQL of an offboarding, over the tables of several domains; that on approvals that change hands is in
+//! `approvals_store.rs`.
 
 use tenure_kernel::{
-    ApprovalId, InvitationId, KeyId, Mode, PluginId, Result, SystemTx, TeamId, TenantId, TenantTx, UserId, WorkflowId,
-    Write,
+    InvitationId, KeyId, Mode, PluginId, Result, SystemTx, TeamId, TenantId, TenantTx, UserId, WorkflowId, Write,
 };
-
-use uuid::Uuid;
 
 use super::model::{Asset, AssetList};
 
@@ -193,62 +191,6 @@ pub(super) async fn hand_over_keys(tx: &mut TenantTx<Write>, from: UserId, to: U
     .fetch_all(&mut *tx)
     .await?;
     Ok(keys.into_iter().filter(|key| key.stands).map(|key| key.id).collect())
-}
-
-/// What became of open requests for approval that named who leaves.
-pub(super) struct Approvals {
-    /// Who takes over is named instead.
-    pub(super) handed_over: Vec<ApprovalId>,
-    /// They stand as they were: who takes over asked for these, and may not decide on their own.
-    pub(super) left: usize,
-}
-
-/// Names who takes over where open requests for approval name who leaves, by whichever of their names. What they have decided
-/// themselves stands, and needs nobody in their place.
-pub(super) async fn hand_over_approvals(tx: &mut TenantTx<Write>, from: UserId, to: UserId) -> Result<Approvals> {
-    let tenant = tx.tenant().uuid();
-    // In the order in which the engine locks those that end.
-    let open = sqlx::query!(
-        r#"select a.id as "id: ApprovalId",
-                  (a.approvers ->> 'not_requester')::boolean and coalesce(a.answerable, a.requested_by) = $3 as "own!"
-           from approvals a join memberships m on m.tenant_id = a.tenant_id and m.user_id = $2
-           where a.tenant_id = $1 and a.state = 'pending' and (a.expires_at is null or a.expires_at > $4)
-             and exists (
-                 select from jsonb_array_elements_text(a.approvers -> 'users') as person
-                 where lower(person) in (lower(m.username), lower(m.email), $5))
-             and not exists (
-                 select from approval_decisions d where d.tenant_id = $1 and d.approval_id = a.id and d.user_id = $2)
-           order by a.id for update of a"#,
-        tenant,
-        from.uuid(),
-        to.uuid(),
-        tx.now(),
-        from.to_string()
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    let left = open.iter().filter(|approval| approval.own).count();
-    let handed_over: Vec<ApprovalId> =
-        open.into_iter().filter(|approval| !approval.own).map(|approval| approval.id).collect();
-    let ids: Vec<Uuid> = handed_over.iter().map(|id| id.uuid()).collect();
-    // Once, also where both were named.
-    sqlx::query!(
-        r#"update approvals a set approvers = jsonb_set(a.approvers, '{users}', (
-               select jsonb_agg(distinct case when lower(person) = any(n.names) then $4 else person end)
-               from jsonb_array_elements_text(a.approvers -> 'users') as person))
-           from (select array_agg(lower(username)) || array_agg(lower(email)) || array[$4::text, $5] as names
-                 from memberships where tenant_id = $1 and user_id in ($3, $6)) n
-           where a.tenant_id = $1 and a.id = any($2)"#,
-        tenant,
-        &ids,
-        from.uuid(),
-        to.to_string(),
-        from.to_string(),
-        to.uuid()
-    )
-    .execute(&mut *tx)
-    .await?;
-    Ok(Approvals { handed_over, left })
 }
 
 /// Revokes the keys that act for them.

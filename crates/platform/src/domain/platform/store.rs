@@ -111,7 +111,7 @@ pub(super) async fn lock_organization(tx: &mut SystemTx, id: TenantId) -> Result
     Ok(organization(tx, id).await?.filter(|found| found.status != "deleted"))
 }
 
-/// Writes plan and status.
+/// Writes plan and status, and when it was resumed if it is.
 pub(super) async fn update(
     tx: &mut SystemTx,
     before: Organization,
@@ -120,10 +120,13 @@ pub(super) async fn update(
 ) -> Result<Change<Organization>> {
     let after = Organization { plan, status: status.to_owned(), ..before.clone() };
     sqlx::query!(
-        "update tenants set plan = $2, status = $3 where tenant_id = $1",
+        "update tenants set plan = $2, status = $3,
+                resumed_at = case when status = 'suspended' and $3 = 'active' then $4 else resumed_at end
+         where tenant_id = $1",
         after.id.uuid(),
         after.plan.as_str(),
-        after.status
+        after.status,
+        tx.now()
     )
     .execute(&mut *tx)
     .await?;

@@ -31,7 +31,9 @@ impl Resource for Role {
 }
 
 impl Role {
-    pub(super) fn set(&self) -> PermissionSet {
+    /// What it permits.
+    #[must_use]
+    pub fn set(&self) -> PermissionSet {
         PermissionSet::from_patterns(self.permissions.iter().map(String::as_str))
     }
 
