@@ -14,43 +14,43 @@ use crate::imports::{columns, count, over_at, states};
 use crate::keys_and_factors::soon;
 use crate::mfa::{AuthApp, at_rest};
 
-const PATH: &str = "/api-key-imports";
-const LEGACY: &str = "sk_live_51HG7abzYq0Wn3Rd8KfTcVx2";
-const OTHER: &str = "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";
+pub const PATH: &str = "/api-key-imports";
+pub const LEGACY: &str = "sk_live_51HG7abzYq0Wn3Rd8KfTcVx2";
+pub const OTHER: &str = "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";
 
 pub async fn carry_out(app: &TestApp, actor: &Actor, csv: &str, dry_run: bool) -> Value {
     let import = app.post(actor, PATH, json!({"csv": csv, "dry_run": dry_run})).await.expect(201);
     over_at(app, actor, PATH, &import).await
 }
 
-async fn lines(app: &TestApp, actor: &Actor, import: &Value) -> Vec<Value> {
+pub async fn lines(app: &TestApp, actor: &Actor, import: &Value) -> Vec<Value> {
     let path = format!("{PATH}/{}/lines?limit=200", import["id"].as_str().unwrap());
     app.get(actor, &path).await.expect(200)["items"].as_array().unwrap().clone()
 }
 
-async fn undo(app: &TestApp, actor: &Actor, import: &Value) -> Value {
+pub async fn undo(app: &TestApp, actor: &Actor, import: &Value) -> Value {
     let path = format!("{PATH}/{}/undo", import["id"].as_str().unwrap());
     let undoing = app.post(actor, &path, json!({})).await.expect(200);
     over_at(app, actor, PATH, &undoing).await
 }
 
-async fn account(app: &TestApp, admin: &Actor, name: &str) -> String {
+pub async fn account(app: &TestApp, admin: &Actor, name: &str) -> String {
     let body = json!({"name": name, "permissions": ["team:read", "workflow:read"]});
     app.post(admin, "/service-accounts", body).await.expect(201)["id"].as_str().unwrap().to_owned()
 }
 
 /// The one key of an import.
-async fn key(app: &TestApp, actor: &Actor, import: &Value) -> Value {
+pub async fn key(app: &TestApp, actor: &Actor, import: &Value) -> Value {
     let line = lines(app, actor, import).await.remove(0);
     let id = line["key"].as_str().unwrap_or_else(|| panic!("{line:#}"));
     app.get(actor, &format!("/api-keys/{id}")).await.expect(200)
 }
 
-fn sha256(text: &str) -> String {
+pub fn sha256(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-async fn bearer(app: &TestApp, key: &str) -> u16 {
+pub async fn bearer(app: &TestApp, key: &str) -> u16 {
     app.send(Method::GET, "/teams", Some(key), None).await.status.as_u16()
 }
 

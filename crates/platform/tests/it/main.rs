@@ -33,6 +33,7 @@ mod identity;
 mod imports;
 mod isolation;
 mod invitations;
+mod key_claims;
 mod key_imports;
 mod keys_and_factors;
 mod lockout;

@@ -12,7 +12,7 @@ use crate::delegation::{account, acting, cut, form, read, refused, refused_withi
 use crate::engine::{save, start};
 use crate::policies::single;
 
-async fn revoke(app: &TestApp, token: &str) -> Answer {
+pub async fn revoke(app: &TestApp, token: &str) -> Answer {
     let body = form_urlencoded::Serializer::new(String::new()).append_pair("token", token).finish();
     let request = app.request(Method::POST, "/auth/revoke", None);
     answer(request.header("content-type", "application/x-www-form-urlencoded").body(body)).await

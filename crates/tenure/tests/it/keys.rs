@@ -56,11 +56,12 @@ fn keys_are_made_listed_rotated_and_revoked_from_outside() {
         code == 1 && tried.contains("1 would be added, 1 refused") && errors.contains("1 lines were refused"),
         "{tried} {errors}"
     );
-    assert!(tried.contains("Weak") && tried.contains("4 characters of digits"), "{tried}");
+    // Without a good key in its place the key may stand under another column: such a line keeps no name.
+    assert!(!tried.contains("Weak") && tried.contains("4 characters of digits"), "{tried}");
     assert_eq!(works(legacy), 401);
     let (code, done, _) = key(&["import", file, "--json"]);
     let done: Value = serde_json::from_str(&done).unwrap();
-    assert_eq!((code, &done["import"]["added"], &done["lines"][0]["name"]), (1, &Value::from(1), &Value::from("Weak")));
+    assert_eq!((code, &done["import"]["added"], &done["lines"][0]["name"]), (1, &Value::from(1), &Value::from("")));
     assert_eq!(works(legacy), 200);
     let (_, list, _) = key(&["list"]);
     assert!(list.contains("Legacy (imported)") && !list.contains(legacy), "{list}");

@@ -8,6 +8,7 @@ tenure_kernel::actions! {
         ROTATED = "rotated", "Another API key took the place of this one, which works on until its grace is over.";
         HANDED_OVER = "handed-over", "Somebody else answers for what a service account starts with this API key.";
         IMPORTED = "imported", "An API key that another system had made was taken over.";
+        IMPORT_REFUSED = "import-refused", "Somebody brought an API key to an import that is another organisation's, or was once.";
         REMOVED = "removed", "An import was undone, and with it an API key that it had taken over.";
         REVOKED = "revoked", "An API key was revoked.";
     }

@@ -8,13 +8,14 @@ use sqlx::PgExecutor;
 use tenure_kernel::limits::{OwnRates, Rates};
 use tenure_kernel::permission::{ServiceAccountRead, UserWrite};
 use tenure_kernel::{
-    Change, Error, KeyId, Load, Mode, Page, PageQuery, Permission as _, Permitted, Personal, Principal, Result,
-    ServiceAccountId, SystemTx, TeamId, TenantId, TenantTx, Timestamp, UserId, Write,
+    Change, Error, KeyId, Load, Mode, Page, PageQuery, Permission as _, Permitted, Personal, Principal, Problem,
+    Result, ServiceAccountId, SystemTx, TeamId, TenantId, TenantTx, Timestamp, UserId, Write,
 };
 use uuid::Uuid;
 
+use super::foreign;
 use super::model::{ApiKey, Ends, Environment, KeyBlock, KeyOwner};
-use super::text::KeyDigest;
+use super::text::{self, KeyDigest};
 use crate::domain::rate_limits;
 use crate::domain::rate_limits::store::{limit, stored};
 
@@ -175,10 +176,14 @@ pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, page: &PageQuery, mine: 
     page.page(keys, |key| key.id)
 }
 
-/// Writes a key.
+/// Keys of one organisation that work: more are a mistake, and every import would cost the others time.
+const MAX_KEYS: i64 = 10_000;
+
+/// Writes a key, where the organisation has not too many. Two that write at once may both be the last one.
 ///
 /// # Errors
-/// The constraint `api_keys_by_digest`; PostgreSQL's.
+/// 409 for one too many; the constraint `api_keys_by_digest`, and of an imported one `imported_digests_of_another` and
+/// `imported_digests_ended`; PostgreSQL's.
 pub(super) async fn insert<'c>(
     executor: impl PgExecutor<'c>,
     tenant: TenantId,
@@ -189,10 +194,12 @@ pub(super) async fn insert<'c>(
         KeyOwner::User { id } => (Some(id.uuid()), None),
         KeyOwner::ServiceAccount { id } => (None, Some(id.uuid())),
     };
-    sqlx::query!(
+    let made = sqlx::query!(
         "insert into api_keys (tenant_id, id, user_id, name, environment, digest, scopes, allowed_cidrs, expires_at, rotated_from,
                                created_by, created_at, updated_at, service_account_id, rate_per_minute, rate_per_hour, rate_per_day, answerable, second_factor, imported)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16, $17, $18, $19)",
+         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14, $15, $16, $17, $18, $19
+         where (select count(*) from api_keys where tenant_id = $1 and revoked_at is null and retires_at is null
+                and (expires_at is null or expires_at > $12)) < $20",
         tenant.uuid(),
         key.id.uuid(),
         user,
@@ -211,10 +218,15 @@ pub(super) async fn insert<'c>(
         stored(key.rate_limit.per_day),
         key.answerable.map(UserId::uuid),
         key.second_factor,
-        key.imported
+        key.imported,
+        MAX_KEYS
     )
     .execute(executor)
     .await?;
+    if made.rows_affected() == 0 {
+        let detail = format!("an organisation has at most {MAX_KEYS} API keys that work; revoke one first");
+        return Err(Problem::conflict(detail).into());
+    }
     Ok(Change::Created(key))
 }
 
@@ -330,6 +342,14 @@ pub(super) async fn of_digest(tx: &mut SystemTx, digest: &KeyDigest) -> Result<O
     Ok(id.fetch_optional(&mut *tx).await?)
 }
 
+/// Whether a credential is a key of another system that was taken over and not given up.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn is_imported(tx: &mut SystemTx, text: &str) -> Result<bool> {
+    Ok(foreign::may_be(text) && of_digest(tx, &text::digest(text)).await?.is_some())
+}
+
 /// Who in a tenant is called so, and under which name: service accounts, and this one person.
 pub(super) async fn owners(
     tx: &mut SystemTx,
@@ -354,8 +374,12 @@ pub(super) async fn owners(
     Ok(rows.into_iter().filter_map(|row| Some((owner(row.user, row.account)?, row.name))).collect())
 }
 
-/// A key of another system, and whether another key took its place.
+/// A key of another system, and whether another key took its place. It is locked first: whoever rotates or revokes it at the same
+/// time is either seen here or waits.
 pub(super) async fn imported(tx: &mut SystemTx, tenant: TenantId, id: KeyId) -> Result<Option<(ApiKey, bool)>> {
+    sqlx::query!("select 1 as one from api_keys where tenant_id = $1 and id = $2 for update", tenant.uuid(), id.uuid())
+        .fetch_optional(&mut *tx)
+        .await?;
     let rotated = sqlx::query_scalar!(
         r#"select exists (select from api_keys where tenant_id = $1 and rotated_from = $2) as "rotated!""#,
         tenant.uuid(),
@@ -382,7 +406,7 @@ pub(super) async fn imported(tx: &mut SystemTx, tenant: TenantId, id: KeyId) -> 
     row.map(|row| Ok((row.read(now)?, rotated))).transpose()
 }
 
-/// Removes a key of another system; its digest is free for another.
+/// Removes a key of another system. Its digest stays its organisation's, by a trigger.
 pub(super) async fn remove_imported(tx: &mut SystemTx, tenant: TenantId, key: ApiKey) -> Result<Change<ApiKey>> {
     sqlx::query!("delete from api_keys where tenant_id = $1 and id = $2 and imported", tenant.uuid(), key.id.uuid())
         .execute(&mut *tx)

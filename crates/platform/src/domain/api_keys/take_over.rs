@@ -1,10 +1,11 @@
 //! A key of another system is taken over by an import, or given up again.
 
 use tenure_kernel::bus::Message;
+use tenure_kernel::event::Outcome;
 use tenure_kernel::permission::UserWrite;
 use tenure_kernel::{
-    Audited, KeyId, OnConstraint as _, Permission as _, PermissionSet, Personal, Problem, Result, SystemTx, TenantId,
-    Timestamp, UserId,
+    Audited, Error, KeyId, NewEvent, OnConstraint as _, Permission as _, PermissionSet, Personal, Problem, Result,
+    SystemTx, TenantId, Timestamp, UserId,
 };
 
 use super::event::ApiKeyEvent;
@@ -48,8 +49,8 @@ pub struct TakingOver {
 /// and in the hands of whoever wrote the file.
 ///
 /// # Errors
-/// 422 for an owner who is neither and for an end that is past, 403 for scopes beyond what they hold, 409 for a key that is another
-/// already, of whatever organisation; PostgreSQL's.
+/// 422 for an owner who is neither and for an end that is past, 403 for scopes beyond what they hold, 409 for a key that is there
+/// already, or that this organisation revoked; PostgreSQL's, among them [`is_anothers`].
 pub async fn take_over(tx: &mut SystemTx, tenant: TenantId, by: TakingOver, key: ForeignKey) -> Result<Audited<KeyId>> {
     roles::allow(key.scopes, by.held)?;
     let now = tx.now();
@@ -81,14 +82,29 @@ pub async fn take_over(tx: &mut SystemTx, tenant: TenantId, by: TakingOver, key:
         last_used_at: None,
         last_used_address: None,
     };
-    // Whoever asks has the key or its hash in hand: more than that it cannot be used is nobody's to learn.
-    let taken = || {
-        Problem::conflict("this key cannot be used; make a new one")
-            .field("/key", "cannot be used; make a new key instead")
-    };
     let made = store::insert(&mut *tx, tenant, api_key, &key.digest).await;
-    let made = made.on_constraint("api_keys_by_digest", taken)?;
+    let made = made.on_constraint("api_keys_by_digest", unusable).on_constraint("imported_digests_ended", unusable)?;
     Ok(made.audited(ApiKeyEvent::IMPORTED).in_tenant(tenant).map(|key| key.id))
+}
+
+/// Whoever asks has the key or its hash in hand: more than that it cannot be used is nobody's to learn.
+#[must_use]
+pub fn unusable() -> Problem {
+    Problem::conflict("this key cannot be used; make a new one").field("/key", "cannot be used; make a new key instead")
+}
+
+/// Whether a key was not taken over because it is another organisation's, or was once. Who asked is told [`unusable`].
+#[must_use]
+pub fn is_anothers(error: &Error) -> bool {
+    error.constraint() == Some("imported_digests_of_another")
+}
+
+/// For the platform's own stream: somebody brought a key that is another organisation's.
+#[must_use]
+pub fn claimed_anothers(tenant: TenantId) -> NewEvent {
+    NewEvent::new(ApiKeyEvent::IMPORT_REFUSED, None)
+        .outcome(Outcome::Denied, "another-organization")
+        .detail("tenant", tenant)
 }
 
 /// Who is called so: of people only who asks, so that nobody learns here who the others are.
@@ -113,9 +129,11 @@ pub enum GivenUp {
     Gone,
     /// Another key took its place: it stays.
     Rotated,
+    /// It was revoked, for good: it stays, so that nobody takes it over again.
+    Revoked,
 }
 
-/// Removes a key that was taken over, unless another has taken its place, for who `asks` and holds `held` now.
+/// Removes a key that was taken over, unless it was revoked or another has taken its place, for who `asks` and holds `held` now.
 ///
 /// # Errors
 /// 422 where it is a person's whose keys who asks may not end; PostgreSQL's.
@@ -134,7 +152,10 @@ pub async fn give_up(
         let detail = "is another person's key; who ends it needs the permission user:write";
         return Err(Problem::invalid("/owner", detail).into());
     }
-    if rotated {
+    if key.revoked_at.is_some() {
+        return Ok(Audited::many(GivenUp::Revoked, []));
+    }
+    if rotated || key.retires_at.is_some() {
         return Ok(Audited::many(GivenUp::Rotated, []));
     }
     tx.announce(Message::KeyChanged { key: id }).await?;

@@ -68,7 +68,7 @@ pub use password::Passwords;
 pub use sessions::person as logged_in;
 pub use signing::{LONGEST_TOKEN, SigningKeyEvent};
 pub use signup::{Registration, create_organization};
-pub use standing::{InTheWay, in_the_way};
+pub use standing::{InTheWay, in_the_way, login_holds};
 pub use store::{find_person, insert_membership, insert_person, user as person, username_is_taken};
 pub use stored_password::is_known_hash;
 pub use suspension::{PersonStatus, set_status};

@@ -70,6 +70,19 @@ pub(super) async fn standing(tx: &mut SystemTx, session: SessionId) -> Result<Op
     }))
 }
 
+/// Whether this login is good for something in this organisation that was asked for with it: it is not over, its person and
+/// organisation are in service, and it has nothing else to do first.
+///
+/// # Errors
+/// PostgreSQL's.
+pub async fn login_holds(tx: &mut SystemTx, tenant: TenantId, session: SessionId) -> Result<bool> {
+    let now = tx.now();
+    Ok(standing(tx, session).await?.is_some_and(|login| {
+        let over = !login.alive || login.expires_at <= now;
+        login.tenant == tenant && !over && login.tenant_active && login.assurance.owes.is_none()
+    }))
+}
+
 /// What stands in the way of every login of a member.
 #[derive(Debug, Clone, Copy)]
 pub struct InTheWay {

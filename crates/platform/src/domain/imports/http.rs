@@ -174,15 +174,15 @@ mod api_key_imports {
 
     pub(super) fn routes() -> Routes {
         let import = Routes::new("API keys")
-            .post("/api-key-imports", import, "Take over up to 10,000 API keys of another system from CSV, or only say what would happen.\n\nThe first line names the columns: `name`, `owner` (the name of a service account, or your own user name), `scopes` (with spaces between them), `key` or `key_sha256` (64 hexadecimal digits), and where wanted `environment`, `expires_at` and `allowed_cidrs`. Of a key only its SHA-256 is kept, from the first moment on; one that cannot hold 128 random bits is refused. Each line is judged like a single `POST /api/v1/api-keys`, one after another beside the requests: follow the import that the answer names. One import at a time. It needs a login, as every key does.")
+            .post("/api-key-imports", import, "Take over up to 10,000 API keys of another system from CSV, or only say what would happen.\n\nThe first line names the columns: `name`, `owner` (the name of a service account, or your own user name), `scopes` (with spaces between them), `key` or `key_sha256` (64 hexadecimal digits), and where wanted `environment`, `expires_at` and `allowed_cidrs`. Of a key only its SHA-256 is kept, from the first moment on; one that cannot hold 128 random bits is refused. A key stays its organisation's when it is given up, and whoever brings five of others is stopped. Each line is judged like a single `POST /api/v1/api-keys`, one after another beside the requests: follow the import that the answer names. One import at a time. It needs a login, as every key does.")
             .body_limit(MOST_BYTES);
         import
             .get("/api-key-imports", list, "List imports of API keys of the last 90 days, newest first.")
             .get("/api-key-imports/{id}", get, "See how far an import of API keys is.")
-            .get("/api-key-imports/{id}/lines", lines, "List the lines of an import of API keys and what came of each.")
+            .get("/api-key-imports/{id}/lines", lines, "List the lines of an import of API keys and what came of each.\n\nNames and identifiers stand in those of service accounts' keys, and in all where you handed it in or hold `user:write`.")
             .get("/api-key-imports/{id}/report", saved, "Save what came of each line of an import of API keys as CSV.\n\nNo cell of it is a formula to a spreadsheet. Saving it is an event.")
-            .post("/api-key-imports/{id}/cancel", cancel, "Stop an import of API keys at the line that it is at.\n\nKeys that were taken over stay; undo it to remove them.")
-            .post("/api-key-imports/{id}/undo", undo, "Remove again the keys that an import took over, but for those that were rotated since.\n\nThey work within a second on no node any more. Its lines say which stayed.")
+            .post("/api-key-imports/{id}/cancel", cancel, "Stop an import of API keys at the line that it is at.\n\nKeys that were taken over stay; undo it to remove them. It needs a login that has just proven who it is, as the import does.")
+            .post("/api-key-imports/{id}/undo", undo, "Remove again the keys that an import took over, but for those that were rotated or revoked since.\n\nThey work within a second on no node any more. Its lines say which stayed. It needs a login that has just proven who it is, as the import does.")
     }
 
     handlers!(
@@ -190,6 +190,6 @@ mod api_key_imports {
         NewKeyImport,
         reads All<(ApiKeyRead, ServiceAccountRead)>,
         starts Recent<Changes>,
-        changes Changes
+        changes Recent<Changes>
     );
 }

@@ -11,10 +11,11 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use super::line::{self, Candidate, Made, Ready};
-use super::model::{ImportState, LineError, LineState};
+use super::model::{ImportKind, ImportState, LineError, LineState};
 use super::people::{self, Rest, Secret};
 use super::store::{self, Claim, Lease, Turn, Verdict};
-use crate::domain::identity::{NewPerson, Passwords};
+use crate::domain::api_keys;
+use crate::domain::identity::{self, NewPerson, Passwords};
 use crate::domain::tenancy;
 
 /// A line takes well under a second; a node that does not renew for so long is dead.
@@ -22,6 +23,8 @@ const LEASE: Duration = Duration::from_secs(20);
 /// News of a new import may be another node's.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
+/// Whoever brings so many keys of other organisations is trying them out.
+const MOST_OF_OTHERS: i32 = 5;
 /// Lines of one turn; then another organisation has its own.
 const PER_TURN: i64 = 100;
 
@@ -194,6 +197,7 @@ impl Importer {
         match (tried, found) {
             (Ok(ended), _) => Ok(ended),
             (Err(_), Some(verdict)) => self.settle(claim, turn, verdict).await,
+            (Err(error), None) if api_keys::is_anothers(&error) => self.of_another(claim, turn).await,
             (Err(error), None) => {
                 let errors = refusal(error)?;
                 self.settle(claim, turn, Verdict::refused(errors)).await
@@ -234,14 +238,28 @@ impl Importer {
         Ok((NewPerson { username, email, full_name, password_hash, must_change }, Rest { roles, teams, attributes }))
     }
 
+    /// A key that is another organisation's: the platform is told first, then the line says as much as of any that is taken.
+    async fn of_another(&self, claim: &Claim, turn: &Turn) -> Result<Option<Turned>> {
+        let event = api_keys::claimed_anothers(claim.tenant)
+            .detail("import", claim.id)
+            .detail("line", turn.line)
+            .detail("dry_run", claim.dry_run);
+        let system = self.kernel.system(SystemReason::PlatformEvent).by(claim.asker.actor);
+        system.run(async |_| Ok(Audited::of((), event))).await?;
+        let verdict = Verdict::of_another(line::told(&api_keys::unusable()));
+        self.settle(claim, turn, verdict).await
+    }
+
     async fn settle(&self, claim: &Claim, turn: &Turn, verdict: Verdict) -> Result<Option<Turned>> {
         self.within(claim, async |tx| {
             let lease = store::renew(tx, claim, self.node, LEASE).await?;
             if lease != Lease::Held {
                 return Ok(Audited::none("it stops before this line", Some(ended(lease))));
             }
-            store::settle(tx, claim, turn.line, &verdict).await?;
-            Ok(Audited::none("the import's end is an event that counts its refused lines", None))
+            let of_others = store::settle(tx, claim, turn.line, &verdict).await?;
+            let stopped = (!claim.undoing && of_others >= MOST_OF_OTHERS)
+                .then_some(Turned::Stopped("five of its keys are other organisations'; the platform was told"));
+            Ok(Audited::none("the import's end is an event that counts its refused lines", stopped))
         })
         .await
     }
@@ -252,11 +270,22 @@ impl Importer {
         if lease != Lease::Held {
             return Ok(Err(ended(lease)));
         }
+        if claim.kind == ImportKind::ApiKeys && !self.login_holds(tx, claim).await? {
+            let why =
+                "the login that it was asked for with is over, or has something else to do first; log in and ask again";
+            return Ok(Err(Turned::Stopped(why)));
+        }
         let held = store::standing(tx, claim).await?;
         if held.contains(claim.kind.needs()) {
             return Ok(Ok(held));
         }
         Ok(Err(Turned::Stopped("whoever handed it in may not add or remove these any more")))
+    }
+
+    /// Keys are made by logins alone, so what a login may not do any more its import does not do for it.
+    async fn login_holds(&self, tx: &mut SystemTx, claim: &Claim) -> Result<bool> {
+        let Some(session) = claim.asker.actor.session else { return Ok(false) };
+        identity::login_holds(tx, claim.tenant, session).await
     }
 
     /// Removes what a line added, unless there is a reason for it to stay.

@@ -20,7 +20,11 @@ pub(super) fn hide(cells: &mut Cells) {
         return cells.clear();
     }
     let text = cells.take("key");
-    let key = text.trim();
+    put_digest(cells, text.trim());
+    forget_without_key(cells);
+}
+
+fn put_digest(cells: &mut Cells, key: &str) {
     if key.is_empty() {
         return;
     }
@@ -38,26 +42,34 @@ pub(super) fn hide(cells: &mut Cells) {
     }
 }
 
-/// Reads a line; everything that is wrong with it is told at once.
+/// No column of a file: says of a line that what it had for a hash was none.
+const NO_HASH: &str = "no hash";
+
+/// Where a line has no good key in its place, the key perhaps stands in another: nothing of the line is kept.
+fn forget_without_key(cells: &mut Cells) {
+    if cells.key_fault.is_some() || digest(cells).is_err() {
+        let has_one = !cells.get("key_sha256").is_empty() || !cells.get(NO_HASH).is_empty();
+        cells.clear();
+        if has_one {
+            cells.put(NO_HASH, "true".to_owned());
+        }
+    }
+}
+
+/// Reads a line; everything that is wrong with it is told at once, but for one without a good key: of that nothing else is there.
 pub(super) fn parse(cells: &Cells) -> std::result::Result<Candidate, Vec<LineError>> {
     let mut errors = Vec::new();
+    let Some(digest) = keep(digest(cells), &mut errors) else { return Err(errors) };
     let name = keep(api_keys::parse_name(cells.get("name")), &mut errors);
     let owner = keep(owner(cells.get("owner")), &mut errors);
-    let digest = keep(digest(cells), &mut errors);
     let scopes = keep(api_keys::parse_scopes(&split(cells.get("scopes"), &SEPARATORS)), &mut errors);
     let environment = keep(environment(cells.get("environment")), &mut errors);
     let networks = keep(api_keys::parse_networks(&split(cells.get("allowed_cidrs"), &SEPARATORS)), &mut errors);
     let expires_at = keep(moment(cells.get("expires_at")), &mut errors);
-    match (name, owner, digest, scopes, environment, networks, expires_at) {
-        (
-            Some(name),
-            Some(owner),
-            Some(digest),
-            Some(scopes),
-            Some(environment),
-            Some(allowed_cidrs),
-            Some(expires_at),
-        ) => Ok(ForeignKey { name, digest, owner, scopes, environment, allowed_cidrs, expires_at }),
+    match (name, owner, scopes, environment, networks, expires_at) {
+        (Some(name), Some(owner), Some(scopes), Some(environment), Some(allowed_cidrs), Some(expires_at)) => {
+            Ok(ForeignKey { name, digest, owner, scopes, environment, allowed_cidrs, expires_at })
+        }
         _ => Err(errors),
     }
 }
@@ -75,6 +87,7 @@ fn digest(cells: &Cells) -> Result<api_keys::KeyDigest> {
         return Err(Problem::invalid("/key", fault.clone()).into());
     }
     match cells.get("key_sha256") {
+        "" if !cells.get(NO_HASH).is_empty() => api_keys::parse_digest(""),
         "" => Err(Problem::invalid("/key", "is missing: give a key or a key_sha256").into()),
         hex => api_keys::parse_digest(hex),
     }
@@ -111,7 +124,7 @@ pub(super) async fn add(
     Ok(made.map(|key| Made { key: Some(key), ..Made::default() }))
 }
 
-/// Removes the key that a line took over, unless another has taken its place.
+/// Removes the key that a line took over, unless it was revoked or another has taken its place.
 pub(super) async fn take_back(
     tx: &mut SystemTx,
     claim: &Claim,
@@ -125,6 +138,7 @@ pub(super) async fn take_back(
     Ok(given_up.map(|given_up| match given_up {
         GivenUp::Removed | GivenUp::Gone => None,
         GivenUp::Rotated => Some("was rotated since; revoke it and the key that took its place"),
+        GivenUp::Revoked => Some("was revoked, for good"),
     }))
 }
 
@@ -186,5 +200,15 @@ mod tests {
         shifted.fault = Some("has 2 cells where the header has 3".to_owned());
         hide(&mut shifted);
         assert!(!shifted.hold(KEY));
+        // Columns that were mixed up: what stands in the key's place is none.
+        for (place, column) in
+            [("name", "key"), ("scopes", "key"), ("name", "key_sha256"), ("key_sha256", "key_sha256")]
+        {
+            let mut mixed = line(&[(column, "Nightly"), (place, KEY)]);
+            assert!(!mixed.hold(KEY) && !mixed.hold("Nightly"), "{place}");
+            assert_eq!(parse(&mixed).unwrap_err()[0].column.as_deref(), Some(column), "{place}");
+            hide(&mut mixed);
+            assert_eq!(parse(&mixed).unwrap_err().len(), 1, "{place}");
+        }
     }
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sqlx::types::Json;
+use tenure_kernel::permission::UserWrite;
 use tenure_kernel::{
-    Change, Error, ImportId, Kernel, KeyId, Load, Mode, Page, PageQuery, PermissionSet, Permitted, Personal, Result,
-    SystemReason, SystemTx, TenantId, TenantTx, Timestamp, UserId, Write,
+    Change, Error, ImportId, Kernel, KeyId, Load, Mode, Page, PageQuery, Permission as _, PermissionSet, Permitted,
+    Personal, Result, SystemReason, SystemTx, TenantId, TenantTx, Timestamp, UserId, Write,
 };
 use uuid::Uuid;
 
@@ -112,6 +113,9 @@ pub(super) async fn list<M: Mode>(tx: &mut TenantTx<M>, kind: ImportKind, page: 
 }
 
 /// What an import's lines came to, by their number; of one state where one is asked for.
+///
+/// A person's keys are theirs and who manages people's to see, as in the list of keys: to others a line that is not surely a service
+/// account's key has neither name nor identifier.
 pub(super) async fn lines<M: Mode>(
     tx: &mut TenantTx<M>,
     import: &Permitted<Import>,
@@ -119,16 +123,25 @@ pub(super) async fn lines<M: Mode>(
     after: Option<i32>,
     rows: i64,
 ) -> Result<Vec<ImportLine>> {
+    let cx = tx.cx();
+    let handed_in = import.created_by.is_some() && import.created_by == cx.actor().user();
+    let sees_all =
+        import.kind != ImportKind::ApiKeys || handed_in || cx.identity.permissions.contains(UserWrite::NEEDS);
     let rows = sqlx::query!(
-        r#"select line, state, username, email, name, user_id as "user: UserId", key_id as "key: KeyId", errors as "errors: Json<Vec<LineError>>"
-           from user_import_lines
+        r#"select line, state, username, email, user_id as "user: UserId", errors as "errors: Json<Vec<LineError>>",
+                  case when seen then name else '' end as "name!", case when seen then key_id end as "key: KeyId"
+           from (select l.tenant_id, l.import_id, l.line, l.state, l.username, l.email, l.user_id, l.errors, l.name, l.key_id,
+                        $6 or exists (select from api_keys k where k.tenant_id = l.tenant_id and k.id = l.key_id
+                                         and k.service_account_id is not null) as seen
+                 from user_import_lines l) lines
            where tenant_id = $1 and import_id = $2 and line > $3 and ($4::text is null or state = $4)
            order by line limit $5"#,
         tx.tenant().uuid(),
         import.id.uuid(),
         after.unwrap_or(0),
         state.map(LineState::as_str),
-        rows
+        rows,
+        sees_all
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -393,34 +406,43 @@ pub(super) struct Verdict {
     state: LineState,
     made: Made,
     errors: Vec<LineError>,
+    /// It brought a key that is another organisation's.
+    of_another: bool,
 }
 
 impl Verdict {
     /// Nothing stands against it.
     pub(super) fn of(state: LineState, made: Made) -> Self {
-        Self { state, made, errors: Vec::new() }
+        Self { state, made, errors: Vec::new(), of_another: false }
     }
 
     pub(super) fn refused(errors: Vec<LineError>) -> Self {
-        Self { state: LineState::Refused, made: Made::default(), errors }
+        Self { state: LineState::Refused, made: Made::default(), errors, of_another: false }
+    }
+
+    /// It brought a key that is another organisation's.
+    pub(super) fn of_another(errors: Vec<LineError>) -> Self {
+        Self { of_another: true, ..Self::refused(errors) }
     }
 
     /// What it made stays.
     pub(super) fn kept(errors: Vec<LineError>) -> Self {
-        Self { state: LineState::Kept, made: Made::default(), errors }
+        Self { state: LineState::Kept, made: Made::default(), errors, of_another: false }
     }
 }
 
-/// Writes what came of a line, counts it, and forgets what stood in it.
-pub(super) async fn settle(tx: &mut SystemTx, claim: &Claim, line: i32, verdict: &Verdict) -> Result<()> {
+/// Writes what came of a line, counts it, and forgets what stood in it. How many lines of the import so far brought keys that are
+/// other organisations'.
+pub(super) async fn settle(tx: &mut SystemTx, claim: &Claim, line: i32, verdict: &Verdict) -> Result<i32> {
     let state = verdict.state;
-    sqlx::query!(
+    let of_others = sqlx::query_scalar!(
         "with settled as (
              update user_import_lines set state = $4, user_id = coalesce($5, user_id), made_person = made_person or $6, errors = $7, input = null,
                     key_id = coalesce($13, key_id), made_at = coalesce($14, made_at)
              where tenant_id = $1 and import_id = $2 and line = $3)
-         update user_imports set done = done + $8, added = added + $9, refused = refused + $10, undone = undone + $11, kept = kept + $12
-         where tenant_id = $1 and id = $2",
+         update user_imports set done = done + $8, added = added + $9, refused = refused + $10, undone = undone + $11, kept = kept + $12,
+                of_others = of_others + $15
+         where tenant_id = $1 and id = $2 returning of_others",
         claim.tenant.uuid(),
         claim.id.uuid(),
         line,
@@ -434,11 +456,12 @@ pub(super) async fn settle(tx: &mut SystemTx, claim: &Claim, line: i32, verdict:
         i32::from(state == LineState::Undone),
         i32::from(state == LineState::Kept),
         verdict.made.key.map(KeyId::uuid),
-        verdict.made.at as Option<Timestamp>
+        verdict.made.at as Option<Timestamp>,
+        i32::from(verdict.of_another)
     )
-    .execute(&mut *tx)
+    .fetch_one(&mut *tx)
     .await?;
-    Ok(())
+    Ok(of_others)
 }
 
 /// The import is over; its lines that had no turn get none, and nothing of what stood in them stays.
