@@ -53,14 +53,15 @@ async fn a_suspended_person_does_nothing_on_any_node_and_goes_on_when_resumed() 
     let source = "def execute(state, config):\n    return 'acted'\n";
     let slow = json!({
         "name": "slow",
-        "nodes": {"rest": {"type": "wait", "for": "2s"}, "act": {"type": "plugin", "language": "python", "source": source}},
+        "nodes": {"rest": {"type": "wait", "for": "4s"}, "act": {"type": "plugin", "language": "python", "source": source}},
         "edges": [{"from": "start", "to": "rest"}, {"from": "rest", "to": "act"}, {"from": "act", "to": "end"}],
     });
     let slow = save(&app, &bob, slow).await;
     let begun = app.post(&bob, &format!("/workflows/{slow}/executions"), json!({"input": {}})).await.expect(202);
     let session = json!({"username": "bob", "password": PASSWORD});
     let session = app.send(Method::POST, "/auth/login", None, Some(&session)).await.expect(200);
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    let execution = begun["id"].as_str().unwrap();
+    let _ = until(&app, &bob, execution, &["waiting"]).await;
     let answers = async |node: &TestApp| {
         [
             node.get(&bob, "/teams").await.status.as_u16(),
@@ -99,7 +100,13 @@ async fn a_suspended_person_does_nothing_on_any_node_and_goes_on_when_resumed() 
     assert_eq!(reasons(&app, PLATFORM_TENANT).await.len(), 1);
 
     // The step that was to act when the rest was over did not. Bob reads of it once he is let in again.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    let ended = async {
+        let state = "select state from executions";
+        while sqlx::query_scalar::<_, String>(state).fetch_one(&mut app.admin().await).await.unwrap() != "failed" {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), ended).await.expect("the step does not act");
     let resumed = decide(&other, &olga, &bob, "resume").await.expect(200);
     assert_eq!(resumed["status"], "active");
     assert_eq!(app.get(&bob, "/teams").await.status, 401, "a login that ended stays so");
@@ -108,7 +115,6 @@ async fn a_suspended_person_does_nothing_on_any_node_and_goes_on_when_resumed() 
         assert!(since.elapsed() < Duration::from_secs(1), "the key does not work again");
     }
     let bob = app.log_in("bob").await;
-    let execution = begun["id"].as_str().unwrap();
     let done = until(&app, &bob, execution, &["succeeded", "failed"]).await;
     assert_eq!(
         (&done["state"], &done["error"]["class"]),
