@@ -112,6 +112,12 @@ async fn keys_are_tried_taken_over_used_rotated_and_given_up() {
     let again = carry_out(&app, &ada, &format!("name,owner,key,scopes\nMine,ada,{OTHER},team:read\n"), false).await;
     assert_eq!(again["added"], 1, "{:#?}", lines(&app, &ada, &again).await);
     assert_eq!((bearer(&app, OTHER).await, bearer(&other, OTHER).await), (200, 200));
+    // Also where nobody came between, so that a node remembers which key it was.
+    assert_eq!(undo(&app, &ada, &again).await["undone"], 1);
+    let again = carry_out(&app, &ada, &format!("name,owner,key,scopes\nMine,ada,{OTHER},team:read\n"), false).await;
+    assert_eq!(again["added"], 1, "{:#?}", lines(&app, &ada, &again).await);
+    assert_eq!(bearer(&app, OTHER).await, 200);
+    soon("the other node knows the new one", async || bearer(&other, OTHER).await == 200).await;
     // Revoked, it is no more taken over than used.
     let mine = key(&app, &ada, &again).await;
     let _ = app.post(&ada, &format!("/api-keys/{}/revoke", mine["id"].as_str().unwrap()), json!({})).await.expect(200);

@@ -12,6 +12,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use ipnet::IpNet;
+use moka::sync::Cache;
 use tenure_kernel::bus::Message;
 use tenure_kernel::permission::DelegationAct;
 use tenure_kernel::{
@@ -56,7 +57,7 @@ pub struct CredentialAuthenticator {
     tokens: Arc<TokenAuthenticator>,
     known: Remembered<KeyId, Known>,
     /// Keys of other systems, which do not name themselves. What they stand for is in `known`.
-    foreign: Remembered<KeyDigest, KeyId>,
+    foreign: Cache<KeyDigest, KeyId>,
     /// Delegated tokens: whether each was given out and not revoked.
     out: Remembered<TokenId, bool>,
     /// Uses that are not written yet.
@@ -74,7 +75,7 @@ impl CredentialAuthenticator {
     #[must_use]
     pub fn new(kernel: &Kernel, tokens: Arc<TokenAuthenticator>) -> Self {
         let known = Remembered::new(KEYS_KEPT, BELIEVED_FOR);
-        let foreign = Remembered::new(FOREIGN_KEPT, BELIEVED_FOR);
+        let foreign = Cache::builder().max_capacity(FOREIGN_KEPT).time_to_live(BELIEVED_FOR).build();
         let out = Remembered::new(TOKENS_KEPT, BELIEVED_FOR);
         Self { kernel: kernel.downgrade(), tokens, known, foreign, out, used: Mutex::default() }
     }
@@ -92,12 +93,7 @@ impl CredentialAuthenticator {
 
     fn forget(&self, message: &Message) {
         match message {
-            Message::KeyChanged { key } => {
-                let key = *key;
-                self.known.forget(&key);
-                // It may be gone, and its digest another's.
-                self.foreign.forget_where(move |named| *named == key);
-            }
+            Message::KeyChanged { key } => self.known.forget(key),
             Message::UserChanged { user } => {
                 let user = *user;
                 self.known.forget_where(move |known| known.identity.actor.user() == Some(user));
@@ -113,7 +109,6 @@ impl CredentialAuthenticator {
             Message::TokenRevoked { token } => self.out.forget(token),
             Message::NewsLost => {
                 self.known.forget_all();
-                self.foreign.forget_all();
                 self.out.forget_all();
             }
             Message::SessionChanged { .. }
@@ -150,25 +145,31 @@ impl CredentialAuthenticator {
         Ok(known)
     }
 
-    /// The key of another system with this digest; asks the database unless this node knows it. What is no key at all costs as much as
-    /// one of ours that there is not.
-    async fn named(&self, kernel: &Kernel, digest: KeyDigest, address: Option<IpAddr>) -> Result<Option<KeyId>> {
-        let believe = kernel.bus().hears();
-        if believe && let Some(id) = self.foreign.get(&digest) {
-            return Ok(Some(id));
+    /// The key of another system with this digest, and what is known of it; asks the database unless this node knows it. What is no
+    /// key at all costs as much as one of ours that there is not.
+    async fn named(
+        &self,
+        kernel: &Kernel,
+        digest: KeyDigest,
+        address: Option<IpAddr>,
+    ) -> Result<Option<(KeyId, Known)>> {
+        // What is remembered may be gone meanwhile, and taken over again under another identifier.
+        if let Some(id) = self.foreign.get(&digest) {
+            if let Some(known) = self.find(kernel, id, address).await? {
+                return Ok(Some((id, known)));
+            }
+            self.foreign.invalidate(&digest);
         }
         if !may_ask(kernel, address).await {
             return Ok(None);
         }
-        let glance = self.foreign.glance();
         let id = kernel
             .system(SystemReason::Authenticate)
             .run(async |tx| Ok(Audited::none("looks up which key this is", store::of_digest(tx, &digest).await?)))
             .await?;
-        if believe && let Some(id) = id {
-            self.foreign.keep(glance, digest, id);
-        }
-        Ok(id)
+        let Some(id) = id else { return Ok(None) };
+        self.foreign.insert(digest, id);
+        Ok(self.find(kernel, id, address).await?.map(|known| (id, known)))
     }
 
     async fn holder(&self, key: &str, address: Option<IpAddr>) -> Result<Arc<Identity>, Rejected> {
@@ -178,13 +179,13 @@ impl CredentialAuthenticator {
         };
         let kernel = self.kernel.upgrade()?;
         let now = kernel.clock().now();
-        let (id, digest) = if foreign::may_be(key) {
-            let digest = text::digest(key);
-            (self.named(&kernel, digest, address).await?.ok_or_else(invalid)?, digest)
+        let digest = text::digest(key);
+        let (id, known) = if foreign::may_be(key) {
+            self.named(&kernel, digest, address).await?.ok_or_else(invalid)?
         } else {
-            (text::parse(key).ok_or_else(invalid)?.id, text::digest(key))
+            let id = text::parse(key).ok_or_else(invalid)?.id;
+            (id, self.find(&kernel, id, address).await?.ok_or_else(invalid)?)
         };
-        let known = self.find(&kernel, id, address).await?.ok_or_else(invalid)?;
         // Who does not hold the key learns nothing of it, and neither does its owner hear of them.
         verify_slices_are_equal(&digest, &known.digest).map_err(|_| invalid())?;
         self.admit(id, &known, address, now).map_err(|refusal| Rejected {
