@@ -37,6 +37,7 @@ mod strict;
 mod system_tx;
 mod tenant_tx;
 pub mod text;
+mod unread;
 mod upkeep;
 
 pub use authorized::{

@@ -3,22 +3,20 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::http::header::{CONTENT_LENGTH, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use futures::StreamExt as _;
 use uuid::Uuid;
 
 use crate::context::Origin;
 use crate::error::{Code, Problem};
 use crate::idempotency::IdempotencyKey;
 use crate::limits::Standing;
+use crate::unread::Unread;
 
 /// The largest body a route takes unless it says otherwise.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -29,11 +27,6 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// As many as an answer gets here: the request's id, and five that tell of limits.
 const ADDED_HEADERS: usize = 6;
-
-/// What is read, and thrown away, of a body that is too large: who is still sending would otherwise meet a closed
-/// connection instead of the answer.
-const DISCARDED: usize = 64 * 1024 * 1024;
-const DISCARDED_IN: Duration = Duration::from_secs(10);
 
 /// What is known of a route before a request comes.
 #[derive(Debug)]
@@ -115,15 +108,21 @@ pub struct ClientAddress(pub std::net::IpAddr);
 pub(crate) async fn surround(templates: &Templates, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let (route, body_limit) = templates.of(&parts);
+    let (unread, body) = Unread::watch(&parts, body);
     if told_length(&parts).is_some_and(|length| length > body_limit) {
-        discard(body).await;
+        drop(body);
+        unread.discard().await;
         return too_large(body_limit).into_response();
     }
     let id = Uuid::new_v4();
     let (origin, slot) = (origin(&parts, id, Arc::clone(&route)), RateSlot::default());
     let (idempotency, body) = match idempotency_key(&parts) {
         None => (None, body),
-        Some(Err(problem)) => return problem.into_response(),
+        Some(Err(problem)) => {
+            drop(body);
+            unread.discard().await;
+            return problem.into_response();
+        }
         Some(Ok(key)) => {
             let (key, body) = IdempotencyKey::watch(key, route, &parts.uri, body);
             (Some(key), body)
@@ -131,6 +130,7 @@ pub(crate) async fn surround(templates: &Templates, request: Request, next: Next
     };
     parts.extensions.insert(RequestInfo { body_limit, origin, slot: slot.clone(), idempotency });
     let mut response = next.run(Request::from_parts(parts, body)).await;
+    unread.discard().await;
     let headers = response.headers_mut();
     headers.reserve(ADDED_HEADERS);
     if let Some(standing) = slot.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
@@ -179,18 +179,6 @@ fn idempotency_key(parts: &Parts) -> Option<Result<Arc<str>, Problem>> {
 
 fn told_length(parts: &Parts) -> Option<usize> {
     parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-async fn discard(body: Body) {
-    let read = async {
-        let (mut stream, mut left) = (body.into_data_stream(), DISCARDED);
-        while let Some(Ok(chunk)) = stream.next().await {
-            let Some(rest) = left.checked_sub(chunk.len()) else { return };
-            left = rest;
-        }
-    };
-    // Whoever takes longer meets the closed connection after all.
-    let _ = tokio::time::timeout(DISCARDED_IN, read).await;
 }
 
 pub(crate) fn too_large(limit: usize) -> Problem {

@@ -1,9 +1,13 @@
 //! Bodies, queries and paths that are none.
 
+use std::time::{Duration, Instant};
+
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::json;
 use tenure_platform::testkit::{TestApp, answer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::{Wanted, rows, send, stage, still_serves, wanted};
 
@@ -228,7 +232,7 @@ async fn each_is_told_what_is_wrong_and_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_of_50_mib_is_refused_before_it_is_read() {
+async fn a_body_of_50_mib_is_refused_and_the_sender_told() {
     let (app, ada, bystander) = stage().await;
     let workflow = workflow(&app, &ada).await;
     let before = rows(&app, ada.tenant()).await;
@@ -248,16 +252,11 @@ async fn a_body_of_50_mib_is_refused_before_it_is_read() {
             if key { request.header("Idempotency-Key", "k") } else { request }
         };
         for key in [false, true] {
-            let told = refused(async || request(key).body(large.clone())).await;
+            let told = answer(request(key).body(large.clone())).await;
             wanted(413, "too-large", "").check(path, &told);
             assert!(told.body["limit"].as_u64() > Some(1000), "{path} does not tell its limit: {:#}", told.body);
             // The same without telling the length.
-            let untold = refused(async || {
-                let pieces: Vec<std::io::Result<Vec<u8>>> =
-                    large.chunks(1 << 20).map(|piece| Ok(piece.to_vec())).collect();
-                request(key).body(reqwest::Body::wrap_stream(futures::stream::iter(pieces)))
-            })
-            .await;
+            let untold = answer(request(key).body(in_pieces(&large))).await;
             wanted(413, "too-large", "").check(path, &untold);
             assert_eq!(untold.body["limit"], told.body["limit"], "{path}");
         }
@@ -267,15 +266,43 @@ async fn a_body_of_50_mib_is_refused_before_it_is_read() {
     bystander.end().await;
 }
 
-/// A server may answer and close before it has read a body to its end; what is on its way then may take the answer with it.
-async fn refused(send: impl AsyncFn() -> reqwest::RequestBuilder) -> tenure_platform::testkit::Answer {
-    for _ in 0..20 {
-        if let Ok(response) = send().await.send().await {
-            let (status, headers) = (response.status(), response.headers().clone());
-            return tenure_platform::testkit::Answer { status, headers, body: response.json().await.unwrap() };
-        }
+/// Whoever is refused for another reason, before anything was read, is told that.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_still_sends_is_told_why_they_are_refused() {
+    let (app, ada, bystander) = stage().await;
+    let large = bytes_of_json(20 << 20);
+    let nobody = app.request(Method::POST, "/teams", None).header(CONTENT_TYPE, "application/json");
+    wanted(401, "unauthenticated", "").check("no token", &answer(nobody.body(in_pieces(&large))).await);
+    let text = app.request(Method::POST, "/teams", Some(&ada.token)).header(CONTENT_TYPE, "text/plain");
+    wanted(415, "unsupported-media-type", "").check("text", &answer(text.body(in_pieces(&large))).await);
+    let keyed = app.request(Method::POST, "/teams", Some(&ada.token)).header("Idempotency-Key", "");
+    wanted(400, "bad-request", "Idempotency-Key").check("no key", &answer(keyed.body(in_pieces(&large))).await);
+    bystander.end().await;
+}
+
+/// A client that asks before it sends (RFC 9110, section 10.1.1) is not asked for what nobody will read.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_first_is_refused_at_once() {
+    let (app, ada, bystander) = stage().await;
+    for (token, length, status) in [(&*ada.token, 50 << 20, "413"), ("none", 1000, "401")] {
+        let mut stream = TcpStream::connect(app.address).await.unwrap();
+        let head = format!(
+            "POST /api/v1/teams HTTP/1.1\r\nhost: tenure\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nexpect: 100-continue\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut told = String::new();
+        let begun = Instant::now();
+        stream.read_to_string(&mut told).await.unwrap();
+        assert!(told.starts_with(&format!("HTTP/1.1 {status} ")), "{told}");
+        assert!(begun.elapsed() < Duration::from_secs(4), "waited for a body that nobody sends");
     }
-    panic!("no answer in twenty attempts");
+    bystander.end().await;
+}
+
+/// A body that does not tell its length.
+fn in_pieces(bytes: &[u8]) -> reqwest::Body {
+    let pieces: Vec<std::io::Result<Vec<u8>>> = bytes.chunks(1 << 20).map(|piece| Ok(piece.to_vec())).collect();
+    reqwest::Body::wrap_stream(futures::stream::iter(pieces))
 }
 
 fn bytes_of_json(size: usize) -> Vec<u8> {
