@@ -1,10 +1,11 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from '@playwright/test';
 
 export default defineConfig({
   testDir: 'e2e',
   outputDir: 'test-results/e2e',
   // Each has a server of its own, which its tests share: each test makes its own organisation.
-  workers: 2,
+  workers: Math.max(2, availableParallelism() - 1),
   timeout: 120_000,
   expect: { timeout: 20_000 },
   forbidOnly: true,

@@ -8,6 +8,8 @@ const OF_THE_LIBRARY = ['nested-interactive'];
 async function expectAsAccessibleAsCanBe(page: Page): Promise<void> {
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    const dark = page.locator('html.dark-mode');
+    await (colorScheme === 'dark' ? expect(dark).toHaveCount(1) : expect(dark).toHaveCount(0));
     const { violations } = await new AxeBuilder({ page })
       .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'])
       .disableRules(OF_THE_LIBRARY)

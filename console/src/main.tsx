@@ -6,6 +6,7 @@ import { queryClient } from './api/query';
 import { router } from './app/router';
 import './styles/tokens.css';
 import './styles/base.css';
+import './styles/motion.css';
 import './ui/ui.css';
 import './app/shell.css';
 import { Toasts } from './ui/toast';

@@ -14,6 +14,7 @@ use anyhow::{Context as _, bail, ensure};
 use tenure_pgembed::{Binaries, testing::TestCluster};
 
 use crate::{
+    checks::CLIPPY,
     context::Context,
     files,
     progress::{minutes, step},
@@ -79,8 +80,7 @@ fn prepare(cx: &Context) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
             file.set_modified(now_of(&out)?).with_context(|| format!("cannot touch {}", root.display()))?;
         }
     }
-    let mut cargo =
-        cx.cargo(&["check", "--quiet", "--workspace", "--all-targets", "--all-features", "--exclude", "xtask"]);
+    let mut cargo = cx.cargo(&CLIPPY);
     cargo.env("SQLX_OFFLINE", "false").env("SQLX_OFFLINE_DIR", &fresh).env("SQLX_TMP", &drafts);
     cargo.envs(URL_VARIABLES.map(|name| (name, &url)));
     shell::run(&mut cargo)?;

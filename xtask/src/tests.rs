@@ -3,8 +3,10 @@
 use std::{
     fmt,
     io::{BufRead as _, BufReader},
+    num::NonZero,
     ops::AddAssign,
     process::{Command, Stdio},
+    thread,
 };
 
 use anyhow::{Context as _, bail, ensure};
@@ -58,15 +60,22 @@ pub(crate) fn run(cx: &Context) -> anyhow::Result<()> {
     suite("Rust", step(cx, "Rust tests", minutes(15), || rust(cx)));
     if console::exists(cx) {
         suite("console", step(cx, "console tests", seconds(40), || unit(cx)));
-        if has_browser_tests(cx)? {
-            suite("browser", setup::browser(cx).and_then(|()| step(cx, "browser tests", minutes(4), || browser(cx))));
-        } else {
-            println!("- browser tests: not there yet");
-        }
     } else {
         println!("- console tests: not there yet");
     }
-    suite("API from outside", step(cx, "API tests from outside", minutes(2), || outside(cx)));
+    let (in_browser, from_outside) = beside(
+        || {
+            if !has_browser_tests(cx)? {
+                println!("- browser tests: not there yet");
+                return Ok(Tally::default());
+            }
+            setup::browser(cx)?;
+            step(cx, "browser tests", minutes(4), || browser(cx))
+        },
+        || step(cx, "API tests from outside", minutes(2), || outside(cx)),
+    );
+    suite("browser", in_browser);
+    suite("API from outside", from_outside);
     for complaint in &complaints {
         println!("✗ {complaint}");
     }
@@ -75,9 +84,27 @@ pub(crate) fn run(cx: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Both at once where there are cores for both, else one after the other.
+fn beside<A: Send, B: Send>(first: impl FnOnce() -> A, second: impl FnOnce() -> B + Send) -> (A, B) {
+    if cores() < 4 {
+        return (first(), second());
+    }
+    thread::scope(|scope| {
+        let second = scope.spawn(second);
+        let first = first();
+        (first, second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(2, NonZero::get)
+}
+
 /// `cargo test`, shown as it runs and counted from its closing lines.
 fn rust(cx: &Context) -> anyhow::Result<Tally> {
     let mut cargo = cx.cargo(&["test", "--workspace", "--no-fail-fast"]);
+    // A third of their time they wait for a clock, a lease or a disk.
+    cargo.env("RUST_TEST_THREADS", (cores() + cores() / 2).to_string());
     let mut child = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run cargo test")?;
     let stdout = child.stdout.take().context("cargo's output is piped")?;
     let mut tally = Tally::default();
@@ -159,16 +186,11 @@ fn outside(cx: &Context) -> anyhow::Result<Tally> {
         .env("TENURE_BIN", cx.target.join("debug/tenure"))
         .env("TENURE_CLIENTS", clients::directory(cx))
         .env("TENURE_GUESTS_DIR", guests::build(cx)?);
-    let mut child = pytest.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run pytest")?;
-    let stdout = child.stdout.take().context("its output is piped")?;
-    let mut tally = None;
-    for line in BufReader::new(stdout).split(b'\n') {
-        let line = line?;
-        let line = String::from_utf8_lossy(&line);
-        println!("{line}");
-        tally = pytest_line(&line).or(tally);
-    }
-    let status = child.wait()?;
+    // Shown in one piece: other tests may be running beside these.
+    let done = pytest.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot run pytest")?;
+    let (text, status) = (String::from_utf8_lossy(&done.stdout), done.status);
+    println!("{text}");
+    let tally = text.lines().rev().find_map(pytest_line);
     let tally = tally.with_context(|| format!("pytest told of no test: {status}"))?;
     ensure!(status.success() || tally.failed > 0, "pytest: {status} ({tally})");
     Ok(tally)

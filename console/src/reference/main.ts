@@ -6,6 +6,7 @@
  * named here.
  */
 import 'swagger-ui-dist/swagger-ui.css';
+import '../styles/motion.css';
 import './reference.css';
 import SwaggerUI from 'swagger-ui-dist/swagger-ui-es-bundle.js';
 import licences from 'swagger-ui-dist/swagger-ui-es-bundle.js.LICENSE.txt?url';

@@ -7,15 +7,22 @@ use std::{
     thread,
 };
 
-use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
+use nix::{
+    errno::Errno,
+    sys::{signal::kill, statvfs::statvfs},
+    unistd::Pid,
+};
 
 use crate::{Cluster, ClusterConfig, Endpoint, Error, Result};
 
-/// Short, because a unix socket's path is; not below `target`, whose parents PostgreSQL's user may be unable to enter.
-const PARENT: &str = "/tmp";
+/// Memory before disk: a database is six hundred files, which ext4 needs several times as long to make. Both short, because
+/// a unix socket's path is; neither below `target`, whose parents PostgreSQL's user may be unable to enter.
+const PARENTS: [&str; 2] = ["/dev/shm", "/tmp"];
+/// What every test's database needs together, twice.
+const ROOM: u64 = 10 << 30;
 const PREFIX: &str = "tenure-test-";
 
-/// A cluster without durability in a directory of its own below `/tmp`.
+/// A cluster without durability in a directory of its own, in memory where there is plenty, else below `/tmp`.
 ///
 /// It ends with the process, by whatever death; its directory is removed by the next process that makes one.
 #[derive(Debug)]
@@ -36,8 +43,12 @@ impl TestCluster {
     }
 
     fn start() -> Result<Self> {
-        sweep(Path::new(PARENT));
-        let mut config = ClusterConfig::new(Path::new(PARENT).join(format!("{PREFIX}{}", std::process::id())));
+        let [memory, disk] = PARENTS.map(Path::new);
+        for parent in [memory, disk] {
+            sweep(parent);
+        }
+        let parent = if has_room(memory) { memory } else { disk };
+        let mut config = ClusterConfig::new(parent.join(format!("{PREFIX}{}", std::process::id())));
         config.durable = false;
         config.bin = std::env::var_os("TENURE_PG_BIN").map(PathBuf::from);
         config.cache = std::env::var_os("TENURE_CACHE").map(PathBuf::from);
@@ -62,6 +73,19 @@ impl TestCluster {
     pub fn superuser_url(&self, database: &str) -> String {
         self.endpoint().superuser_url(database)
     }
+}
+
+/// Whether a file system in memory has room for all tests, and the machine the memory, too.
+fn has_room(parent: &Path) -> bool {
+    let space = statvfs(parent).map_or(0, |about| about.blocks_available() * about.fragment_size());
+    let memory = fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text)).unwrap_or(0);
+    space >= ROOM && memory >= ROOM
+}
+
+/// Bytes of memory that programs can have without swapping, of Linux's `/proc/meminfo`.
+fn available(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// Removes directories of test processes that have ended: the id in the name is gone and nobody holds the lock.

@@ -119,7 +119,7 @@ async fn a_person_says_no_or_nothing_and_who_asks_too_often_waits_longer() {
 
     let _ = ask(&app, "forgotten").await;
     clock.advance(Duration::from_secs(2 * 60 * 60));
-    assert!(app.app.sweep().await.unwrap() >= 1);
+    app.app.sweep().await.unwrap();
     let left: i64 =
         sqlx::query_scalar("select count(*) from device_logins").fetch_one(&mut app.admin().await).await.unwrap();
     assert_eq!(left, 0);

@@ -12,6 +12,7 @@ use tenure_platform::testkit::{Actor, Setup, TestApp, answer};
 
 use crate::engine::{receiver, run, save, saved, start, steps, until};
 use crate::guests;
+use crate::slots::{Gatehouse, eventually};
 
 /// One node that lets no time pass: nothing that needs a guest.
 fn trivial(name: &str) -> Value {
@@ -317,28 +318,26 @@ async fn cancel_once_and_by_whom() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_lets_steps_end_and_begins_none() {
     let (address, count) = receiver().await;
-    let platform = PlatformConfig { egress_allow: vec![address.clone()], ..guests::platform() };
+    let gatehouse = Gatehouse::start().await;
+    let slow = format!("localhost:{}", gatehouse.port);
+    let platform = PlatformConfig { egress_allow: vec![address.clone(), slow.clone()], ..guests::platform() };
     let app = TestApp::with(Setup { platform, ..Setup::default() }).await;
     let ada = app.register("ada", "Engines").await;
     let viewer = app.member(&ada, SystemRole::Viewer).await;
-    let slow = "import time\ndef execute(state, config):\n    n = 0\n    for i in range(3000000):\n        n += i\n    return 'slow'\n";
+    let call = |url: String| json!({"type": "http", "request": {"method": "POST", "url": url, "body": "x"}});
     let definition = json!({
         "name": "slow, then calls",
-        "nodes": {
-            "slow": {"type": "plugin", "language": "python", "source": slow.replace("import time\n", "")},
-            "call": {"type": "http", "request": {"method": "POST", "url": format!("http://{address}/hook"), "body": "x"}},
-        },
+        "nodes": {"slow": call(format!("http://{slow}/call")), "call": call(format!("http://{address}/hook"))},
         "edges": [{"from": "start", "to": "slow"}, {"from": "slow", "to": "call"}, {"from": "call", "to": "end"}],
-        "output": {"slow": ".state.slow"},
+        "output": {"slow": ".state.slow.text"},
     });
     let workflow = save(&app, &ada, definition).await;
     let execution = start(&app, &ada, &workflow, json!({})).await;
-    while steps(&app, &ada, &execution).await != [("slow".to_owned(), "running".to_owned())] {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("the slow step is under way", async || gatehouse.inside() == 1).await;
     control(&app, &viewer, &execution, "pause").await.problem(403, "permission-denied");
     let _ = control(&app, &ada, &execution, "pause").await.expect(202);
     let _ = control(&app, &ada, &execution, "pause").await.expect(202);
+    gatehouse.leave.add_permits(1);
     until(&app, &ada, &execution, &["paused"]).await;
     let ended = steps(&app, &ada, &execution).await;
     assert_eq!(ended, [("slow".to_owned(), "succeeded".to_owned())], "what ran has ended");
@@ -348,7 +347,7 @@ async fn a_pause_lets_steps_end_and_begins_none() {
 
     let _ = control(&app, &ada, &execution, "resume").await.expect(202);
     let done = until(&app, &ada, &execution, &["succeeded", "failed"]).await;
-    assert_eq!((&done["output"], count.load(Ordering::SeqCst)), (&json!({"slow": "slow"}), 1), "{done:#}");
+    assert_eq!((&done["output"], count.load(Ordering::SeqCst)), (&json!({"slow": "over"}), 1), "{done:#}");
     let over = control(&app, &ada, &execution, "resume").await.problem(409, "conflict");
     assert_eq!(over["reason"], "over");
     let actions = app.actions(ada.tenant()).await;

@@ -142,7 +142,8 @@ async fn what_is_of_no_use_any_more_is_given_up() {
     assert_eq!(told[0].0, ada.user_id());
     assert!(told[0].1.starts_with("it could not be delivered in time"), "{told:?}");
     clock.advance(Duration::from_secs(60 * 24 * 3600));
-    assert!(app.app.sweep().await.unwrap() > 0);
+    // The node's own upkeep may have been first.
+    app.app.sweep().await.unwrap();
     assert!(rows(&app, "verify-email").await.is_empty(), "the upkeep removes it in the end");
 }
 

@@ -18,15 +18,15 @@ use crate::policies::{Receiver, single};
 use crate::quotas::limit;
 
 /// A receiver that answers only when it is let, and knows how many calls were in it at one time.
-struct Gatehouse {
-    port: u16,
+pub struct Gatehouse {
+    pub port: u16,
     inside: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
-    leave: Arc<Semaphore>,
+    pub leave: Arc<Semaphore>,
 }
 
 impl Gatehouse {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let (inside, most) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let leave = Arc::new(Semaphore::new(0));
         let (counted, highest, let_go) = (Arc::clone(&inside), Arc::clone(&most), Arc::clone(&leave));
@@ -45,12 +45,12 @@ impl Gatehouse {
         Self { port, inside, most, leave }
     }
 
-    fn inside(&self) -> usize {
+    pub fn inside(&self) -> usize {
         self.inside.load(Ordering::SeqCst)
     }
 }
 
-async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !holds().await {
         assert!(begun.elapsed() < Duration::from_secs(40), "never: {what}");
