@@ -6,7 +6,7 @@
 //! Steps are one statement, which is its own transaction: check and lock the leases, write the rows. What ends executions
 //! has events and takes a transaction of several statements, so it waits in a queue of its own and holds no step up.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use tenure_kernel::event::Outcome;
 use tenure_kernel::{
@@ -66,7 +66,34 @@ impl Request {
     }
 }
 
-type Written = oneshot::Sender<Result<(), Lost>>;
+type Written = oneshot::Sender<Result<Wish, Lost>>;
+
+/// What people want of an execution, as the commit that wrote its rows saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// Nobody asked for anything.
+    GoOn,
+    /// It was paused or cancelled: nothing more is to begin.
+    Halt,
+}
+
+/// What was written, of a lease that is still this node's.
+struct Kept {
+    tenant: TenantId,
+    execution: ExecutionId,
+    attempt: i32,
+    halted: bool,
+}
+
+impl Kept {
+    fn held(&self) -> Held {
+        Held { tenant: self.tenant, execution: self.execution, attempt: self.attempt }
+    }
+
+    fn wish(&self) -> Wish {
+        if self.halted { Wish::Halt } else { Wish::GoOn }
+    }
+}
 
 /// The lease was lost, or PostgreSQL is gone: the execution is to be left to whoever takes it up next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +146,7 @@ impl Writer {
     }
 
     /// Returns once it is durable.
-    pub(super) async fn write(&self, request: Request) -> Result<(), Lost> {
+    pub(super) async fn write(&self, request: Request) -> Result<Wish, Lost> {
         let (written, done) = oneshot::channel();
         let queue = if request.end.is_some() { &self.ends } else { &self.steps };
         queue.sender.send((request, written)).await.map_err(|_| Lost)?;
@@ -138,9 +165,10 @@ impl Writer {
     async fn work(&self, queue: &Queue, mut how: How) {
         loop {
             let (requests, waiting) = queue.take().await;
-            let kept: HashSet<Held> = self.write_all(&mut how, &requests).await.into_iter().collect();
+            let kept = self.write_all(&mut how, &requests).await;
+            let kept: HashMap<Held, Wish> = kept.iter().map(|kept| (kept.held(), kept.wish())).collect();
             for (request, written) in requests.iter().zip(waiting) {
-                let result = if kept.contains(&request.held()) { Ok(()) } else { Err(Lost) };
+                let result = kept.get(&request.held()).copied().ok_or(Lost);
                 // The execution was dropped meanwhile: nobody waits.
                 let _ = written.send(result);
             }
@@ -148,7 +176,7 @@ impl Writer {
     }
 
     /// Writes all in one transaction; where that fails each in its own, so that what ails one does not set back the others.
-    async fn write_all(&self, how: &mut How, requests: &[Request]) -> Vec<Held> {
+    async fn write_all(&self, how: &mut How, requests: &[Request]) -> Vec<Kept> {
         match self.commit(how, requests).await {
             Ok(kept) => return kept,
             Err(error) => tracing::warn!(%error, requests = requests.len(), "the journal could not be written"),
@@ -169,24 +197,24 @@ impl Writer {
     }
 
     /// Writes what still belongs to this node, in one transaction; gives back whose.
-    async fn commit(&self, how: &mut How, requests: &[Request]) -> Result<Vec<Held>> {
+    async fn commit(&self, how: &mut How, requests: &[Request]) -> Result<Vec<Kept>> {
         match how {
             How::Steps(statements) => self.write_steps(statements, requests).await,
             How::Ends => self.write_ends(requests).await,
         }
     }
 
-    async fn write_steps(&self, statements: &mut Statements, requests: &[Request]) -> Result<Vec<Held>> {
+    async fn write_steps(&self, statements: &mut Statements, requests: &[Request]) -> Result<Vec<Kept>> {
         statements.run(async |statement| write_rows(&mut *statement, self.node, requests).await).await
     }
 
-    async fn write_ends(&self, requests: &[Request]) -> Result<Vec<Held>> {
+    async fn write_ends(&self, requests: &[Request]) -> Result<Vec<Kept>> {
         self.kernel
             .system(SystemReason::EngineBatch)
             .run(async |tx| {
                 lock_approvals(tx, requests).await?;
                 let kept = write_rows(&mut *tx, self.node, requests).await?;
-                let of = requests.iter().filter(|request| kept.contains(&request.held()));
+                let of = requests.iter().filter(|request| kept.iter().any(|kept| kept.held() == request.held()));
                 let ended: Vec<(&Request, &End)> =
                     of.filter_map(|request| Some((request, request.end.as_ref()?))).collect();
                 end(tx, &ended).await?;
@@ -197,16 +225,17 @@ impl Writer {
 }
 
 /// Locks the leases against being taken over and writes the rows of those that are still this node's, in one statement;
-/// gives back whose.
-async fn write_rows<'c>(executor: impl sqlx::PgExecutor<'c>, node: Uuid, requests: &[Request]) -> Result<Vec<Held>> {
+/// gives back whose, and whether somebody halted them: a pause that was answered before is seen here, long before the next
+/// renewal, and what builds on these rows does not begin.
+async fn write_rows<'c>(executor: impl sqlx::PgExecutor<'c>, node: Uuid, requests: &[Request]) -> Result<Vec<Kept>> {
     let leases = Leases::of(requests);
     let rows = Columns::of(requests);
     let held = sqlx::query_as!(
-        Held,
+        Kept,
         r#"with held as materialized (
-               select j.tenant_id, j.id, j.attempts from unnest($1::uuid[], $2::uuid[], $3::int[]) as r (tenant_id, id, attempt)
+               select j.tenant_id, j.id, j.attempts, j.halted from unnest($1::uuid[], $2::uuid[], $3::int[]) as r (tenant_id, id, attempt)
                cross join lateral (
-                   select j.tenant_id, j.id, j.attempts from jobs j
+                   select j.tenant_id, j.id, j.attempts, j.paused or j.cancel_requested as halted from jobs j
                    where j.tenant_id = r.tenant_id and j.id = r.id and j.attempts = r.attempt and j.lease_owner is not distinct from $4
                    for no key update) j),
            written as (
@@ -215,7 +244,7 @@ async fn write_rows<'c>(executor: impl sqlx::PgExecutor<'c>, node: Uuid, request
                                       $13::timestamptz[], $14::text[], $15::text[], $16::text[])
                           as r (tenant_id, execution_id, seq, step, node_type, state, attempts, started_at, finished_at, entry, logs, usage)
                join held h on h.tenant_id = r.tenant_id and h.id = r.execution_id)
-           select tenant_id as "tenant!: TenantId", id as "execution!: ExecutionId", attempts as "attempt!" from held"#,
+           select tenant_id as "tenant!: TenantId", id as "execution!: ExecutionId", attempts as "attempt!", halted as "halted!" from held"#,
         &leases.tenants,
         &leases.executions,
         &leases.attempts,

@@ -185,6 +185,7 @@ impl Drive {
                     Task::Run if !self.is_instant(&work) && !self.builds_on_nothing() && !self.write(None).await? => {
                         return Ok(false);
                     }
+                    Task::Run if self.winding => return Ok(true),
                     Task::Run => at_once = self.start(work).await?,
                     Task::Expand => {
                         self.expand(&work).await?;

@@ -3,7 +3,7 @@
 use tenure_kernel::{Error, Result, Timestamp};
 use tenure_workflow::machine::{Entry, StepKey};
 
-use super::super::writer::{End, Request, Row};
+use super::super::writer::{End, Lost, Request, Row, Wish};
 use super::Drive;
 
 impl Drive {
@@ -88,10 +88,16 @@ impl Drive {
             rows,
             end,
         };
-        let written = self.shared.writer.write(request).await.is_ok();
-        if !written {
-            self.steps.abort_all();
+        match self.shared.writer.write(request).await {
+            Ok(wish) => {
+                // A cancellation comes to whoever takes it up next, if this node does not hear of it before.
+                self.winding |= wish == Wish::Halt;
+                Ok(true)
+            }
+            Err(Lost) => {
+                self.steps.abort_all();
+                Ok(false)
+            }
         }
-        Ok(written)
     }
 }
