@@ -1,5 +1,5 @@
 import { expectAccessible } from './accessible.ts';
-import { expect, newPerson, register, test } from './tenure.ts';
+import { expect, goTo, newPerson, register, test } from './tenure.ts';
 import { code } from './totp.ts';
 
 test('a service account gets an API key, which works once copied until it is revoked', async ({
@@ -7,14 +7,14 @@ test('a service account gets an API key, which works once copied until it is rev
   origin,
 }) => {
   await register(page, newPerson());
-  await page.getByRole('link', { name: 'Service accounts' }).click();
+  await goTo(page, 'Service accounts');
   await page.getByRole('button', { name: 'New service account' }).first().click();
   await page.getByLabel('Name', { exact: true }).fill('Importer');
   await expectAccessible(page);
   await page.getByRole('button', { name: 'Create service account' }).click();
   await expect(page.getByRole('cell', { name: 'Importer', exact: true })).toBeVisible();
 
-  await page.getByRole('link', { name: 'API keys' }).click();
+  await goTo(page, 'API keys');
   await page.getByRole('button', { name: 'New API key' }).first().click();
   await page.getByLabel('Name', { exact: true }).fill('Nightly');
   await page.getByRole('button', { name: /Acts for/ }).click();
@@ -77,7 +77,7 @@ test('a key that the password alone has made stops with the first factor, and is
   origin,
 }) => {
   await register(page, newPerson());
-  await page.getByRole('link', { name: 'API keys' }).click();
+  await goTo(page, 'API keys');
   await page.getByRole('button', { name: 'New API key' }).first().click();
   await page.getByLabel('Name', { exact: true }).fill('Hourly');
   await page.getByText('workflow:read', { exact: true }).click();

@@ -1,5 +1,5 @@
 import { expectAccessible } from './accessible.ts';
-import { Api, expect, login, newPerson, register, test } from './tenure.ts';
+import { Api, expect, goTo, login, newPerson, register, test } from './tenure.ts';
 
 const EXPENSE = `name: expense
 input:
@@ -23,7 +23,7 @@ test('a run waits until someone else approves, and says so to both', async ({ pa
 
   // The administrator adds an operator.
   const operator = newPerson('Olu Adeyemi');
-  await page.getByRole('link', { name: 'Members', exact: true }).first().click();
+  await goTo(page, 'Members');
   await page.getByRole('button', { name: 'Add member' }).click();
   const dialog = page.getByRole('dialog', { name: 'Add a member' });
   await dialog.getByLabel('Full name').fill(operator.name);
@@ -36,7 +36,7 @@ test('a run waits until someone else approves, and says so to both', async ({ pa
   await expect(page.getByRole('row', { name: operator.name })).toContainText('operator');
 
   // And asks for money.
-  await page.getByRole('link', { name: 'Workflows' }).click();
+  await goTo(page, 'Workflows');
   await page.getByRole('link', { name: 'Run expense' }).click();
   await page.getByLabel('amount').fill('1250');
   await page.getByRole('button', { name: 'Run', exact: true }).click();
@@ -68,7 +68,7 @@ test('a run waits until someone else approves, and says so to both', async ({ pa
   await expect(theirs.getByText('Within the budget')).toBeVisible();
 
   // The run went on.
-  await page.getByRole('link', { name: 'Executions' }).click();
+  await goTo(page, 'Executions');
   await page.getByRole('link', { name: 'expense', exact: true }).click();
   await expect(page.getByText('Succeeded').first()).toBeVisible();
   await expect(page.getByLabel('Output of the execution')).toContainText('1,250');

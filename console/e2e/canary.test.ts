@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Receiver } from './receiver.ts';
 import { type Exchange, echoes, Relay, spellings, Witness } from './recorder.ts';
-import { Api, test as base, expect, newPerson, register } from './tenure.ts';
+import { Api, test as base, expect, goTo, newPerson, register } from './tenure.ts';
 
 const test = base.extend<{ relay: Relay; receiver: Receiver }>({
   relay: async ({ origin }, use) => {
@@ -83,7 +83,7 @@ test('a secret that is set in the console is sent to its receiver and never back
   const person = newPerson();
   await register(page, person);
   const workflow = await (await Api.login(origin, person)).workflow(ECHOED(receiver.url));
-  await page.getByRole('link', { name: 'Secrets' }).click();
+  await goTo(page, 'Secrets');
   await page.getByRole('button', { name: 'New secret' }).first().click();
   await page.getByLabel('Name', { exact: true }).fill('crm_token');
   await page.getByLabel('Value').fill(secret.value);

@@ -1,5 +1,5 @@
 import { expectAccessible, expectNoSidewaysScroll } from './accessible.ts';
-import { Api, expect, newPerson, register, test } from './tenure.ts';
+import { Api, expect, goTo, newPerson, register, test } from './tenure.ts';
 
 const ECHO = `name: echoes
 nodes: { echo: { type: transform, jq: ".input" } }
@@ -56,7 +56,7 @@ test('an administrator says how long runs are kept, and is asked before any is d
   const person = newPerson();
   await register(page, person);
   const api = await Api.login(origin, person);
-  await page.getByRole('link', { name: 'Usage' }).click();
+  await goTo(page, 'Usage');
   await expect(page.getByText('kept until somebody deletes them')).toBeVisible();
   await page.getByLabel('Days after their end').fill('0');
   await page.getByRole('button', { name: 'Save how long' }).click();

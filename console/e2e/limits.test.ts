@@ -1,5 +1,5 @@
 import { expectAccessible, expectNoSidewaysScroll } from './accessible.ts';
-import { Api, expect, login, newPerson, register, test } from './tenure.ts';
+import { Api, expect, goTo, login, newPerson, register, test } from './tenure.ts';
 
 test('an administrator sees the month and limits the organisation, a member and a key', async ({
   page,
@@ -12,7 +12,7 @@ test('an administrator sees the month and limits the organisation, a member and 
   const member = await api.member('viewer');
   await api.call('POST', '/api-keys', { name: 'Nightly', scopes: ['team:read'] });
 
-  await page.getByRole('link', { name: 'Usage' }).click();
+  await goTo(page, 'Usage');
   await expect(page.getByRole('heading', { name: 'Storage' })).toBeVisible();
   await page.getByText('Storage, day by day').click();
   const today = new Date().toISOString().slice(0, 10);
@@ -36,7 +36,7 @@ test('an administrator sees the month and limits the organisation, a member and 
     per_day: 90000,
   });
 
-  await page.getByRole('link', { name: 'Members' }).click();
+  await goTo(page, 'Members');
   await page.getByRole('button', { name: `Actions for ${member.name}` }).click();
   await page.getByRole('menuitem', { name: 'Rate limit' }).click();
   await page.getByLabel('Requests an hour').fill('40');
@@ -44,7 +44,7 @@ test('an administrator sees the month and limits the organisation, a member and 
   await page.getByRole('button', { name: 'Save rate limit' }).click();
   await expect(page.getByRole('dialog')).toBeHidden();
 
-  await page.getByRole('link', { name: 'API keys' }).click();
+  await goTo(page, 'API keys');
   await page.getByRole('button', { name: 'Actions for Nightly' }).click();
   await page.getByRole('menuitem', { name: 'Rate limit' }).click();
   await page.getByLabel('Requests a day').fill('7');
@@ -65,7 +65,7 @@ test('what is private to a team is not there for others', async ({ page, origin,
   // More than the server gives at once.
   for (let n = 0; n < 55; n++) await api.call('POST', '/teams', { name: `Team ${n}` });
 
-  await page.getByRole('link', { name: 'Secrets' }).click();
+  await goTo(page, 'Secrets');
   await page.getByRole('button', { name: 'New secret' }).first().click();
   await page.getByLabel('Name', { exact: true }).fill('token');
   await page.getByLabel('Value').fill('a quiet secret');

@@ -1,6 +1,6 @@
 import type { Page } from '@playwright/test';
 import { expectAccessible } from './accessible.ts';
-import { Api, expect, login, newPerson, register, test } from './tenure.ts';
+import { Api, expect, goTo, login, newPerson, register, test } from './tenure.ts';
 import { code } from './totp.ts';
 
 async function profile(page: Page): Promise<void> {
@@ -152,7 +152,7 @@ test('an administrator asks everybody for a second factor, and resets who has lo
   const member = await (await Api.login(origin, admin)).member('viewer', newPerson('Mo Vie'));
   await profile(page);
   await setUpApp(page);
-  await page.getByRole('link', { name: 'Members' }).click();
+  await goTo(page, 'Members');
   await page.getByRole('button', { name: 'Ask everybody for one' }).click();
   await page.getByRole('button', { name: 'Ask everybody', exact: true }).click();
   await expect(page.getByText('Every member needs a second factor.', { exact: true })).toBeVisible();

@@ -1,6 +1,6 @@
 import { expectAccessible, expectNoSidewaysScroll, tabTo } from './accessible.ts';
 import { Server, START_TIMEOUT_MS } from './server.ts';
-import { Api, expect, login, newPerson, test } from './tenure.ts';
+import { Api, expect, goTo, login, newPerson, test } from './tenure.ts';
 import { code } from './totp.ts';
 
 test('a link makes the first administrator, who bounds and suspends organisations', async ({ page }) => {
@@ -96,7 +96,7 @@ test('a link makes the first administrator, who bounds and suspends organisation
     expect((await acme.call('GET', '/teams')).items).toHaveLength(1);
 
     // A person is found by name, and suspended wherever they are.
-    await page.getByRole('link', { name: 'People', exact: true }).click();
+    await goTo(page, 'People');
     await expect(page.getByText('Whom do you look for?')).toBeVisible();
     const search = page.getByLabel('Search by user name or e-mail');
     await search.fill(ada.username.slice(0, 2));

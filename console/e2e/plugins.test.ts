@@ -1,5 +1,5 @@
 import type { Page } from '@playwright/test';
-import { Api, expect, login, newPerson, register, test } from './tenure.ts';
+import { Api, expect, goTo, login, newPerson, register, test } from './tenure.ts';
 
 const MANIFEST = `name: acme/classify
 version: 1.2.0
@@ -45,7 +45,7 @@ test('a plugin is uploaded, tried on the bench, activated, used, and kept while 
 }) => {
   const person = newPerson();
   await register(page, person);
-  await page.getByRole('link', { name: 'Plugins' }).click();
+  await goTo(page, 'Plugins');
   await page.getByRole('button', { name: 'Upload plugin' }).first().click();
   await page
     .locator('input[type=file]')
@@ -77,7 +77,7 @@ test('a plugin is uploaded, tried on the bench, activated, used, and kept while 
   await page.getByRole('tab', { name: 'Logs' }).click();
   await expect(page.getByRole('list', { name: 'Log lines' })).toContainText('classifying');
 
-  await page.getByRole('link', { name: 'Plugins' }).click();
+  await goTo(page, 'Plugins');
   await page.getByRole('link', { name: 'acme/classify' }).click();
   await page.getByRole('button', { name: 'Delete' }).click();
   await page.getByRole('button', { name: 'Delete plugin' }).click();
@@ -110,7 +110,7 @@ test('a secret is set, granted, and never comes back', async ({ page, origin }) 
   await api.workflow(
     USING.replace('plugin: acme/classify@^1', 'language: python, source: "def execute(s, c): return 1"'),
   );
-  await page.getByRole('link', { name: 'Secrets' }).click();
+  await goTo(page, 'Secrets');
   await page.getByRole('button', { name: 'New secret' }).first().click();
   await page.getByLabel('Name', { exact: true }).fill('crm_token');
   await page.getByLabel('Value').fill(value);

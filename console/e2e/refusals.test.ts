@@ -1,4 +1,4 @@
-import { Api, expect, login, newPerson, register, test } from './tenure.ts';
+import { Api, expect, goTo, login, newPerson, register, test } from './tenure.ts';
 
 const GREETING = `name: greeting
 nodes:
@@ -49,7 +49,7 @@ test('an auditor is shown what an auditor may see, and asks for nothing else', a
   await expect(page.getByRole('heading', { level: 1, name: /^Good / })).toBeVisible();
   const links = page.getByRole('navigation', { name: 'Main' }).getByRole('link');
   await expect(links).toHaveText(['Home', 'Usage', 'Audit log']);
-  await page.getByRole('link', { name: 'Audit log' }).first().click();
+  await goTo(page, 'Audit log');
   await expect(page.getByRole('cell', { name: /session.started/ }).first()).toBeVisible();
   expect(refused).toEqual([]);
 });
@@ -80,7 +80,7 @@ test('one organisation finds nothing of another, by list or by address', async (
 test('a page says when the server cannot be reached, and goes on when it can', async ({ page }) => {
   await register(page, newPerson());
   await page.route('**/api/v1/teams*', (route) => route.abort());
-  await page.getByRole('link', { name: 'Teams' }).click();
+  await goTo(page, 'Teams');
   await expect(page.getByRole('heading', { name: 'The server cannot be reached' })).toBeVisible();
   await page.unroute('**/api/v1/teams*');
   await page.getByRole('button', { name: 'Try again' }).click();

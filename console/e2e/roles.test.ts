@@ -1,5 +1,5 @@
 import { expectAccessible } from './accessible.ts';
-import { Api, expect, login, newPerson, register, test } from './tenure.ts';
+import { Api, expect, goTo, login, newPerson, register, test } from './tenure.ts';
 
 test('a role is cloned, changed, given, explained, and kept while somebody has it', async ({
   page,
@@ -10,7 +10,7 @@ test('a role is cloned, changed, given, explained, and kept while somebody has i
   await register(page, admin);
   const api = await Api.login(origin, admin);
   const viewer = await api.member('viewer', newPerson('Bob Roe'));
-  await page.getByRole('link', { name: 'Roles' }).click();
+  await goTo(page, 'Roles');
   await expect(page.getByRole('heading', { level: 1, name: 'Roles' })).toBeFocused();
 
   await page.getByRole('button', { name: 'New role' }).click();

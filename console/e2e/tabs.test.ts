@@ -1,4 +1,4 @@
-import { Api, expect, login, newPerson, register, test } from './tenure.ts';
+import { Api, expect, goTo, login, newPerson, register, test } from './tenure.ts';
 
 const ROUNDS = 5;
 
@@ -50,7 +50,7 @@ test('a login takes the place of the one that the browser had, in every tab', as
   const second = await page.context().newPage();
   for (const tab of [page, second]) await tab.goto('/login');
   await login(page, ada);
-  await page.getByRole('link', { name: 'Teams' }).click();
+  await goTo(page, 'Teams');
   await login(second, bob);
   for (const tab of [second, page]) {
     await expect(tab.getByRole('button', { name: new RegExp(`^Account of ${bob.name}`) })).toBeVisible();

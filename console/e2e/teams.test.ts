@@ -1,9 +1,9 @@
 import { expectAccessible } from './accessible.ts';
-import { Api, expect, login, newPerson, register, test } from './tenure.ts';
+import { Api, expect, goTo, login, newPerson, register, test } from './tenure.ts';
 
 test('a newcomer registers, makes, renames and deletes a team', async ({ page }) => {
   await register(page, newPerson());
-  await page.getByRole('link', { name: 'Teams' }).click();
+  await goTo(page, 'Teams');
   await expect(page.getByRole('heading', { level: 1, name: 'Teams' })).toBeFocused();
 
   await page.getByRole('button', { name: 'New team' }).first().click();

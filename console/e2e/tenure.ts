@@ -93,6 +93,12 @@ export async function register(page: Page, person: Person): Promise<void> {
   await expect(page.getByRole('navigation', { name: 'Main' })).toBeVisible();
 }
 
+/** By the navigation: pages may have links of the same names. */
+export async function goTo(page: Page, name: string): Promise<void> {
+  const navigation = page.getByRole('navigation', { name: 'Main' });
+  await navigation.getByRole('link', { name, exact: true }).click();
+}
+
 /** On the login page. */
 export async function login(page: Page, person: Person): Promise<void> {
   await page.getByLabel('User name or e-mail').fill(person.username);
