@@ -87,9 +87,9 @@ test('each page can be read by everyone: light and dark, wide and narrow', async
     await test.step(name, async () => {
       await expect(on.getByRole('heading', { level: 1 })).toBeVisible();
       await expect(on.getByRole('status').filter({ hasText: /^Loading/ })).toHaveCount(0);
-      await on.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' });
+      await on.emulateMedia({ colorScheme: 'light' });
       await expectAccessible(on);
-      await on.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' });
+      await on.emulateMedia({ colorScheme: 'dark' });
       await expectAccessible(on);
       await on.setViewportSize({ width: 390, height: 844 });
       await expectNoSidewaysScroll(on);

@@ -1,5 +1,5 @@
-import AxeBuilder from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
+import { expectAccessible } from './accessible.ts';
 import { Api, expect, newPerson, test } from './tenure.ts';
 
 /** What axe finds that is the library's own and cannot be mended from outside; docs/api-clients.md says what it means to a reader. */
@@ -7,15 +7,10 @@ const OF_THE_LIBRARY = ['nested-interactive'];
 
 async function expectAsAccessibleAsCanBe(page: Page): Promise<void> {
   for (const colorScheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await page.emulateMedia({ colorScheme });
     const dark = page.locator('html.dark-mode');
     await (colorScheme === 'dark' ? expect(dark).toHaveCount(1) : expect(dark).toHaveCount(0));
-    const { violations } = await new AxeBuilder({ page })
-      .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'])
-      .disableRules(OF_THE_LIBRARY)
-      .analyze();
-    const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(', ')}`);
-    expect(told, colorScheme).toEqual([]);
+    await expectAccessible(page, OF_THE_LIBRARY);
   }
 }
 
