@@ -2,7 +2,10 @@
 
 use std::{
     fs::{self, File},
+    io,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
     sync::OnceLock,
     thread,
 };
@@ -24,10 +27,12 @@ const PREFIX: &str = "tenure-test-";
 
 /// A cluster without durability in a directory of its own, in memory where there is plenty, else below `/tmp`.
 ///
-/// It ends with the process, by whatever death; its directory is removed by the next process that makes one.
+/// It ends with the process, by whatever death, and its directory goes with it. Where that was prevented the next process
+/// that makes one removes it.
 #[derive(Debug)]
 pub struct TestCluster {
     cluster: Cluster,
+    _remover: Child,
 }
 
 impl TestCluster {
@@ -55,13 +60,14 @@ impl TestCluster {
         config.settings = [("max_connections", "300"), ("shared_buffers", "64MB"), ("autovacuum", "off")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .to_vec();
+        let _remover = remove_behind(&config.dir).map_err(|_| Error::Supervisor)?;
         // On a thread of its own, because the caller may be inside a runtime, which cannot be blocked on.
         let opening = thread::spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|_| Error::Supervisor)?;
             runtime.block_on(Cluster::open(config))
         });
         let cluster = opening.join().map_err(|_| Error::Supervisor)??;
-        Ok(Self { cluster })
+        Ok(Self { cluster, _remover })
     }
 
     /// Where it listens.
@@ -86,6 +92,20 @@ fn has_room(parent: &Path) -> bool {
 fn available(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// A process that removes `dir` once this one has ended: memory is not to stay taken. It learns of that by the end of its
+/// input, so a kill of this process cannot prevent it, and it is in no group that Ctrl-C reaches.
+fn remove_behind(dir: &Path) -> io::Result<Child> {
+    Command::new("sh")
+        // PostgreSQL is told at the same moment and has a second to end.
+        .args(["-c", r#"read -r _; sleep 1; rm -rf -- "$0""#])
+        .arg(dir)
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
 }
 
 /// Removes directories of test processes that have ended: the id in the name is gone and nobody holds the lock.

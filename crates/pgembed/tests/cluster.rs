@@ -455,3 +455,28 @@ async fn the_shared_test_cluster_is_one_and_answers() {
     assert_eq!(url, TestCluster::shared().superuser_url("postgres"));
     assert_eq!(sql(&url, "show fsync").unwrap(), "off");
 }
+
+#[test]
+fn the_shared_test_cluster_goes_with_its_process() {
+    let mut process = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "the_shared_test_cluster_is_one_and_answers"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let directory = format!("tenure-test-{}", process.id());
+    let is_there = || ["/dev/shm", "/tmp"].iter().any(|parent| Path::new(parent).join(&directory).exists());
+    let until = |there: bool| {
+        let begun = Instant::now();
+        while is_there() != there {
+            assert!(
+                begun.elapsed() < Duration::from_secs(40),
+                "the directory is {}",
+                if there { "never made" } else { "left" }
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    until(true);
+    assert!(process.wait().unwrap().success());
+    until(false);
+}

@@ -15,6 +15,7 @@ use crate::engine::{save, until};
 use crate::guests;
 use crate::mfa::{at_rest, login, with};
 use crate::policies::single;
+use crate::slots::eventually;
 
 async fn operator(app: &TestApp, name: &str) -> Actor {
     let actor = app.register(name, name).await;
@@ -100,13 +101,11 @@ async fn a_suspended_person_does_nothing_on_any_node_and_goes_on_when_resumed() 
     assert_eq!(reasons(&app, PLATFORM_TENANT).await.len(), 1);
 
     // The step that was to act when the rest was over did not. Bob reads of it once he is let in again.
-    let ended = async {
+    let state = async || {
         let state = "select state from executions";
-        while sqlx::query_scalar::<_, String>(state).fetch_one(&mut app.admin().await).await.unwrap() != "failed" {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        sqlx::query_scalar::<_, String>(state).fetch_one(&mut app.admin().await).await.unwrap()
     };
-    tokio::time::timeout(Duration::from_secs(30), ended).await.expect("the step does not act");
+    eventually("the step does not act", async || state().await == "failed").await;
     let resumed = decide(&other, &olga, &bob, "resume").await.expect(200);
     assert_eq!(resumed["status"], "active");
     assert_eq!(app.get(&bob, "/teams").await.status, 401, "a login that ended stays so");
